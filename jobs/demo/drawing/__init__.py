@@ -1,0 +1,1 @@
+"""Draws the demo site's pictures with numpy and Pillow: scenery, plants, textures and diagrams."""

@@ -1,0 +1,194 @@
+//! What the job means: every setting checked, every file it names loaded, before any input is read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use pageloom_schemas::{columns, tables};
+use pageloom_tokenizers::text::TextTokenizer;
+use pageloom_tokenizers::vocabulary::{Vocabulary, VocabularySettings};
+use pageloom_tokenizers::vq::{self, ImageTokenizer};
+use tokio::runtime::Handle;
+
+use crate::engine::input::StoreInput;
+use crate::error::{JobError, Problem};
+use crate::job::{Job, LoadedJob};
+use crate::sources::{Input, Source};
+use crate::step::Resources;
+use crate::steps::StepConfig;
+
+/// A job that is right as far as can be known without its input.
+pub struct CheckedJob {
+    /// What the user wrote.
+    pub job: Job,
+    /// Hash of the job and of the tokenizers it names: what a run's output follows from, beside its input.
+    pub digest: String,
+    /// The folder that the job's paths are relative to.
+    pub folder: PathBuf,
+    /// The sources, ready to read.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// What the steps share.
+    pub resources: Resources,
+}
+
+/// Checks a job and loads what it names; reports every problem at once. Bytes read are counted into `read`.
+pub fn check(loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Result<CheckedJob, JobError> {
+    let mut problems = Vec::new();
+    check_sources(&loaded, &mut problems);
+    check_steps(&loaded, &mut problems);
+    check_numbers(&loaded, &mut problems);
+    let tokenizers = load_tokenizers(&loaded, &mut problems);
+    let input = StoreInput::local(loaded.text.folder(), runtime, read);
+    let input = input.map_err(|error| Problem::new(loaded.text.folder().display().to_string(), error.to_string()))?;
+    let Some((text, images, vocabulary)) = tokenizers.filter(|_| problems.is_empty()) else {
+        return Err(JobError(problems));
+    };
+    let input: Arc<dyn Input> = Arc::new(input);
+    let (digest, folder) = (digest(&loaded.job, &text, images.as_ref()), loaded.text.folder().to_owned());
+    let inputs = loaded.job.sources.iter().map(|_| input.clone()).collect();
+    let resources = Resources { seed: loaded.job.seed, text, vocabulary, images, inputs };
+    let sources = loaded.job.sources.iter().map(|source| source.build()).collect();
+    Ok(CheckedJob { job: loaded.job, digest, folder, sources, resources })
+}
+
+fn check_sources(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
+    for (index, source) in loaded.job.sources.iter().enumerate() {
+        let place = format!("sources.{index}");
+        for message in source.check() {
+            problems.push(loaded.text.problem_at(&place, message, None));
+        }
+        let path = loaded.resolve(Path::new(source.path()));
+        if !path.exists() {
+            let message = format!("`{}` is not there", path.display());
+            let hint = "paths are relative to the job file's folder".to_owned();
+            problems.push(loaded.text.problem_at(&place, message, Some(hint)));
+        }
+    }
+}
+
+fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
+    let documents = [columns::key().field(), columns::url().field(), columns::tokens().field(), columns::image_slots().field()];
+    let images: Vec<_> = tables::images().fields().iter().map(|field| field.as_ref().clone()).collect();
+    let job = &loaded.job;
+    check_chain(loaded, "documents", &job.documents, tables::pages(), &Schema::new(documents.to_vec()), problems);
+    check_chain(loaded, "images", &job.images, tables::located_images(), &Schema::new(images), problems);
+    let mut of_sequences = job.sequences.objective.check(job.tokenizers.num_sentinels);
+    of_sequences.extend(job.sequences.packing.check());
+    for message in of_sequences {
+        problems.push(loaded.text.problem_at("sequences.objective", message, None));
+    }
+}
+
+/// Follows the columns through a section's steps, from what its stage begins with to what the stage must have at its end.
+fn check_chain(
+    loaded: &LoadedJob,
+    section: &str,
+    steps: &[StepConfig],
+    start: SchemaRef,
+    end: &Schema,
+    problems: &mut Vec<Problem>,
+) {
+    let mut schema = start;
+    for (index, step) in steps.iter().enumerate() {
+        let place = format!("{section}.{index}.{}", step.name());
+        for message in step.check() {
+            problems.push(loaded.text.problem_at(&place, message, None));
+        }
+        match step.columns().apply(&schema) {
+            Ok(next) => schema = next,
+            Err(message) => {
+                let message = format!("step {} `{}` {message}", index + 1, step.name());
+                let hint = format!("columns here: {}", names(&schema));
+                problems.push(loaded.text.problem_at(&place, message, Some(hint)));
+                return;
+            }
+        }
+    }
+    for wanted in end.fields() {
+        let there = schema.field_with_name(wanted.name()).is_ok_and(|found| found.data_type() == wanted.data_type());
+        if !there {
+            let message = format!("the steps of `{section}` end without column `{}`", wanted.name());
+            let hint = format!("add the step that writes it; columns at the end: {}", names(&schema));
+            problems.push(loaded.text.problem_at(section, message, Some(hint)));
+        }
+    }
+}
+
+fn names(schema: &Schema) -> String {
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    names.join(", ")
+}
+
+fn check_numbers(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
+    let (shards, units) = (&loaded.job.shards, &loaded.job.units);
+    let positive = [
+        ("shards.rows_per_shard", shards.rows_per_shard),
+        ("shards.rows_per_row_group", shards.rows_per_row_group),
+        ("units.bytes", units.bytes),
+    ];
+    for (path, _) in positive.into_iter().filter(|(_, value)| *value == 0) {
+        problems.push(loaded.text.problem_at(path, "must be at least 1", None));
+    }
+    const LEAST_MEMORY: u64 = 32 << 20;
+    if units.memory < LEAST_MEMORY {
+        let hint = format!("give each unit at least {LEAST_MEMORY} bytes, or leave it out for the default");
+        problems.push(loaded.text.problem_at("units.memory", "is too little to sort in", Some(hint)));
+    }
+}
+
+type LoadedTokenizers = (Arc<TextTokenizer>, Arc<dyn ImageTokenizer>, Arc<Vocabulary>);
+
+fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<LoadedTokenizers> {
+    let settings = &loaded.job.tokenizers;
+    let mut report = |path: &str, message: String, hint: &str| {
+        problems.push(loaded.text.problem_at(path, message, Some(hint.to_owned())));
+    };
+    let text = TextTokenizer::load(&loaded.resolve(&settings.text)).map_err(|error| {
+        report("tokenizers.text", error.to_string(), "name a Hugging Face tokenizer.json, relative to the job file");
+    });
+    let images = vq::load(&loaded.resolve(&settings.image)).map_err(|error| {
+        report("tokenizers.image", error.to_string(), "name a folder with config.json and model.safetensors");
+    });
+    let (text, images) = (text.ok()?, images.ok()?);
+    let ids = VocabularySettings {
+        num_sentinels: settings.num_sentinels,
+        pad_to_multiple_of: settings.pad_to_multiple_of,
+    };
+    let vocabulary = Vocabulary::new(&text, &ids, images.codebook_size()).map_err(|error| {
+        report("tokenizers", error.to_string(), "choose another text tokenizer, or other numbers");
+    });
+    check_image_fits(loaded, images.as_ref(), problems);
+    Some((Arc::new(text), images, Arc::new(vocabulary.ok()?)))
+}
+
+/// A row that can't hold one image whole would cut every image.
+fn check_image_fits(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &mut Vec<Problem>) {
+    let grid = images.grid();
+    let tokens = u32::from(grid.width) * u32::from(grid.height);
+    let length = loaded.job.sequences.packing.sequence_length();
+    if tokens > length {
+        let message = format!("an image is {tokens} tokens, but a row only {length}");
+        let hint = "raise `sequence_length` above the tokens of an image".to_owned();
+        problems.push(loaded.text.problem_at("sequences.packing", message, Some(hint)));
+    }
+}
+
+/// What the output follows from, beside the input: not how much memory a unit may take, nor the job's name.
+fn digest(job: &Job, text: &TextTokenizer, images: &dyn ImageTokenizer) -> String {
+    let identity = serde_json::json!({
+        "format": tables::FORMAT_VERSION,
+        "seed": job.seed,
+        "sources": job.sources,
+        "num_sentinels": job.tokenizers.num_sentinels,
+        "pad_to_multiple_of": job.tokenizers.pad_to_multiple_of,
+        "documents": job.documents,
+        "images": job.images,
+        "sequences": job.sequences,
+        "shards": job.shards,
+        "unit_bytes": job.units.bytes,
+        "text_tokenizer": text.digest(),
+        "image_tokenizer": images.provenance(),
+    });
+    blake3::hash(identity.to_string().as_bytes()).to_hex().to_string()
+}

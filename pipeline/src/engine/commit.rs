@@ -1,0 +1,87 @@
+//! What a finished unit leaves: one record, created once, that names its files and balances its books.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::plan::{Stage, Unit};
+use crate::engine::store::{Created, Store};
+use crate::engine::table_writer::TableFile;
+use crate::error::RunError;
+
+/// A unit's record. Readers list commits, never data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Commit {
+    /// The unit's identity.
+    pub unit: String,
+    /// The unit's place in its stage.
+    pub index: u32,
+    /// Files by table.
+    pub files: BTreeMap<String, TableFile>,
+    /// Row counts by name; which must balance stands in `verify`.
+    pub counts: BTreeMap<String, u64>,
+    /// Rejected rows by `kind.reason`.
+    pub rejects: BTreeMap<String, u64>,
+    /// Records that were neither page nor image, by kind.
+    pub skipped: BTreeMap<String, u64>,
+    /// References to images that were dropped from documents that stayed, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// What each step did.
+    pub steps: Vec<StepReport>,
+    /// Wall-clock time of the unit.
+    pub seconds: f64,
+}
+
+/// What one step did in one unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Its name in the job.
+    pub step: String,
+    /// Rows it took.
+    pub rows_in: u64,
+    /// Rows it kept.
+    pub rows_out: u64,
+    /// Time it was busy, on however many threads.
+    pub busy_seconds: f64,
+}
+
+impl Commit {
+    /// A count by name; 0 if the unit counted no such thing.
+    pub fn count(&self, name: &str) -> u64 {
+        self.counts.get(name).copied().unwrap_or(0)
+    }
+
+    /// A table's file, if the unit wrote one.
+    pub fn file(&self, table: &str) -> Option<&TableFile> {
+        self.files.get(table)
+    }
+}
+
+fn folder(stage: Stage) -> String {
+    format!("commits/{}", stage.name())
+}
+
+fn path(unit: &Unit) -> String {
+    format!("{}/{:05}-{}.json", folder(unit.stage), unit.index, unit.id)
+}
+
+/// Commits a unit. Where another attempt was first, its record stands and ours is garbage.
+pub async fn commit(store: &Store, unit: &Unit, record: &Commit) -> Result<Created, RunError> {
+    store.create_json(&path(unit), record).await
+}
+
+/// A unit's record, if it is committed.
+pub async fn committed(store: &Store, unit: &Unit) -> Result<Option<Commit>, RunError> {
+    store.read_json(&path(unit)).await
+}
+
+/// The records of all units; an error names the first that is not committed.
+pub async fn all_committed(store: &Store, units: &[Unit]) -> Result<Vec<Commit>, RunError> {
+    let mut records = Vec::with_capacity(units.len());
+    for unit in units {
+        let record = committed(store, unit).await?;
+        let missing = || RunError::Unit { unit: unit.to_string(), cause: "it is not committed yet; run it first".into() };
+        records.push(record.ok_or_else(missing)?);
+    }
+    Ok(records)
+}

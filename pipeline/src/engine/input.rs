@@ -1,0 +1,130 @@
+//! What sources read through: files below the job's folder, or wherever its paths lead.
+
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::TryStreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::runtime::Handle;
+
+use crate::sources::{Input, InputError, InputObject};
+
+/// Input over an `object_store`, for code that runs on blocking threads. Paths are a job's: relative to its folder.
+pub struct StoreInput {
+    objects: Arc<dyn ObjectStore>,
+    folder: PathBuf,
+    runtime: Handle,
+    read: Arc<AtomicU64>,
+}
+
+impl StoreInput {
+    /// The local disk, for the paths of a job file in `folder`; counts the bytes read into `read`.
+    pub fn local(folder: &Path, runtime: Handle, read: Arc<AtomicU64>) -> std::io::Result<Self> {
+        let folder = std::path::absolute(folder)?;
+        Ok(Self { objects: Arc::new(LocalFileSystem::new()), folder, runtime, read })
+    }
+
+    fn absolute(&self, path: &str) -> PathBuf {
+        normal(&self.folder.join(path))
+    }
+
+    fn location(&self, path: &str) -> Result<object_store::path::Path, InputError> {
+        object_store::path::Path::from_absolute_path(self.absolute(path)).map_err(|error| failed(path, &error))
+    }
+}
+
+/// The path without `.` and `..`, by its text alone.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                normal.pop();
+            }
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+fn failed(path: &str, error: &dyn std::fmt::Display) -> InputError {
+    InputError { path: path.to_owned(), cause: error.to_string() }
+}
+
+impl Input for StoreInput {
+    fn list(&self, prefix: &str) -> Result<Vec<InputObject>, InputError> {
+        let location = self.location(prefix)?;
+        if self.absolute(prefix).is_file() {
+            let meta = self.runtime.block_on(self.objects.head(&location)).map_err(|error| failed(prefix, &error))?;
+            return Ok(vec![InputObject { path: prefix.to_owned(), size: meta.size }]);
+        }
+        let listing = self.objects.list(Some(&location)).try_collect::<Vec<_>>();
+        let listing = self.runtime.block_on(listing).map_err(|error| failed(prefix, &error))?;
+        let mut found = Vec::with_capacity(listing.len());
+        for meta in listing {
+            let below: Vec<_> = meta.location.prefix_match(&location).into_iter().flatten().collect();
+            let below: Vec<&str> = below.iter().map(AsRef::as_ref).collect();
+            let path = format!("{}/{}", prefix.trim_end_matches('/'), below.join("/"));
+            found.push(InputObject { path, size: meta.size });
+        }
+        found.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(found)
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn Read + Send>, InputError> {
+        let location = self.location(path)?;
+        let found = self.runtime.block_on(self.objects.get(&location)).map_err(|error| failed(path, &error))?;
+        let stream = found.into_stream().map_err(std::io::Error::other);
+        let reader = tokio_util::io::StreamReader::new(stream);
+        let bridge = tokio_util::io::SyncIoBridge::new_with_handle(reader, self.runtime.clone());
+        Ok(Box::new(Counted { inner: bridge, read: self.read.clone() }))
+    }
+
+    fn read_range(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, InputError> {
+        let location = self.location(path)?;
+        let bytes = self.objects.get_range(&location, offset..offset + length);
+        let bytes = self.runtime.block_on(bytes).map_err(|error| failed(path, &error))?;
+        Ok(bytes.to_vec())
+    }
+}
+
+struct Counted<R> {
+    inner: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_in_a_path_are_resolved_by_text() {
+        assert_eq!(normal(Path::new("/a/jobs/../data/./x")), Path::new("/a/data/x"));
+    }
+
+    #[test]
+    fn a_listing_names_files_as_the_job_does() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("site/sub dir")).unwrap();
+        std::fs::write(folder.path().join("site/sub dir/ä?.html"), "abc").unwrap();
+        let input = StoreInput::local(&folder.path().join("jobs"), runtime.handle().clone(), Arc::default()).unwrap();
+        let found = input.list("../site").unwrap();
+        assert_eq!(found.iter().map(|object| object.path.as_str()).collect::<Vec<_>>(), ["../site/sub dir/ä?.html"]);
+        let mut text = String::new();
+        input.open(&found[0].path).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!((text.as_str(), input.read_range(&found[0].path, 1, 2).unwrap().as_slice()), ("abc", &b"bc"[..]));
+    }
+}

@@ -1,0 +1,76 @@
+//! The local launcher: runs the units of a stage that are not committed, a few at a time.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::engine::commit::{Commit, all_committed, commit, committed};
+use crate::engine::plan::{Stage, Unit};
+use crate::engine::progress::{Measure, StageDisplay};
+use crate::engine::stages::{Before, run_unit};
+use crate::engine::unit::Run;
+use crate::error::RunError;
+
+/// Runs a stage to its end and returns its commits, in the units' order.
+pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize) -> Result<Vec<Commit>, RunError> {
+    let units = units(run, stage, &before.sequences);
+    let mut open = Vec::new();
+    for unit in &units {
+        if committed(&run.store, unit).await?.is_none() {
+            open.push(unit.clone());
+        }
+    }
+    let (total, measure) = work(run, stage, &before, &open);
+    let done_before = units.len() - open.len();
+    if done_before > 0 {
+        eprintln!("{:<9} {done_before}/{} units are there already", stage.name(), units.len());
+    }
+    let display = StageDisplay::start(&run.progress, stage.name(), open.len() as u64, total, measure);
+    let before = Arc::new(before);
+    stream::iter(open)
+        .map(|unit| {
+            let (run, before) = (run.clone(), before.clone());
+            let task = tokio::spawn(async move { run_and_commit(&run, &unit, &before).await });
+            async move { task.await.map_err(|error| RunError::Bug(error.to_string()))? }
+        })
+        .buffer_unordered(parallel.max(1))
+        .try_collect::<()>()
+        .await?;
+    display.finish();
+    all_committed(&run.store, &units).await
+}
+
+/// The units of a stage; the last stage's follow from the sequences' commits.
+pub fn units(run: &Run, stage: Stage, sequences: &[Commit]) -> Vec<Unit> {
+    match stage {
+        Stage::Shards => run.plan.shard_units(sequences, run.checked.job.shards.rows_per_shard),
+        stage => run.plan.units(stage),
+    }
+}
+
+/// Runs one unit and commits it. That another attempt was first is no error: its output is as good as ours.
+pub async fn run_and_commit(run: &Run, unit: &Unit, before: &Before) -> Result<(), RunError> {
+    let record = run_unit(run, unit, before).await.map_err(|error| match error {
+        RunError::Job(error) => RunError::Job(error),
+        error => RunError::Unit { unit: unit.to_string(), cause: error.to_string() },
+    })?;
+    commit(&run.store, unit, &record).await?;
+    run.progress.unit_done();
+    Ok(())
+}
+
+/// How much there is to do, in what.
+fn work(run: &Run, stage: Stage, before: &Before, open: &[Unit]) -> (u64, Measure) {
+    let bucketed = |commits: &[Commit], table: &str| -> u64 {
+        open.iter().map(|unit| crate::engine::exchange::rows_in_bucket(commits, table, unit.index)).sum()
+    };
+    match stage {
+        Stage::Documents => {
+            let splits = open.iter().map(|unit| &run.plan.splits[unit.index as usize].split);
+            (splits.flat_map(|split| &split.pieces).map(|piece| piece.length).sum(), Measure::Bytes)
+        }
+        Stage::Images => (bucketed(&before.documents, "image_references"), Measure::Rows("images")),
+        Stage::Sequences => (bucketed(&before.documents, "documents"), Measure::Rows("documents")),
+        Stage::Shards => (before.sequences.iter().map(|commit| commit.count("rows")).sum(), Measure::Rows("rows")),
+    }
+}

@@ -1,0 +1,17 @@
+//! Everything that knows DataFusion: one plan per unit, the exchanges between stages, commits and the launch of units.
+
+pub mod commit;
+pub mod exchange;
+pub mod input;
+pub mod launch;
+pub mod nodes;
+pub mod plan;
+pub mod progress;
+pub mod reading;
+pub mod session;
+pub mod stages;
+pub mod step_exec;
+pub mod store;
+pub mod table_reader;
+pub mod table_writer;
+pub mod unit;

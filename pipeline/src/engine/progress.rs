@@ -1,0 +1,137 @@
+//! Who watches a run: bars with rates and time left on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Counters of the stage that runs now. Work is what the time left is reckoned from.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes that sources have read.
+    pub bytes_read: Arc<AtomicU64>,
+    work_done: AtomicU64,
+    work_total: AtomicU64,
+    units_done: AtomicU64,
+    rejects: AtomicU64,
+}
+
+impl Progress {
+    /// Some of the stage's work is done.
+    pub fn worked(&self, amount: u64) {
+        self.work_done.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    /// A row was rejected.
+    pub fn rejected(&self, rows: u64) {
+        self.rejects.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// A unit is committed.
+    pub fn unit_done(&self) {
+        self.units_done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn reset(&self, total: u64) {
+        self.work_total.store(total, Ordering::Relaxed);
+        for counter in [&self.work_done, &self.units_done, &self.rejects] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a stage's work is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// Bytes of input.
+    Bytes,
+    /// Rows, by their word.
+    Rows(&'static str),
+}
+
+/// Shows one stage until it is dropped or told to finish.
+pub struct StageDisplay {
+    task: tokio::task::JoinHandle<()>,
+    progress: Arc<Progress>,
+    line: Line,
+}
+
+#[derive(Clone)]
+struct Line {
+    stage: &'static str,
+    units: u64,
+    measure: Measure,
+    started: Instant,
+}
+
+impl StageDisplay {
+    /// Starts showing a stage of so many units and so much work.
+    pub fn start(progress: &Arc<Progress>, stage: &'static str, units: u64, total: u64, measure: Measure) -> Self {
+        progress.reset(total);
+        let line = Line { stage, units, measure, started: Instant::now() };
+        let task = match std::io::stderr().is_terminal() {
+            true => tokio::spawn(draw_bar(progress.clone(), line.clone(), total)),
+            false => tokio::spawn(print_lines(progress.clone(), line.clone())),
+        };
+        Self { task, progress: progress.clone(), line }
+    }
+
+    /// Ends the display with one line that stays.
+    pub fn finish(self) {
+        self.task.abort();
+        if std::io::stderr().is_terminal() {
+            eprint!("\r\x1b[2K");
+        }
+        eprintln!("{}", self.line.text(&self.progress, "done"));
+    }
+}
+
+impl Line {
+    fn text(&self, progress: &Progress, end: &str) -> String {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let done = progress.work_done.load(Ordering::Relaxed);
+        let units = progress.units_done.load(Ordering::Relaxed);
+        let rate = done as f64 / seconds.max(1e-3);
+        let work = match self.measure {
+            Measure::Bytes => format!("{:.1} MB, {:.1} MB/s", done as f64 / 1e6, rate / 1e6),
+            Measure::Rows(word) => format!("{done} {word}, {rate:.0} {word}/s"),
+        };
+        let rejects = progress.rejects.load(Ordering::Relaxed);
+        format!("{:<9} {units}/{} units, {work}, {rejects} rejects, {seconds:.0} s{}", self.stage, self.units, match end {
+            "" => String::new(),
+            end => format!(", {end}"),
+        })
+    }
+
+    fn time_left(&self, progress: &Progress) -> String {
+        let done = progress.work_done.load(Ordering::Relaxed) as f64;
+        let total = progress.work_total.load(Ordering::Relaxed) as f64;
+        if done == 0.0 || total <= done {
+            return String::new();
+        }
+        format!("{:.0} s left", self.started.elapsed().as_secs_f64() * (total - done) / done)
+    }
+}
+
+async fn print_lines(progress: Arc<Progress>, line: Line) {
+    let mut pause = Duration::from_secs(2);
+    loop {
+        tokio::time::sleep(pause).await;
+        eprintln!("{}", line.text(&progress, &line.time_left(&progress)));
+        pause = Duration::from_secs(10);
+    }
+}
+
+async fn draw_bar(progress: Arc<Progress>, line: Line, total: u64) {
+    let bar = ProgressBar::new(total.max(1));
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg}") {
+        bar.set_style(style);
+    }
+    loop {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        bar.set_position(progress.work_done.load(Ordering::Relaxed));
+        bar.set_message(line.text(&progress, &line.time_left(&progress)));
+    }
+}

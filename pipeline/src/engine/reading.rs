@@ -1,0 +1,274 @@
+//! Reads one split on a thread of its own and hands its pages and image locations to the unit's plans, in batches.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryBuilder, FixedSizeBinaryBuilder, RecordBatch, StringBuilder, UInt32Builder, UInt64Builder,
+};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::stream;
+use pageloom_schemas::{Key, tables};
+use tokio::sync::mpsc;
+
+use crate::engine::exchange::image_bucket;
+use crate::engine::nodes::external;
+use crate::engine::plan::PlannedSplit;
+use crate::engine::unit::{Run, UnitLog};
+use crate::error::{RunError, StepError};
+use crate::sources::{ImageLocation, RawDocument, Records, RejectedRecord};
+use crate::step::{Kind, Reject, shorten};
+
+/// Pages of a batch: few enough that a batch of large ones stays small.
+const PAGES_PER_BATCH: usize = 128;
+/// Bytes after which a batch of pages is handed on, however few.
+const BYTES_PER_BATCH: usize = 8 << 20;
+const LOCATIONS_PER_BATCH: usize = 4096;
+/// Batches that wait between the reader and the plans.
+const BATCHES_WAITING: usize = 2;
+
+/// The key of a page: who holds it, and where in there.
+pub fn document_key(source: u32, locator: &str) -> Key {
+    hash_key(&[b"document", &source.to_le_bytes(), locator.as_bytes()])
+}
+
+/// The key of an image: its URL.
+pub fn image_key(url: &str) -> Key {
+    hash_key(&[b"image", url.as_bytes()])
+}
+
+fn hash_key(parts: &[&[u8]]) -> Key {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let mut key = [0; Key::BYTES];
+    key.copy_from_slice(&hasher.finalize().as_bytes()[..Key::BYTES]);
+    Key(key)
+}
+
+type Batches = mpsc::Sender<Result<RecordBatch, datafusion::error::DataFusionError>>;
+
+/// A split being read: two streams, and the thread that fills them.
+pub struct Reading {
+    /// Rows of `tables::pages`.
+    pub pages: SendableRecordBatchStream,
+    /// Rows of `tables::image_locations`.
+    pub locations: SendableRecordBatchStream,
+    /// Ends when the split is read.
+    pub thread: tokio::task::JoinHandle<Result<(), RunError>>,
+}
+
+/// Starts reading a split.
+pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
+    let (page_sender, pages) = mpsc::channel(BATCHES_WAITING);
+    let (location_sender, locations) = mpsc::channel(BATCHES_WAITING);
+    let source = run.checked.sources[split.source as usize].clone();
+    let input = run.checked.resources.inputs[split.source as usize].clone();
+    let (buckets, progress, split) = (run.plan.buckets, run.progress.clone(), split.clone());
+    let thread = tokio::task::spawn_blocking(move || {
+        let mut collector = Collector {
+            source: split.source,
+            buckets,
+            pages: Pages::new(),
+            locations: Locations::new(),
+            page_sender,
+            location_sender,
+            log,
+            progress,
+        };
+        source.read(&split.split, input.as_ref(), &mut collector)?;
+        collector.finish()
+    });
+    Reading { pages: receive(tables::pages(), pages), locations: receive(tables::image_locations(), locations), thread }
+}
+
+fn receive(
+    schema: arrow::datatypes::SchemaRef,
+    receiver: mpsc::Receiver<Result<RecordBatch, datafusion::error::DataFusionError>>,
+) -> SendableRecordBatchStream {
+    let batches = stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|batch| (batch, receiver)) });
+    Box::pin(RecordBatchStreamAdapter::new(schema, Box::pin(batches)))
+}
+
+struct Collector {
+    source: u32,
+    buckets: u32,
+    pages: Pages,
+    locations: Locations,
+    page_sender: Batches,
+    location_sender: Batches,
+    log: Arc<UnitLog>,
+    progress: Arc<crate::engine::progress::Progress>,
+}
+
+impl Collector {
+    fn send_pages(&mut self) -> ControlFlow<()> {
+        send(&self.page_sender, std::mem::replace(&mut self.pages, Pages::new()).finish())
+    }
+
+    fn send_locations(&mut self) -> ControlFlow<()> {
+        send(&self.location_sender, std::mem::replace(&mut self.locations, Locations::new()).finish())
+    }
+
+    fn finish(mut self) -> Result<(), RunError> {
+        // Nobody listens any more where the unit has failed; its own error is the one to report.
+        let _ = (self.send_pages(), self.send_locations());
+        Ok(())
+    }
+}
+
+fn send(sender: &Batches, batch: Result<RecordBatch, StepError>) -> ControlFlow<()> {
+    match batch {
+        Ok(batch) if batch.num_rows() == 0 => ControlFlow::Continue(()),
+        batch => match sender.blocking_send(batch.map_err(external)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        },
+    }
+}
+
+impl Records for Collector {
+    fn document(&mut self, document: RawDocument) -> ControlFlow<()> {
+        self.log.count("records", 1);
+        self.log.count("pages", 1);
+        self.log.count("page_bytes", document.body.len() as u64);
+        self.progress.worked(document.body.len() as u64);
+        self.pages.push(document_key(self.source, &document.locator), &document);
+        if self.pages.full() { self.send_pages() } else { ControlFlow::Continue(()) }
+    }
+
+    fn image(&mut self, image: ImageLocation) -> ControlFlow<()> {
+        self.log.count("records", 1);
+        self.log.count("image_locations", 1);
+        self.progress.worked(image.location.length);
+        self.locations.push(self.source, self.buckets, &image);
+        if self.locations.rows >= LOCATIONS_PER_BATCH { self.send_locations() } else { ControlFlow::Continue(()) }
+    }
+
+    fn reject(&mut self, reject: RejectedRecord) -> ControlFlow<()> {
+        self.log.count("records", 1);
+        self.log.reject(Reject {
+            kind: Kind::Record,
+            key: shorten(&reject.locator, 2048),
+            url: shorten(&reject.url.unwrap_or_default(), 2048),
+            step: "read".into(),
+            reason: reject.reason,
+            detail: shorten(&reject.detail, 512),
+        });
+        ControlFlow::Continue(())
+    }
+
+    fn skip(&mut self, kind: &'static str) {
+        self.log.count("records", 1);
+        self.log.skip(kind);
+    }
+}
+
+struct Pages {
+    key: FixedSizeBinaryBuilder,
+    url: StringBuilder,
+    content_type: StringBuilder,
+    body: BinaryBuilder,
+    rows: usize,
+    bytes: usize,
+    mistake: Option<arrow::error::ArrowError>,
+}
+
+impl Pages {
+    fn new() -> Self {
+        Self {
+            key: FixedSizeBinaryBuilder::new(Key::BYTES as i32),
+            url: StringBuilder::new(),
+            content_type: StringBuilder::new(),
+            body: BinaryBuilder::new(),
+            rows: 0,
+            bytes: 0,
+            mistake: None,
+        }
+    }
+
+    fn push(&mut self, key: Key, document: &RawDocument) {
+        self.mistake = self.mistake.take().or(self.key.append_value(key.0).err());
+        self.url.append_value(&document.url);
+        self.content_type.append_option(document.content_type.as_ref());
+        self.body.append_value(&document.body);
+        self.rows += 1;
+        self.bytes += document.body.len();
+    }
+
+    fn full(&self) -> bool {
+        self.rows >= PAGES_PER_BATCH || self.bytes >= BYTES_PER_BATCH
+    }
+
+    fn finish(mut self) -> Result<RecordBatch, StepError> {
+        if let Some(mistake) = self.mistake {
+            return Err(mistake.into());
+        }
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.key.finish()),
+            Arc::new(self.url.finish()),
+            Arc::new(self.content_type.finish()),
+            Arc::new(self.body.finish()),
+        ];
+        Ok(RecordBatch::try_new(tables::pages(), columns)?)
+    }
+}
+
+struct Locations {
+    bucket: UInt32Builder,
+    key: FixedSizeBinaryBuilder,
+    source: UInt32Builder,
+    container: StringBuilder,
+    path: StringBuilder,
+    offset: UInt64Builder,
+    length: UInt64Builder,
+    rows: usize,
+    mistake: Option<arrow::error::ArrowError>,
+}
+
+impl Locations {
+    fn new() -> Self {
+        Self {
+            bucket: UInt32Builder::new(),
+            key: FixedSizeBinaryBuilder::new(Key::BYTES as i32),
+            source: UInt32Builder::new(),
+            container: StringBuilder::new(),
+            path: StringBuilder::new(),
+            offset: UInt64Builder::new(),
+            length: UInt64Builder::new(),
+            rows: 0,
+            mistake: None,
+        }
+    }
+
+    fn push(&mut self, source: u32, buckets: u32, image: &ImageLocation) {
+        let key = image_key(&image.url);
+        self.bucket.append_value(image_bucket(&key, buckets));
+        self.mistake = self.mistake.take().or(self.key.append_value(key.0).err());
+        self.source.append_value(source);
+        self.container.append_value(image.location.container.as_str());
+        self.path.append_value(&image.location.path);
+        self.offset.append_value(image.location.offset);
+        self.length.append_value(image.location.length);
+        self.rows += 1;
+    }
+
+    fn finish(mut self) -> Result<RecordBatch, StepError> {
+        if let Some(mistake) = self.mistake {
+            return Err(mistake.into());
+        }
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.bucket.finish()),
+            Arc::new(self.key.finish()),
+            Arc::new(self.source.finish()),
+            Arc::new(self.container.finish()),
+            Arc::new(self.path.finish()),
+            Arc::new(self.offset.finish()),
+            Arc::new(self.length.finish()),
+        ];
+        Ok(RecordBatch::try_new(tables::image_locations(), columns)?)
+    }
+}

@@ -1,0 +1,126 @@
+//! Documents: one split of a source becomes tokens, image references and image locations, each in its buckets.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use datafusion::prelude::{SessionContext, col};
+use futures::try_join;
+use pageloom_schemas::places::image_places_of;
+use pageloom_schemas::{Key, columns, tables};
+
+use crate::engine::commit::Commit;
+use crate::engine::exchange::{bucket_of, image_bucket};
+use crate::engine::nodes::{MapExec, StreamExec, sort};
+use crate::engine::plan::Unit;
+use crate::engine::reading::read;
+use crate::engine::session::{scan, session};
+use crate::engine::stages::steps_over;
+use crate::engine::table_writer::{TableFile, TableWriter, exchange_properties, write_plan};
+use crate::engine::unit::{Run, UnitLog};
+use crate::error::{RunError, StepError};
+use crate::random::order_hash;
+use crate::step::Kind;
+
+/// Rows of a batch while sorting: documents are tens of kilobytes each.
+const BATCH_ROWS: usize = 256;
+
+/// Runs one unit.
+pub async fn run(run: &Run, unit: &Unit) -> Result<Commit, RunError> {
+    let log = UnitLog::new(run.progress.clone());
+    let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
+    let reading = read(run, &run.plan.splits[unit.index as usize], log.clone());
+    let pages = StreamExec::plan(reading.pages);
+    let tokenised = steps_over(run, pages, &run.checked.job.documents, Kind::Document, &log)?;
+    let documents = place_documents(run, tokenised);
+    let documents = sort(documents, &["bucket", "order", "key"])?;
+    let locations = sort(StreamExec::plan(reading.locations), &["bucket", "key", "source", "path", "offset"])?;
+    let thread = async { reading.thread.await.map_err(|error| RunError::Bug(error.to_string()))? };
+    let (documents, locations, ()) = try_join!(
+        write_plan(&context, documents, writer(run, unit, "documents", tables::documents())?),
+        write_plan(&context, locations, writer(run, unit, "image_locations", tables::image_locations())?),
+        thread,
+    )?;
+    let references = write_references(run, unit, &context, &documents).await?;
+    log.count("documents", documents.rows);
+    log.count("image_references", references.rows);
+    let files =
+        vec![("documents", documents), ("image_locations", locations), ("image_references", references)];
+    log.close(run, unit, files).await
+}
+
+fn writer(
+    run: &Run,
+    unit: &Unit,
+    table: &str,
+    schema: arrow::datatypes::SchemaRef,
+) -> Result<TableWriter, RunError> {
+    TableWriter::create(&run.store, run.file(unit, table), schema, exchange_properties())
+}
+
+/// Adds each document's position in the global order, and the bucket that follows from it.
+fn place_documents(
+    run: &Run,
+    input: Arc<dyn datafusion::physical_plan::ExecutionPlan>,
+) -> Arc<dyn datafusion::physical_plan::ExecutionPlan> {
+    let (seed, buckets) = (run.checked.job.seed, run.plan.buckets);
+    let place = move |batch: RecordBatch| {
+        let (key, url) = (columns::key(), columns::url());
+        let (tokens, slots) = (columns::tokens(), columns::image_slots());
+        let (key, url, tokens, slots) = (key.of(&batch)?, url.of(&batch)?, tokens.of(&batch)?, slots.of(&batch)?);
+        let orders: Vec<u64> = key.iter().flatten().map(|key| order_hash(seed, key)).collect();
+        let bucket = UInt32Array::from_iter_values(orders.iter().map(|order| bucket_of(*order, buckets)));
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(bucket),
+            Arc::new(UInt64Array::from(orders)),
+            Arc::new(key.clone()),
+            Arc::new(url.clone()),
+            Arc::new(tokens.clone()),
+            Arc::new(slots.clone()),
+        ];
+        Ok(RecordBatch::try_new(tables::documents(), columns)?)
+    };
+    MapExec::plan("place_documents", input, tables::documents(), Arc::new(place))
+}
+
+/// One row per document and image, by image, read back from the unit's own documents.
+async fn write_references(
+    run: &Run,
+    unit: &Unit,
+    context: &SessionContext,
+    documents: &TableFile,
+) -> Result<TableFile, RunError> {
+    let documents = scan(context, std::slice::from_ref(&documents.path), &tables::documents()).await?;
+    let documents = documents.select(vec![col("key"), col("image_slots")])?.create_physical_plan().await?;
+    let buckets = run.plan.buckets;
+    let explode = move |batch: RecordBatch| references(&batch, buckets);
+    let plan = MapExec::plan("image_references", documents, tables::image_references(), Arc::new(explode));
+    let plan = sort(plan, &["bucket", "key", "document_key"])?;
+    write_plan(context, plan, writer(run, unit, "image_references", tables::image_references())?).await
+}
+
+fn references(batch: &RecordBatch, buckets: u32) -> Result<RecordBatch, StepError> {
+    let (key, slots) = (columns::key(), columns::image_slots());
+    let (key, slots) = (key.of(batch)?, slots.of(batch)?);
+    let (mut keys, mut urls, mut documents) = (Vec::<Key>::new(), Vec::new(), Vec::new());
+    for row in 0..batch.num_rows() {
+        let mut seen = BTreeSet::new();
+        for place in image_places_of(slots, row)? {
+            if seen.insert(place.key) {
+                keys.push(place.key);
+                urls.push(place.url);
+                documents.push(key.value(row).to_vec());
+            }
+        }
+    }
+    if keys.is_empty() {
+        return Ok(RecordBatch::new_empty(tables::image_references()));
+    }
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(UInt32Array::from_iter_values(keys.iter().map(|key| image_bucket(key, buckets)))),
+        Arc::new(FixedSizeBinaryArray::try_from_iter(keys.iter().map(|key| key.0))?),
+        Arc::new(StringArray::from(urls)),
+        Arc::new(FixedSizeBinaryArray::try_from_iter(documents.iter())?),
+    ];
+    Ok(RecordBatch::try_new(tables::image_references(), columns)?)
+}

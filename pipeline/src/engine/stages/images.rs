@@ -1,0 +1,143 @@
+//! Images: every image of one bucket that a document shows is encoded once, and its tokens go to each such document.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StructArray, UInt32Array};
+use datafusion::common::JoinType;
+use datafusion::functions_aggregate::expr_fn::min;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::{DataFrame, SessionContext, col, lit};
+use pageloom_schemas::{columns, tables};
+
+use crate::engine::commit::Commit;
+use crate::engine::exchange::{bucket_of, files_with_bucket};
+use crate::engine::nodes::{MapExec, sort};
+use crate::engine::plan::Unit;
+use crate::engine::session::{scan, session};
+use crate::engine::stages::steps_over;
+use crate::engine::table_writer::{TableFile, TableWriter, exchange_properties, write_plan};
+use crate::engine::unit::{Run, UnitLog};
+use crate::error::{RunError, StepError};
+use crate::random::order_hash;
+use crate::step::Kind;
+
+/// Images of a batch: bounds how many decoded images are in memory, and fills the encoder's batch.
+const BATCH_ROWS: usize = 64;
+
+/// Runs one unit: one bucket of images.
+pub async fn run(run: &Run, unit: &Unit, documents: &[Commit]) -> Result<Commit, RunError> {
+    let log = UnitLog::new(run.progress.clone());
+    let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
+    let references = bucket(&context, documents, "image_references", unit.index).await?;
+    let located = located_images(&context, references.clone(), documents, unit).await?;
+    let located = count_images(located, &log);
+    let encoded = steps_over(run, located, &run.checked.job.images, Kind::Image, &log)?;
+    let encoded = count_work(encoded, run);
+    let encoded = sort(MapExec::conform(encoded, tables::images()), &["key"])?;
+    let writer = TableWriter::create(&run.store, run.file(unit, "images"), tables::images(), exchange_properties())?;
+    let images = write_plan(&context, encoded, writer).await?;
+    let without_tokens = count_without_tokens(&context, references.clone(), &images).await?;
+    let image_tokens = write_image_tokens(run, unit, &context, references, &images).await?;
+    log.count("images", images.rows);
+    log.count("image_tokens", image_tokens.rows);
+    log.count("references_without_tokens", without_tokens);
+    log.close(run, unit, vec![("images", images), ("image_tokens", image_tokens)]).await
+}
+
+/// One bucket's rows of a table that the documents stage wrote.
+async fn bucket(
+    context: &SessionContext,
+    documents: &[Commit],
+    table: &str,
+    bucket: u32,
+) -> Result<DataFrame, RunError> {
+    let schema = if table == "image_references" { tables::image_references() } else { tables::image_locations() };
+    let files = files_with_bucket(documents, table, bucket);
+    Ok(scan(context, &files, &schema).await?.filter(col("bucket").eq(lit(bucket)))?)
+}
+
+/// Each image once, with the first of its locations; null where no source holds it.
+async fn located_images(
+    context: &SessionContext,
+    references: DataFrame,
+    documents: &[Commit],
+    unit: &Unit,
+) -> Result<Arc<dyn ExecutionPlan>, RunError> {
+    let wanted = references.aggregate(vec![col("key")], vec![min(col("url")).alias("url")])?;
+    let locations = bucket(context, documents, "image_locations", unit.index).await?;
+    let fields = ["source", "container", "path", "offset", "length"];
+    let place = std::iter::once(col("key").alias("location_key")).chain(fields.map(col)).collect();
+    let first = ["key", "source", "path", "offset"].map(|name| col(name).sort(true, false)).to_vec();
+    let locations = locations.distinct_on(vec![col("key")], place, Some(first))?;
+    let located = wanted.join(locations, JoinType::Left, &["key"], &["location_key"], None)?;
+    let located = located.select(tables::located_images().fields().iter().map(|field| col(field.name())).collect::<Vec<_>>())?;
+    Ok(MapExec::conform(located.create_physical_plan().await?, tables::located_images()))
+}
+
+fn count_images(plan: Arc<dyn ExecutionPlan>, log: &Arc<UnitLog>) -> Arc<dyn ExecutionPlan> {
+    let log = log.clone();
+    let count = move |batch: RecordBatch| {
+        log.count("wanted_images", batch.num_rows() as u64);
+        Ok(batch)
+    };
+    let schema = plan.schema();
+    MapExec::plan("count_images", plan, schema, Arc::new(count))
+}
+
+fn count_work(plan: Arc<dyn ExecutionPlan>, run: &Run) -> Arc<dyn ExecutionPlan> {
+    let progress = run.progress.clone();
+    let count = move |batch: RecordBatch| {
+        progress.worked(batch.num_rows() as u64);
+        Ok(batch)
+    };
+    let schema = plan.schema();
+    MapExec::plan("count_work", plan, schema, Arc::new(count))
+}
+
+/// References to images that were rejected: counted by themselves, so that a lost reference shows in the books.
+async fn count_without_tokens(
+    context: &SessionContext,
+    references: DataFrame,
+    images: &TableFile,
+) -> Result<u64, RunError> {
+    let images = scan(context, std::slice::from_ref(&images.path), &tables::images()).await?;
+    let images = images.select(vec![col("key").alias("image_key")])?;
+    let without = references.join(images, JoinType::LeftAnti, &["key"], &["image_key"], None)?;
+    Ok(without.count().await? as u64)
+}
+
+/// The images' tokens, once per document that shows them, in the documents' buckets.
+async fn write_image_tokens(
+    run: &Run,
+    unit: &Unit,
+    context: &SessionContext,
+    references: DataFrame,
+    images: &TableFile,
+) -> Result<TableFile, RunError> {
+    let images = scan(context, std::slice::from_ref(&images.path), &tables::images()).await?;
+    let images = images.select(["key", "grid_width", "grid_height", "codes"].map(col).to_vec())?;
+    let references = references.select(vec![col("key").alias("image_key"), col("document_key")])?;
+    let joined = references.join(images, JoinType::Inner, &["image_key"], &["key"], None)?;
+    let joined = joined.create_physical_plan().await?;
+    let (seed, buckets) = (run.checked.job.seed, run.plan.buckets);
+    let reshape = move |batch: RecordBatch| image_tokens(&batch, seed, buckets);
+    let plan = MapExec::plan("image_tokens", joined, tables::image_tokens(), Arc::new(reshape));
+    // The image's key is inside `image`, so rows of one document are told apart by nothing that a sort can name;
+    // their order has no meaning, for the document says where each image stands.
+    let plan = sort(plan, &["bucket", "document_key"])?;
+    let path = run.file(unit, "image_tokens");
+    let writer = TableWriter::create(&run.store, path, tables::image_tokens(), exchange_properties())?;
+    write_plan(context, plan, writer).await
+}
+
+fn image_tokens(batch: &RecordBatch, seed: u64, buckets: u32) -> Result<RecordBatch, StepError> {
+    let document = columns::document_key();
+    let document = document.of(batch)?;
+    let bucket = document.iter().flatten().map(|key| bucket_of(order_hash(seed, key), buckets));
+    let bucket: ArrayRef = Arc::new(UInt32Array::from_iter_values(bucket));
+    let parts = ["key", "grid_width", "grid_height", "codes"].map(|name| batch.column_by_name(name).cloned());
+    let parts: Option<Vec<ArrayRef>> = parts.into_iter().collect();
+    let parts = parts.ok_or_else(|| StepError::Bug("the join lost a column of the image table".into()))?;
+    let image = StructArray::try_new(columns::image_fields(), parts, None)?;
+    Ok(RecordBatch::try_new(tables::image_tokens(), vec![bucket, Arc::new(document.clone()), Arc::new(image)])?)
+}

@@ -1,0 +1,57 @@
+//! What a unit of each stage does.
+
+pub mod documents;
+pub mod images;
+pub mod sequences;
+pub mod shards;
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::physical_plan::ExecutionPlan;
+
+use crate::engine::commit::Commit;
+use crate::engine::plan::{Stage, Unit};
+use crate::engine::step_exec::StepExec;
+use crate::engine::unit::{Run, UnitLog};
+use crate::error::{RunError, StepError};
+use crate::step::Kind;
+use crate::steps::StepConfig;
+
+/// Runs one unit up to its commit record, which the caller commits. `before` are the commits it reads.
+pub async fn run_unit(run: &Run, unit: &Unit, before: &Before) -> Result<Commit, RunError> {
+    match unit.stage {
+        Stage::Documents => documents::run(run, unit).await,
+        Stage::Images => images::run(run, unit, &before.documents).await,
+        Stage::Sequences => sequences::run(run, unit, before).await,
+        Stage::Shards => shards::run(run, unit, &before.sequences).await,
+    }
+}
+
+/// Commits of the stages before a unit's own; empty where they aren't read.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    /// All of the documents stage.
+    pub documents: Vec<Commit>,
+    /// All of the images stage.
+    pub images: Vec<Commit>,
+    /// All of the sequences stage.
+    pub sequences: Vec<Commit>,
+}
+
+/// Puts the job's steps over a plan, one node each.
+fn steps_over(
+    run: &Run,
+    input: Arc<dyn ExecutionPlan>,
+    steps: &[StepConfig],
+    kind: Kind,
+    log: &Arc<UnitLog>,
+) -> Result<Arc<dyn ExecutionPlan>, RunError> {
+    let mut plan = input;
+    for config in steps {
+        let schema: SchemaRef = config.columns().apply(&plan.schema()).map_err(StepError::Bug)?;
+        let step = config.build(&run.checked.resources)?;
+        plan = StepExec::plan(config.name(), kind, step, schema, log.clone(), plan);
+    }
+    Ok(plan)
+}

@@ -1,0 +1,123 @@
+//! Sequences: documents of one bucket meet their images' tokens, become examples in global order, and are packed.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::common::JoinType;
+use datafusion::functions_aggregate::expr_fn::array_agg;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::{SessionContext, col, lit};
+use futures::TryStreamExt;
+use pageloom_schemas::lists::int32_rows;
+use pageloom_schemas::{Key, columns, runs, tables};
+
+use crate::engine::commit::Commit;
+use crate::engine::exchange::files_with_bucket;
+use crate::engine::nodes::{MapExec, sort};
+use crate::engine::plan::Unit;
+use crate::engine::session::{scan, session};
+use crate::engine::stages::{Before, steps_over};
+use crate::engine::table_writer::{TableFile, TableWriter, exchange_properties};
+use crate::engine::unit::{Run, UnitLog};
+use crate::error::{RunError, StepError};
+use crate::objectives::Example;
+use crate::packing::{PackedRow, Packer};
+use crate::step::Kind;
+
+mod rows;
+
+/// Documents of a batch.
+const BATCH_ROWS: usize = 128;
+
+/// Runs one unit: one bucket of documents.
+pub async fn run(run: &Run, unit: &Unit, before: &Before) -> Result<Commit, RunError> {
+    let log = UnitLog::new(run.progress.clone());
+    let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
+    let documents = illustrated_documents(&context, before, unit.index).await?;
+    let documents = sort(documents, &["order", "key"])?;
+    let examples = steps_over(run, documents, &run.checked.job.sequences.steps(), Kind::Document, &log)?;
+    let rows = pack(run, unit, &context, examples, &log).await?;
+    log.close(run, unit, vec![("sequences", rows)]).await
+}
+
+/// Each document of a bucket, with all of its images that have tokens.
+async fn illustrated_documents(
+    context: &SessionContext,
+    before: &Before,
+    bucket: u32,
+) -> Result<Arc<dyn ExecutionPlan>, RunError> {
+    let in_bucket = || col("bucket").eq(lit(bucket));
+    let files = files_with_bucket(&before.documents, "documents", bucket);
+    let documents = scan(context, &files, &tables::documents()).await?.filter(in_bucket())?;
+    let files = files_with_bucket(&before.images, "image_tokens", bucket);
+    let images = scan(context, &files, &tables::image_tokens()).await?.filter(in_bucket())?;
+    let images = images.aggregate(vec![col("document_key")], vec![array_agg(col("image")).alias("images")])?;
+    let joined = documents.join(images, JoinType::Left, &["key"], &["document_key"], None)?;
+    let schema = tables::illustrated_documents();
+    let joined = joined.select(schema.fields().iter().map(|field| col(field.name())).collect::<Vec<_>>())?;
+    Ok(MapExec::conform(joined.create_physical_plan().await?, schema))
+}
+
+/// Packs the examples into rows, in their order, and writes them.
+async fn pack(
+    run: &Run,
+    unit: &Unit,
+    context: &SessionContext,
+    examples: Arc<dyn ExecutionPlan>,
+    log: &UnitLog,
+) -> Result<TableFile, RunError> {
+    let mut packer = run.checked.job.sequences.packing.build(run.checked.resources.vocabulary.specials().pad);
+    let path = run.file(unit, "sequences");
+    let mut writer = TableWriter::create(&run.store, path, tables::sequences(), exchange_properties())?;
+    let mut batches = execute_stream(examples, context.task_ctx())?;
+    let mut rows = Vec::new();
+    while let Some(batch) = batches.try_next().await? {
+        log.count("documents", batch.num_rows() as u64);
+        push_examples(&batch, packer.as_mut(), &mut rows, log)?;
+        write_rows(&mut rows, &mut writer, log).await?;
+        run.progress.worked(batch.num_rows() as u64);
+    }
+    packer.finish(&mut rows);
+    write_rows(&mut rows, &mut writer, log).await?;
+    writer.finish().await
+}
+
+fn push_examples(
+    batch: &RecordBatch,
+    packer: &mut dyn Packer,
+    rows: &mut Vec<PackedRow>,
+    log: &UnitLog,
+) -> Result<(), StepError> {
+    let (key, input_ids, labels) = (columns::key(), columns::input_ids(), columns::labels());
+    let images = columns::image_runs();
+    let (key, images) = (key.of(batch)?, images.of(batch)?);
+    let (input_ids, labels) = (int32_rows(input_ids.of(batch)?)?, int32_rows(labels.of(batch)?)?);
+    for row in 0..batch.num_rows() {
+        let example = Example {
+            input_ids: input_ids.row(row).to_vec(),
+            labels: labels.row(row).to_vec(),
+            images: runs::runs_of(images, row)?,
+        };
+        log.count("example_tokens", example.input_ids.len() as u64);
+        packer.push(Key::from_slice(key.value(row)).unwrap_or_default().0, example, rows);
+    }
+    Ok(())
+}
+
+async fn write_rows(rows: &mut Vec<PackedRow>, writer: &mut TableWriter, log: &UnitLog) -> Result<(), RunError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let batch = rows::sequence_rows(rows)?;
+    log.count("rows", rows.len() as u64);
+    let padding = |row: &PackedRow| -> u64 {
+        row.segments.iter().filter(|segment| segment.document.is_none()).map(|segment| u64::from(segment.length)).sum()
+    };
+    log.count("padding_tokens", rows.iter().map(padding).sum());
+    log.count("row_tokens", rows.iter().map(|row| row.input_ids.len() as u64).sum());
+    let documents = rows.iter().flat_map(|row| &row.segments);
+    let begun = documents.filter(|segment| segment.document.is_some() && segment.document_offset == 0).count();
+    log.count("documents_begun", begun as u64);
+    rows.clear();
+    writer.write(batch).await
+}

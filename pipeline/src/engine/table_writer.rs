@@ -1,0 +1,168 @@
+//! Writes one table to one Parquet file, with bytes that don't depend on how its rows came in batches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::BatchCoalescer;
+use arrow::datatypes::{Schema, SchemaRef, UInt32Type};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use pageloom_schemas::{columns, features};
+use parquet::arrow::AsyncArrowWriter;
+use parquet::arrow::async_writer::AsyncFileWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+use crate::engine::store::Store;
+use crate::error::RunError;
+
+/// Rows that are handed to the Parquet writer at once: it closes pages only between them.
+const ROWS_AT_ONCE: usize = 64;
+
+/// One written file of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableFile {
+    /// Where it is, relative to the output folder.
+    pub path: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// Rows of each bucket, where the table is an exchange.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub buckets: BTreeMap<u32, u64>,
+}
+
+/// How an exchange is written: fast, and with row groups small enough to read one bucket alone.
+pub fn exchange_properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(1 << 14))
+        .build()
+}
+
+/// How shards are written: ids as byte-stream-split without a dictionary, zstd level 3, page index, and the
+/// features that Hugging Face `datasets` reads.
+pub fn shard_properties(
+    schema: &Schema,
+    rows_per_row_group: u64,
+    extra: Vec<(String, String)>,
+) -> Result<WriterProperties, RunError> {
+    let mut metadata = vec![KeyValue::new(features::FOOTER_KEY.into(), features::footer_value(schema).to_string())];
+    metadata.extend(extra.into_iter().map(|(key, value)| KeyValue::new(key, value)));
+    let mut builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_max_row_group_row_count(Some(usize::try_from(rows_per_row_group).unwrap_or(usize::MAX)))
+        .set_key_value_metadata(Some(metadata));
+    for name in [columns::input_ids().name(), columns::labels().name()] {
+        let path = ColumnPath::new(vec![name.into(), "list".into(), "item".into()]);
+        builder = builder
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path.clone(), Encoding::BYTE_STREAM_SPLIT)
+            .set_column_statistics_enabled(path, EnabledStatistics::None);
+    }
+    Ok(builder.build())
+}
+
+/// A Parquet file in the making.
+pub struct TableWriter {
+    path: String,
+    writer: AsyncArrowWriter<HashingWriter>,
+    rows: BatchCoalescer,
+    buckets: BTreeMap<u32, u64>,
+    row_count: u64,
+}
+
+impl TableWriter {
+    /// Starts a file; nothing is visible under its name before [`Self::finish`].
+    pub fn create(store: &Store, path: String, schema: SchemaRef, properties: WriterProperties) -> Result<Self, RunError> {
+        let file = HashingWriter::new(BufWriter::new(store.objects(), Path::from(path.as_str())));
+        let writer = AsyncArrowWriter::try_new(file, schema.clone(), Some(properties))?;
+        let rows = BatchCoalescer::new(schema, ROWS_AT_ONCE);
+        Ok(Self { path, writer, rows, buckets: BTreeMap::new(), row_count: 0 })
+    }
+
+    /// Adds rows.
+    pub async fn write(&mut self, batch: RecordBatch) -> Result<(), RunError> {
+        self.row_count += batch.num_rows() as u64;
+        if let Some(buckets) = batch.column_by_name(columns::bucket().name()) {
+            for bucket in buckets.as_primitive::<UInt32Type>().values() {
+                *self.buckets.entry(*bucket).or_default() += 1;
+            }
+        }
+        self.rows.push_batch(batch)?;
+        self.flush().await
+    }
+
+    async fn flush(&mut self) -> Result<(), RunError> {
+        while let Some(batch) = self.rows.next_completed_batch() {
+            self.writer.write(&batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the file visible.
+    pub async fn finish(mut self) -> Result<TableFile, RunError> {
+        self.rows.finish_buffered_batch()?;
+        self.flush().await?;
+        self.writer.finish().await?;
+        let file = self.writer.into_inner();
+        let sha256 = hex(&file.digest.finalize());
+        Ok(TableFile { path: self.path, rows: self.row_count, bytes: file.bytes, sha256, buckets: self.buckets })
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct HashingWriter {
+    inner: BufWriter,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl HashingWriter {
+    fn new(inner: BufWriter) -> Self {
+        Self { inner, digest: Sha256::new(), bytes: 0 }
+    }
+}
+
+impl AsyncFileWriter for HashingWriter {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        Box::pin(async move {
+            self.digest.update(&bytes);
+            self.bytes += bytes.len() as u64;
+            Ok(self.inner.write_all(&bytes).await?)
+        })
+    }
+
+    fn complete(&mut self) -> BoxFuture<'_, parquet::errors::Result<()>> {
+        Box::pin(async move { Ok(self.inner.shutdown().await?) })
+    }
+}
+
+/// Writes every batch of a plan to one file.
+pub async fn write_plan(
+    context: &datafusion::prelude::SessionContext,
+    plan: Arc<dyn datafusion::physical_plan::ExecutionPlan>,
+    mut writer: TableWriter,
+) -> Result<TableFile, RunError> {
+    use futures::TryStreamExt;
+    let mut batches = datafusion::physical_plan::execute_stream(plan, context.task_ctx())?;
+    while let Some(batch) = batches.try_next().await? {
+        writer.write(batch).await?;
+    }
+    writer.finish().await
+}

@@ -1,0 +1,152 @@
+//! Measures a tree once: how much text each element holds, and where images are.
+
+use crate::html::names::{self, Kind};
+use crate::html::tree::{NodeId, Tree};
+
+/// What an element holds. Characters are counted with whitespace collapsed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Measure {
+    /// Characters of the text whose nearest block is this element; for a `span`, of the text in it.
+    pub own_chars: u32,
+    /// Characters of all the text in it that stays.
+    pub all_chars: u32,
+    /// Whether it is, or holds, a textual element that reaches its threshold.
+    pub has_long_text: bool,
+    /// Whether any text is in it.
+    pub has_text: bool,
+    /// Whether any text is in it outside of headings.
+    pub has_text_beside_headings: bool,
+    /// Whether an image is in it.
+    pub has_image: bool,
+    /// Whether it stays where the element around it does. What doesn't counts for nothing above.
+    pub stays: bool,
+}
+
+/// Thresholds of textual elements, in characters.
+#[derive(Debug, Clone, Copy)]
+pub struct Thresholds {
+    /// Of paragraphs and the like.
+    pub standard: u32,
+    /// Of lists, tables and spans.
+    pub list_like: u32,
+}
+
+/// All nodes that are in the document, in its order.
+pub fn document_order(tree: &Tree) -> Vec<NodeId> {
+    kept_order(tree, |_| true)
+}
+
+/// Nodes in the document's order, without the sub-trees of those that are not kept.
+pub fn kept_order(tree: &Tree, keep: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
+    let mut order = Vec::with_capacity(tree.node_count());
+    let mut open = vec![Tree::DOCUMENT];
+    while let Some(id) = open.pop() {
+        if keep(id) {
+            order.push(id);
+            open.extend(tree.children_reversed(id));
+        }
+    }
+    order
+}
+
+/// Measures of all nodes in `order`, by node. Whether an `img` or a `meta` stays, `stays_bare` says.
+pub fn measure(
+    tree: &Tree,
+    order: &[NodeId],
+    thresholds: Thresholds,
+    stays_bare: impl Fn(NodeId) -> bool,
+) -> Vec<Measure> {
+    let mut measures = vec![Measure::default(); tree.node_count()];
+    for id in order.iter().rev() {
+        let name = tree.name(*id);
+        let measure = &mut measures[*id as usize];
+        if let Some(text) = tree.text(*id) {
+            count_text(text, measure);
+        }
+        let limit = if names::is_list_like(name) { thresholds.list_like } else { thresholds.standard };
+        let is_inline = names::kind(name) == Kind::Inline;
+        let chars = if name == "table" { measure.all_chars } else { measure.own_chars };
+        measure.has_long_text |= (!is_inline || name == "span") && chars >= limit.max(1);
+        measure.stays |= match name {
+            "img" | "meta" => stays_bare(*id),
+            _ => stays(name, measure),
+        };
+        measure.has_image |= name == "img" && measure.stays;
+        let measure = *measure;
+        if let (true, Some(parent)) = (measure.stays, tree.parent(*id)) {
+            let parent = &mut measures[parent as usize];
+            parent.all_chars = parent.all_chars.saturating_add(measure.all_chars);
+            parent.own_chars = parent.own_chars.saturating_add(if is_inline { measure.own_chars } else { 0 });
+            parent.has_long_text |= measure.has_long_text;
+            parent.has_text |= measure.has_text;
+            parent.has_image |= measure.has_image;
+            parent.has_text_beside_headings |= !names::is_heading(name) && measure.has_text_beside_headings;
+        }
+    }
+    measures
+}
+
+fn stays(name: &str, measure: &Measure) -> bool {
+    match name {
+        "html" | "head" | "body" | "br" | "td" | "th" => true,
+        _ if !(measure.has_text || measure.has_image) => false,
+        _ if names::kind(name) != Kind::Container => true,
+        _ => measure.has_long_text || measure.has_image || !measure.has_text_beside_headings,
+    }
+}
+
+fn count_text(text: &str, measure: &mut Measure) {
+    measure.stays = true;
+    let has_text = text.chars().any(|character| !character.is_whitespace() && character != '\u{200b}');
+    if has_text {
+        (measure.has_text, measure.has_text_beside_headings) = (true, true);
+        measure.own_chars = collapsed_chars(text);
+        measure.all_chars = measure.own_chars;
+    }
+}
+
+/// Characters of the text without its whitespace, but for one space between words.
+fn collapsed_chars(text: &str) -> u32 {
+    let mut chars = 0u32;
+    for (index, word) in text.split_ascii_whitespace().enumerate() {
+        chars = chars.saturating_add(word.chars().count() as u32 + u32::from(index > 0));
+    }
+    chars
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::html::tree::{Limits, parse};
+
+    fn measured(html: &str, name: &str) -> Measure {
+        let tree = parse(html, &Limits::default()).unwrap();
+        let order = document_order(&tree);
+        let thresholds = Thresholds { standard: 10, list_like: 5 };
+        let measures = measure(&tree, &order, thresholds, |id| tree.name(id) == "img");
+        let id = order.iter().find(|id| tree.name(**id) == name).unwrap();
+        measures[*id as usize]
+    }
+
+    #[test]
+    fn text_counts_for_its_nearest_block_through_inline_elements() {
+        let paragraph = measured("<div><p>12 <b> 34 <i>56</i></b></div>", "p");
+        assert_eq!((paragraph.own_chars, paragraph.has_long_text), (6, false));
+        assert_eq!(measured("<div><p>12345 <b>678901</b></div>", "div").own_chars, 0);
+        assert!(measured("<div><p>12345 <b>678901</b></div>", "div").has_long_text);
+    }
+
+    #[test]
+    fn lists_and_spans_have_the_lower_threshold() {
+        assert!(measured("<ul><li>12345</ul>", "ul").has_long_text);
+        assert!(!measured("<ul><li>1234<li>567</ul>", "ul").has_long_text);
+        assert!(measured("<table><tr><td>123<td>45</table>", "table").has_long_text);
+        assert!(measured("<div><b><span>12345</span></b></div>", "div").has_long_text);
+    }
+
+    #[test]
+    fn a_wrapper_of_headings_alone_is_told_apart() {
+        assert!(!measured("<div><h2>a</h2><h3>b</h3></div>", "div").has_text_beside_headings);
+        assert!(measured("<div><h2>a</h2>b</div>", "div").has_text_beside_headings);
+    }
+}

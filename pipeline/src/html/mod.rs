@@ -1,0 +1,12 @@
+//! From a page's bytes to minimal HTML: charset, tree, what is kept, how it is written.
+
+pub mod charset;
+pub mod minimal;
+pub mod tree;
+
+mod image_source;
+mod measure;
+mod names;
+mod prescan;
+mod srcset;
+mod write;

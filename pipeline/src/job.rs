@@ -1,0 +1,263 @@
+//! What the user wrote: one TOML file, read piece by piece so that every mistake is reported at its own line.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use crate::error::{JobError, Problem};
+use crate::job_text::JobText;
+use crate::objectives::ObjectiveConfig;
+use crate::packing::PackingConfig;
+use crate::sources::SourceConfig;
+use crate::steps::{StepConfig, apply_objective, interleave_images};
+
+/// One job, as the file says, with every default filled in.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Job {
+    /// Name in progress lines and in the dataset card.
+    pub name: String,
+    /// Every random draw comes from this and from the keys of what is drawn for.
+    pub seed: u64,
+    /// Where pages and images come from.
+    pub sources: Vec<SourceConfig>,
+    /// Text and images to ids.
+    pub tokenizers: Tokenizers,
+    /// Steps from a page's bytes to tokens.
+    pub documents: Vec<StepConfig>,
+    /// Steps from an image's location to codes.
+    pub images: Vec<StepConfig>,
+    /// From documents and codes to packed sequences.
+    pub sequences: Sequences,
+    /// The files that trainers read.
+    pub shards: Shards,
+    /// How a stage is cut into units.
+    pub units: Units,
+}
+
+/// Which tokenizers, and the ids they share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokenizers {
+    /// A Hugging Face `tokenizer.json`, relative to the job file.
+    pub text: PathBuf,
+    /// A folder with a VQ checkpoint: `config.json` and `model.safetensors`, relative to the job file.
+    pub image: PathBuf,
+    /// How many sentinels the vocabulary holds.
+    #[serde(default = "default_sentinels")]
+    pub num_sentinels: u32,
+    /// The vocabulary's size is padded up to a multiple of this.
+    #[serde(default = "default_multiple")]
+    pub pad_to_multiple_of: u32,
+}
+
+fn default_sentinels() -> u32 {
+    256
+}
+
+fn default_multiple() -> u32 {
+    64
+}
+
+/// From documents and codes to packed sequences.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sequences {
+    /// How image tokens stand in their document.
+    #[serde(default)]
+    pub interleave: interleave_images::Settings,
+    /// What a document becomes.
+    pub objective: ObjectiveConfig,
+    /// How examples become rows.
+    pub packing: PackingConfig,
+}
+
+impl Sequences {
+    /// The steps before packing.
+    pub fn steps(&self) -> Vec<StepConfig> {
+        vec![
+            StepConfig::interleave_images(self.interleave.clone()),
+            StepConfig::apply_objective(apply_objective::Settings { objective: self.objective.clone() }),
+        ]
+    }
+}
+
+/// The files that trainers read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shards {
+    /// Every shard has exactly this many rows, but the last.
+    pub rows_per_shard: u64,
+    /// Every row group has exactly this many rows, but the last of a shard.
+    pub rows_per_row_group: u64,
+}
+
+impl Default for Shards {
+    fn default() -> Self {
+        Self { rows_per_shard: 16_384, rows_per_row_group: 2_048 }
+    }
+}
+
+/// How a stage is cut into units: part of the plan, so it decides nothing about the shards' bytes but their order of
+/// being made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Units {
+    /// About how many bytes of input one unit reads.
+    pub bytes: u64,
+    /// Memory that one unit's plan may hold before it spills to disk, in bytes.
+    pub memory: u64,
+}
+
+impl Default for Units {
+    fn default() -> Self {
+        Self { bytes: 64 << 20, memory: 512 << 20 }
+    }
+}
+
+/// A job, with the text it came from for messages about it.
+#[derive(Debug, Clone)]
+pub struct LoadedJob {
+    /// What the text says.
+    pub job: Job,
+    /// The text, and where things stand in it.
+    pub text: JobText,
+}
+
+impl LoadedJob {
+    /// Reads a job file and the `--set` options laid over it; reports every mistake at once.
+    pub fn read(path: &Path, sets: &[String]) -> Result<Self, JobError> {
+        let text = JobText::read(path, sets)?;
+        let table = text.table()?;
+        let mut reader = Reader { text: &text, problems: Vec::new() };
+        let job = reader.job(&table);
+        match job {
+            Some(job) if reader.problems.is_empty() => Ok(Self { job, text }),
+            _ => Err(JobError(reader.problems)),
+        }
+    }
+
+    /// A path of the job, relative to the job file's folder.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        self.text.folder().join(path)
+    }
+}
+
+const SECTIONS: [&str; 9] =
+    ["name", "seed", "sources", "tokenizers", "documents", "images", "sequences", "shards", "units"];
+
+struct Reader<'a> {
+    text: &'a JobText,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn job(&mut self, table: &Spanned<DeTable<'_>>) -> Option<Job> {
+        let root = table.get_ref();
+        for key in root.keys().filter(|key| !SECTIONS.contains(&key.get_ref().as_ref())) {
+            let message = format!("unknown section `{}`", key.get_ref());
+            self.problems.push(self.text.problem(key.span(), message, did_you_mean(key.get_ref(), &SECTIONS)));
+        }
+        let name = self.optional(root, "name").unwrap_or_else(|| self.text.stem());
+        let seed = self.optional(root, "seed").unwrap_or(0);
+        let sources = self.list(root, "sources");
+        let tokenizers = self.required(root, "tokenizers");
+        let documents = self.list(root, "documents");
+        let images = self.list(root, "images");
+        let sequences = self.required(root, "sequences");
+        let shards = self.optional(root, "shards").unwrap_or_default();
+        let units = self.optional(root, "units").unwrap_or_default();
+        Some(Job {
+            name,
+            seed,
+            sources: sources?,
+            tokenizers: tokenizers?,
+            documents: documents?,
+            images: images?,
+            sequences: sequences?,
+            shards,
+            units,
+        })
+    }
+
+    fn value<T: DeserializeOwned>(&mut self, value: &Spanned<DeValue<'_>>) -> Option<T> {
+        match T::deserialize(ValueDeserializer::from(value.clone())) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let span = error.span().unwrap_or_else(|| value.span());
+                let (message, hint) = explain(error.message());
+                self.problems.push(self.text.problem(span, message, hint));
+                None
+            }
+        }
+    }
+
+    fn optional<T: DeserializeOwned>(&mut self, root: &DeTable<'_>, section: &str) -> Option<T> {
+        self.value(root.get(section)?)
+    }
+
+    fn required<T: DeserializeOwned>(&mut self, root: &DeTable<'_>, section: &str) -> Option<T> {
+        match root.get(section) {
+            Some(value) => self.value(value),
+            None => self.missing(section),
+        }
+    }
+
+    /// An array of one-key tables; each one's mistake is reported by itself.
+    fn list<T: DeserializeOwned>(&mut self, root: &DeTable<'_>, section: &str) -> Option<Vec<T>> {
+        let Some(value) = root.get(section) else { return self.missing(section) };
+        let Some(items) = value.get_ref().as_array().filter(|items| !items.is_empty()) else {
+            let hint = Some(format!("write one `[[{section}]]` block for each"));
+            self.problems.push(self.text.problem(value.span(), format!("`{section}` is not a list"), hint));
+            return None;
+        };
+        let read: Vec<Option<T>> = items.iter().map(|item| self.value(item)).collect();
+        read.into_iter().collect()
+    }
+
+    fn missing<T>(&mut self, section: &str) -> Option<T> {
+        let hint = Some(format!("add `[{section}]`; jobs/demo.toml shows one"));
+        self.problems.push(self.text.problem(0..0, format!("section `{section}` is missing"), hint));
+        None
+    }
+}
+
+/// Splits serde's "unknown field `x`, expected one of `a`, `b`" into what is wrong and the nearest right word.
+fn explain(message: &str) -> (String, Option<String>) {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match quoted.split_first() {
+        Some((found, known)) if message.starts_with("unknown ") => {
+            let what = message.split('`').next().unwrap_or("unknown ");
+            (format!("{what}`{found}`"), did_you_mean(found, known))
+        }
+        _ => (message.to_owned(), None),
+    }
+}
+
+/// A remedy that names the nearest known word, or all of them.
+fn did_you_mean(found: &str, known: &[&str]) -> Option<String> {
+    let nearest = known.iter().map(|word| (strsim::damerau_levenshtein(found, word), word)).min();
+    match nearest {
+        Some((distance, word)) if distance <= 1 + found.len() / 3 => Some(format!("did you mean `{word}`?")),
+        Some(_) => Some(format!("known here: {}", known.join(", "))),
+        None => Some("nothing can be set here".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_word_is_explained_with_the_nearest_known_one() {
+        let (message, hint) = explain("unknown field `sed`, expected one of `seed`, `name`");
+        assert_eq!((message.as_str(), hint.as_deref()), ("unknown field `sed`", Some("did you mean `seed`?")));
+    }
+
+    #[test]
+    fn a_word_near_nothing_is_explained_with_all_known_ones() {
+        assert_eq!(did_you_mean("qqqqqq", &["seed", "name"]).as_deref(), Some("known here: seed, name"));
+    }
+}

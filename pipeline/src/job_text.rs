@@ -1,0 +1,193 @@
+//! The text of a job file with `--set` options laid over it, and the place of every part of it.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use crate::error::{JobError, Problem};
+
+/// A job file's text. Options stand behind it, each padded to its own range, so that a span tells where a value is from.
+#[derive(Debug, Clone)]
+pub struct JobText {
+    path: PathBuf,
+    file: String,
+    sets: Vec<SetOption>,
+}
+
+#[derive(Debug, Clone)]
+struct SetOption {
+    text: String,
+    padded: String,
+}
+
+impl JobText {
+    /// Reads the file; an option that is not `key=value` is a problem.
+    pub fn read(path: &Path, sets: &[String]) -> Result<Self, JobError> {
+        let file = std::fs::read_to_string(path).map_err(|error| {
+            Problem::new(path.display().to_string(), format!("can't be read: {error}")).hint("name a job file, such as jobs/demo.toml")
+        })?;
+        let mut end = file.len() + 1;
+        let sets = sets.iter().map(|text| {
+            let padded = format!("{}{text}", " ".repeat(end));
+            end = padded.len() + 1;
+            SetOption { text: text.clone(), padded }
+        });
+        Ok(Self { path: path.to_owned(), sets: sets.collect(), file })
+    }
+
+    /// The folder that the job's paths are relative to.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// The file's name without its ending.
+    pub fn stem(&self) -> String {
+        self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// The file's tables with the options' values in their places.
+    pub fn table(&self) -> Result<Spanned<DeTable<'_>>, JobError> {
+        let mut table = self.parse(&self.file)?;
+        for set in &self.sets {
+            let option = self.parse_option(set)?;
+            overlay(table.get_mut(), option.into_inner()).map_err(|message| {
+                JobError::from(Problem::new(format!("--set {}", set.text), message))
+            })?;
+        }
+        Ok(table)
+    }
+
+    fn parse<'a>(&self, text: &'a str) -> Result<Spanned<DeTable<'a>>, JobError> {
+        DeTable::parse(text).map_err(|error| {
+            JobError(vec![self.problem(error.span().unwrap_or(0..0), error.message().to_owned(), None)])
+        })
+    }
+
+    fn parse_option<'a>(&self, set: &'a SetOption) -> Result<Spanned<DeTable<'a>>, JobError> {
+        let hint = "write --set section.key=value, with quotes inside for text: --set 'name=\"mine\"'";
+        DeTable::parse(&set.padded).map_err(|error| {
+            Problem::new(format!("--set {}", set.text), error.message().to_owned()).hint(hint).into()
+        })
+    }
+
+    /// A problem at a span of the table.
+    pub fn problem(&self, span: Range<usize>, message: impl Into<String>, hint: Option<String>) -> Problem {
+        Problem { place: self.place(span), message: message.into(), hint }
+    }
+
+    fn place(&self, span: Range<usize>) -> String {
+        if span.start > self.file.len() {
+            let set = self.sets.iter().find(|set| span.start < set.padded.len());
+            return format!("--set {}", set.map_or("", |set| &set.text));
+        }
+        let line = self.file[..span.start].bytes().filter(|byte| *byte == b'\n').count() + 1;
+        format!("{}:{line}", self.path.display())
+    }
+
+    /// A problem at the value of a dotted path, such as `documents.1.minimal_html`, or at its nearest parent.
+    pub fn problem_at(&self, path: &str, message: impl Into<String>, hint: Option<String>) -> Problem {
+        self.problem(self.span(path).unwrap_or(0..0), message, hint)
+    }
+
+    fn span(&self, path: &str) -> Option<Range<usize>> {
+        let table = self.table().ok()?;
+        let mut steps = path.split('.');
+        let (key, mut value) = table.get_ref().get_key_value(steps.next()?)?;
+        let mut span = key.span();
+        for step in steps {
+            let next = match value.get_ref() {
+                DeValue::Table(table) => table.get_key_value(step).map(|(key, value)| (key.span(), value)),
+                DeValue::Array(items) => step.parse().ok().and_then(|index: usize| items.get(index)).map(|item| (item.span(), item)),
+                _ => None,
+            };
+            let Some((next_span, next_value)) = next else { break };
+            (span, value) = (next_span, next_value);
+        }
+        Some(span)
+    }
+}
+
+/// Puts the option's one value into the table; a number steps into a list.
+fn overlay<'a>(table: &mut DeTable<'a>, option: DeTable<'a>) -> Result<(), String> {
+    for (key, value) in option {
+        let name: Cow<'_, str> = key.get_ref().clone();
+        match (table.get_mut(name.as_ref()), value.get_ref()) {
+            (Some(there), DeValue::Table(_)) => overlay_value(there, value, &name)?,
+            _ => {
+                table.remove(name.as_ref());
+                table.insert(key, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn overlay_value<'a>(there: &mut Spanned<DeValue<'a>>, value: Spanned<DeValue<'a>>, name: &str) -> Result<(), String> {
+    let DeValue::Table(option) = value.clone().into_inner() else { return Ok(()) };
+    match there.get_mut() {
+        DeValue::Table(table) => overlay(table, option),
+        DeValue::Array(items) => overlay_items(items, option, name),
+        _ => {
+            *there = value;
+            Ok(())
+        }
+    }
+}
+
+fn overlay_items<'a>(items: &mut DeArray<'a>, option: DeTable<'a>, name: &str) -> Result<(), String> {
+    for (key, value) in option {
+        let count = items.len();
+        let item = key.get_ref().parse().ok().and_then(|index: usize| items.get_mut(index));
+        let item = item.ok_or_else(|| format!("`{name}` has items 0 to {}, not `{}`", count.saturating_sub(1), key.get_ref()))?;
+        match value.get_ref() {
+            DeValue::Table(_) => overlay_value(item, value, name)?,
+            _ => *item = value,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(file: &str, sets: &[&str]) -> JobText {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("job.toml");
+        std::fs::write(&path, file).unwrap();
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        JobText { path: "job.toml".into(), ..JobText::read(&path, &sets).unwrap() }
+    }
+
+    #[test]
+    fn a_problem_names_its_line() {
+        let text = text("seed = 1\n\n[shards]\nrows_per_shard = 2\n", &[]);
+        assert_eq!(text.problem_at("shards.rows_per_shard", "", None).place, "job.toml:4");
+    }
+
+    #[test]
+    fn a_value_from_an_option_is_placed_at_the_option() {
+        let text = text("seed = 1\n", &["name=\"a\"", "shards.rows_per_shard=7"]);
+        assert_eq!(text.problem_at("shards.rows_per_shard", "", None).place, "--set shards.rows_per_shard=7");
+        assert_eq!(text.problem_at("name", "", None).place, "--set name=\"a\"");
+    }
+
+    #[test]
+    fn an_option_replaces_a_value_inside_a_list() {
+        let text = text("[[documents]]\nminimal_html = { min = 1, max = 2 }\n", &["documents.0.minimal_html.min=9"]);
+        let table = text.table().unwrap();
+        let steps = table.get_ref().get("documents").unwrap().get_ref().clone();
+        let settings = &steps[0].get_ref()["minimal_html"];
+        assert_eq!(settings.get_ref()["min"].get_ref().as_integer().unwrap().as_str(), "9");
+        assert_eq!(settings.get_ref()["max"].get_ref().as_integer().unwrap().as_str(), "2");
+    }
+
+    #[test]
+    fn an_option_outside_a_list_is_refused() {
+        let text = text("[[documents]]\na = {}\n", &["documents.4.a.b=9"]);
+        assert!(text.table().unwrap_err().to_string().contains("items 0 to 0"));
+    }
+}

@@ -1,0 +1,19 @@
+//! Weaves web pages and their images into training sequences. Read `run.rs` first.
+
+pub mod check;
+pub mod engine;
+pub mod error;
+pub mod finish;
+pub mod html;
+pub mod job;
+pub mod job_text;
+pub mod objectives;
+pub mod packing;
+pub mod random;
+pub mod run;
+pub mod show;
+pub mod sources;
+pub mod status;
+pub mod step;
+pub mod steps;
+pub mod verify;

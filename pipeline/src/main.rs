@@ -1,0 +1,253 @@
+//! The command line: parses, calls, prints.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use pageloom::check::check;
+use pageloom::engine::plan::Stage;
+use pageloom::engine::progress::Progress;
+use pageloom::engine::store::Store;
+use pageloom::error::{JobError, Problem, RunError};
+use pageloom::job::LoadedJob;
+use pageloom::{run, show, status, verify};
+
+/// Weaves web pages and their images into training sequences.
+///
+/// One job file says where pages come from, what is done to them, and what trainers get:
+/// packed, sharded Parquet. Try `pageloom run jobs/demo.toml --out out/demo`.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Exit codes: 0 done, 1 the job is wrong, 2 the run failed.")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a job; what an earlier run of it has committed is not run again.
+    Run {
+        #[command(flatten)]
+        job: JobOptions,
+        /// Output folder: new, empty, or begun by the same job.
+        #[arg(long, default_value = "out")]
+        out: PathBuf,
+        /// Units in flight, and threads that compute. The output does not depend on it.
+        #[arg(long, default_value_t = cores())]
+        parallel: usize,
+    },
+    /// Check a job without reading its input; prints every problem with its line.
+    Check {
+        #[command(flatten)]
+        job: JobOptions,
+    },
+    /// Print the stages and units of a job.
+    Plan {
+        #[command(flatten)]
+        job: JobOptions,
+        /// Print JSON, with every split.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run one unit of a job, for launchers that place units themselves.
+    Unit {
+        #[command(flatten)]
+        job: JobOptions,
+        /// Output folder: the same for all units of a run.
+        #[arg(long)]
+        out: PathBuf,
+        /// Stage of the unit; the stages before it must be committed.
+        #[arg(long)]
+        stage: Stage,
+        /// Number of the unit, from 0.
+        #[arg(long)]
+        index: u32,
+    },
+    /// Check that a finished run adds up: rows, rejects, files, checksums.
+    Verify {
+        /// Output folder of the run.
+        out: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print how far a run is.
+    Status {
+        /// Output folder of the run.
+        out: PathBuf,
+    },
+    /// Print one row of a finished run, decoded.
+    Show {
+        /// Output folder of the run.
+        out: PathBuf,
+        /// Number of the row, over all shards.
+        #[arg(long, default_value_t = 0)]
+        row: u64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct JobOptions {
+    /// The job file.
+    job: PathBuf,
+    /// Lay a value over the job file's, as in `--set seed=7` or `--set documents.1.minimal_html.min_text_chars=64`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn main() -> ExitCode {
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(message) => {
+            // Where even a broken pipe can't be reported, the exit code still is.
+            let _ = message.print();
+            return ExitCode::from(u8::from(message.use_stderr()));
+        }
+    };
+    match execute(command_line.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(RunError::Job(error)) => {
+            eprintln!("{error}");
+            ExitCode::from(1)
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<(), RunError> {
+    let threads = if let Command::Run { parallel, .. } = &command { (*parallel).max(1) } else { cores() };
+    let bug = |error: &dyn std::fmt::Display| RunError::Bug(error.to_string());
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| bug(&error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = runtime.map_err(|error| bug(&error))?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = dispatch(command) => outcome,
+            _ = tokio::signal::ctrl_c() => Err(RunError::Interrupted),
+        }
+    });
+    // Threads in the middle of a document are not waited for: what they make is not committed.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn dispatch(command: Command) -> Result<(), RunError> {
+    match command {
+        Command::Run { job, out, parallel } => run_job(&job, &out, parallel).await,
+        Command::Check { job } => check_job(&job),
+        Command::Plan { job, json } => plan_job(&job, json).await,
+        Command::Unit { job, out, stage, index } => {
+            let unit = run::run_one(load(&job)?, &out, stage, index).await?;
+            eprintln!("{unit} is committed");
+            Ok(())
+        }
+        Command::Verify { out, json } => verify_run(&Store::open(&out)?, json).await,
+        Command::Status { out } => print_status(&Store::open(&out)?).await,
+        Command::Show { out, row, json } => {
+            let row = show::show(&Store::open(&out)?, row).await?;
+            println!("{}", if json { to_json(&row)? } else { row.text() });
+            Ok(())
+        }
+    }
+}
+
+fn load(options: &JobOptions) -> Result<LoadedJob, JobError> {
+    LoadedJob::read(&options.job, &options.sets)
+}
+
+async fn run_job(options: &JobOptions, out: &Path, parallel: usize) -> Result<(), RunError> {
+    let manifest = run::run(load(options)?, out, parallel).await?;
+    let rejected: u64 = manifest.rejects.values().sum();
+    println!(
+        "{} documents and {} images in {} rows of {} tokens, {} shards, {rejected} rejects: {}",
+        manifest.documents,
+        manifest.images,
+        manifest.rows,
+        manifest.sequence_length,
+        manifest.files.len(),
+        out.join(pageloom::finish::MANIFEST).display(),
+    );
+    Ok(())
+}
+
+fn check_job(options: &JobOptions) -> Result<(), RunError> {
+    let progress = Progress::default();
+    let checked = check(load(options)?, tokio::runtime::Handle::current(), progress.bytes_read)?;
+    println!("{}: all right", options.job.display());
+    println!("vocabulary of {} ids, {} per image", checked.resources.vocabulary.size(), {
+        let grid = checked.resources.images.grid();
+        u32::from(grid.width) * u32::from(grid.height)
+    });
+    Ok(())
+}
+
+async fn plan_job(options: &JobOptions, json: bool) -> Result<(), RunError> {
+    let (checked, plan) = run::plan(load(options)?, &Progress::default()).await?;
+    if json {
+        print!("{}", run::describe_plan(&checked, &plan)?);
+        return Ok(());
+    }
+    for stage in [Stage::Documents, Stage::Images, Stage::Sequences] {
+        println!("{:<9} {} units", stage.name(), plan.units(stage).len());
+    }
+    println!("{:<9} one unit per {} rows", Stage::Shards.name(), checked.job.shards.rows_per_shard);
+    Ok(())
+}
+
+async fn verify_run(store: &Store, json: bool) -> Result<(), RunError> {
+    let balance = verify::verify(store).await?;
+    if json {
+        println!("{}", to_json(&balance)?);
+        return Ok(());
+    }
+    println!("balanced: {} records, {} pages", balance.records, balance.pages);
+    println!("{} documents and {} images in {} rows", balance.documents, balance.images, balance.rows);
+    for (reason, count) in &balance.rejects {
+        println!("{count:>8} {reason}");
+    }
+    Ok(())
+}
+
+async fn print_status(store: &Store) -> Result<(), RunError> {
+    let (stages, finished) = status::status(store).await?;
+    for stage in &stages {
+        let units = stage.units.map_or("?".to_owned(), |units| units.to_string());
+        println!("{:<9} {}/{units} units", stage.stage, stage.done);
+        for (reason, count) in &stage.rejects {
+            println!("{count:>18} {reason}");
+        }
+    }
+    println!("{}", if finished { "finished" } else { "not finished: run the same command to go on" });
+    Ok(())
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> Result<String, RunError> {
+    serde_json::to_string_pretty(value).map_err(|error| RunError::Bug(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_problem_prints_its_place_and_remedy() {
+        let problem = Problem::new("job.toml:3", "unknown section `sed`").hint("did you mean `seed`?");
+        assert_eq!(problem.to_string(), "job.toml:3: unknown section `sed`\n    hint: did you mean `seed`?");
+    }
+}

@@ -1,0 +1,80 @@
+//! Objectives: each turns one tokenised document into one training example, and back.
+
+mod causal_masking;
+mod example;
+mod left_to_right;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub use causal_masking::{CausalMasking, ImageSpans, Variant, relocate};
+pub use example::{Example, NO_LOSS, NotInvertible, TokenDocument};
+pub use left_to_right::LeftToRight;
+pub use pageloom_tokenizers::{Specials, TokenId};
+
+use crate::random::KeyedRandom;
+
+/// Turns one tokenised document into one training example.
+pub trait Objective: Debug + Send + Sync {
+    /// The example of this document, with the end-of-document token at its very end.
+    ///
+    /// The same document and the same stream always give the same example.
+    fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Example;
+
+    /// The document's tokens again; an error says what is not of this objective's form.
+    fn invert(&self, example: &[TokenId]) -> Result<Vec<TokenId>, NotInvertible>;
+}
+
+/// What a job file says about an objective.
+pub trait ObjectiveSettings: Serialize + DeserializeOwned {
+    /// Used in the docs and by the tests that every objective must pass.
+    fn example() -> Self;
+
+    /// What is wrong with these settings in a job with this many sentinels, in the user's words.
+    fn check(&self, num_sentinels: u32) -> Vec<String>;
+
+    /// The objective. Settings that `check` finds wrong still build one that gives valid tokens.
+    fn build(&self, specials: &Specials) -> Arc<dyn Objective>;
+}
+
+/// Makes the enum that a job file's `objective` table names, from the one list of all objectives.
+macro_rules! register {
+    ($($(#[$about:meta])* $variant:ident($settings:ty),)+) => {
+        /// The objective of a job, as its job file writes it: `causal_masking = { lambda = 1.0 }`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum ObjectiveConfig {
+            $($(#[$about])* $variant($settings),)+
+        }
+
+        impl ObjectiveConfig {
+            /// One of each registered objective.
+            pub fn examples() -> Vec<Self> {
+                vec![$(Self::$variant(<$settings>::example()),)+]
+            }
+
+            /// What is wrong with the settings in a job with this many sentinels, in the user's words.
+            pub fn check(&self, num_sentinels: u32) -> Vec<String> {
+                match self { $(Self::$variant(settings) => settings.check(num_sentinels),)+ }
+            }
+
+            /// The objective of these settings.
+            pub fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
+                match self { $(Self::$variant(settings) => settings.build(specials),)+ }
+            }
+        }
+    };
+}
+
+register! {
+    /// The tokens as they are.
+    LeftToRight(LeftToRight),
+    /// A few long spans moved to the end, behind their sentinels.
+    CausalMasking(CausalMasking),
+}
+
+#[cfg(test)]
+mod laws;

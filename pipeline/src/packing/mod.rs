@@ -1,0 +1,83 @@
+//! Packing: examples of any length become rows of one length.
+
+mod concat_and_split;
+mod row;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub use concat_and_split::{ConcatAndSplit, ImagesAtCuts};
+pub use row::{PackedRow, Segment};
+
+use crate::objectives::{Example, TokenId};
+
+/// Puts examples, one after another, into rows that all have the same length.
+///
+/// Every token of every example comes out in exactly one row, with its label.
+pub trait Packer: Send {
+    /// Takes the example of the document with this key, and appends the rows that are now full.
+    fn push(&mut self, key: [u8; 16], example: Example, rows: &mut Vec<PackedRow>);
+
+    /// Appends the rows that are not full, padded. What is pushed later starts new rows.
+    fn finish(&mut self, rows: &mut Vec<PackedRow>);
+
+    /// How often a row has ended inside an image so far.
+    fn cut_images(&self) -> u64;
+}
+
+/// What a job file says about packing.
+pub trait PackingSettings: Serialize + DeserializeOwned {
+    /// Used in the docs and by the tests that every packer must pass.
+    fn example() -> Self;
+
+    /// What is wrong with these settings, in the user's words.
+    fn check(&self) -> Vec<String>;
+
+    /// The length of every row, in tokens.
+    fn sequence_length(&self) -> u32;
+
+    /// The packer, which fills up rows with this token.
+    fn build(&self, pad: TokenId) -> Box<dyn Packer>;
+}
+
+/// Makes the enum that a job file's `packing` table names, from the one list of all packers.
+macro_rules! register {
+    ($($(#[$about:meta])* $variant:ident($settings:ty),)+) => {
+        /// The packing of a job, as its job file writes it: `concat_and_split = { sequence_length = 2048 }`.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum PackingConfig {
+            $($(#[$about])* $variant($settings),)+
+        }
+
+        impl PackingConfig {
+            /// One of each registered packing.
+            pub fn examples() -> Vec<Self> {
+                vec![$(Self::$variant(<$settings>::example()),)+]
+            }
+
+            /// What is wrong with the settings, in the user's words.
+            pub fn check(&self) -> Vec<String> {
+                match self { $(Self::$variant(settings) => settings.check(),)+ }
+            }
+
+            /// The length of every row, in tokens.
+            pub fn sequence_length(&self) -> u32 {
+                match self { $(Self::$variant(settings) => settings.sequence_length(),)+ }
+            }
+
+            /// The packer of these settings, which fills up rows with this token.
+            pub fn build(&self, pad: TokenId) -> Box<dyn Packer> {
+                match self { $(Self::$variant(settings) => settings.build(pad),)+ }
+            }
+        }
+    };
+}
+
+register! {
+    /// Examples end to end, cut wherever a row is full.
+    ConcatAndSplit(ConcatAndSplit),
+}
+
+#[cfg(test)]
+mod laws;

@@ -1,0 +1,181 @@
+//! Random draws and document order, fixed by the job's seed and a key: the same whoever asks, and in whatever order.
+
+use std::fmt;
+use std::num::NonZeroU64;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+// Changing either line, or how the parts below are hashed, changes every shard ever made from a given seed.
+const DRAWS: &str = "pageloom 1 keyed random draws";
+const ORDER: &str = "pageloom 1 global document order";
+
+/// Uniform draws keyed by job seed, purpose, key and view: a ChaCha8 stream seeded by a blake3 hash of the four.
+///
+/// Two streams that differ in any part are independent, so a step draws under its own `purpose`, and a document seen
+/// `n` times draws under views `0..n`.
+pub struct KeyedRandom {
+    stream: ChaCha8Rng,
+}
+
+impl KeyedRandom {
+    /// The stream of these parts, at its start.
+    pub fn new(seed: u64, purpose: &str, key: &[u8], view: u32) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(DRAWS);
+        hasher.update(&seed.to_le_bytes());
+        update_with_length(&mut hasher, purpose.as_bytes());
+        update_with_length(&mut hasher, key);
+        hasher.update(&view.to_le_bytes());
+        Self { stream: ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()) }
+    }
+
+    /// A number in `[0, 1)`, one of 2^53 equally likely.
+    pub fn uniform(&mut self) -> f64 {
+        (self.stream.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+    }
+
+    /// A number in `0..bound`, each equally likely.
+    pub fn below(&mut self, bound: NonZeroU64) -> u64 {
+        // Lemire, "Fast random integer generation in an interval": the high word of a 128-bit product, drawn again
+        // where the low word falls into the part that would make small results more likely.
+        let biased = bound.get().wrapping_neg() % bound;
+        loop {
+            let product = u128::from(self.stream.next_u64()) * u128::from(bound.get());
+            if product as u64 >= biased {
+                return (product >> 64) as u64;
+            }
+        }
+    }
+
+    /// A Poisson number of mean `lambda`, which is 0 where `lambda` is not above 0, or not a number.
+    pub fn poisson(&mut self, lambda: f64) -> u32 {
+        // exp(-lambda) would vanish for a large mean; the sum of two Poisson numbers is Poisson.
+        const LARGEST_MEAN: f64 = 256.0;
+        let mut remaining = if lambda > 0.0 { lambda.min(f64::from(u32::MAX)) } else { 0.0 };
+        let mut total = 0_u32;
+        while remaining > 0.0 {
+            let mean = remaining.min(LARGEST_MEAN);
+            total = total.saturating_add(self.poisson_by_inversion(mean));
+            remaining -= mean;
+        }
+        total
+    }
+
+    fn poisson_by_inversion(&mut self, mean: f64) -> u32 {
+        let draw = self.uniform();
+        // libm and not std: std's exp differs in its last bit between platforms.
+        let mut probability = libm::exp(-mean);
+        let mut cumulative = probability;
+        let mut count = 0;
+        // The sum may round to just under the largest draw; it ends where nothing more can be added.
+        while draw >= cumulative && probability > 0.0 {
+            count += 1;
+            probability *= mean / f64::from(count);
+            cumulative += probability;
+        }
+        count
+    }
+}
+
+impl fmt::Debug for KeyedRandom {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("KeyedRandom").finish_non_exhaustive()
+    }
+}
+
+/// Where a document stands in the global order of the job with this seed.
+pub fn order_hash(seed: u64, document_key: &[u8]) -> u64 {
+    let mut hasher = blake3::Hasher::new_derive_key(ORDER);
+    hasher.update(&seed.to_le_bytes());
+    hasher.update(document_key);
+    let mut first = [0; 8];
+    hasher.finalize_xof().fill(&mut first);
+    u64::from_be_bytes(first)
+}
+
+// With its length in front, no two lists of parts run together into the same bytes.
+fn update_with_length(hasher: &mut blake3::Hasher, part: &[u8]) {
+    hasher.update(&(part.len() as u64).to_le_bytes());
+    hasher.update(part);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(key: &str) -> KeyedRandom {
+        KeyedRandom::new(7, "test", key.as_bytes(), 0)
+    }
+
+    #[test]
+    fn the_streams_never_change() {
+        let mut random = random("document");
+        let ten = NonZeroU64::new(10).unwrap();
+        assert_eq!([random.uniform(), random.uniform()], [0.28547827094863487, 0.32030023800209173]);
+        assert_eq!([(); 8].map(|()| random.below(ten)), [6, 5, 5, 7, 7, 7, 2, 8]);
+        assert_eq!([(); 8].map(|()| random.poisson(1.0)), [5, 1, 1, 1, 2, 3, 1, 1]);
+        assert_eq!([(); 2].map(|()| random.poisson(1000.0)), [1002, 967]);
+    }
+
+    #[test]
+    fn the_order_never_changes() {
+        assert_eq!([order_hash(0, b""), order_hash(7, b"document")], [12434495027416928629, 11317068825210741797]);
+    }
+
+    #[test]
+    fn every_part_of_the_key_makes_another_stream() {
+        let mut streams = [
+            KeyedRandom::new(1, "ab", b"c", 0),
+            KeyedRandom::new(2, "ab", b"c", 0),
+            KeyedRandom::new(1, "a", b"bc", 0),
+            KeyedRandom::new(1, "ab", b"d", 0),
+            KeyedRandom::new(1, "ab", b"c", 1),
+        ];
+        let mut draws = streams.each_mut().map(KeyedRandom::uniform);
+        draws.sort_by(f64::total_cmp);
+        assert!(draws.windows(2).all(|pair| pair[0] < pair[1]), "{draws:?}");
+    }
+
+    #[test]
+    fn below_is_even() {
+        let mut random = random("below");
+        let three = NonZeroU64::new(3).unwrap();
+        let mut counts = [0_u32; 3];
+        for _ in 0..30_000 {
+            counts[random.below(three) as usize] += 1;
+        }
+        // Four standard deviations of a binomial count are 327.
+        assert!(counts.iter().all(|count| count.abs_diff(10_000) < 327), "{counts:?}");
+    }
+
+    #[test]
+    fn below_a_bound_of_one_is_zero() {
+        assert_eq!(random("one").below(NonZeroU64::MIN), 0);
+    }
+
+    #[test]
+    fn poisson_has_its_published_distribution() {
+        let mut random = random("poisson");
+        let mut counts = [0_u32; 5];
+        for _ in 0..100_000 {
+            counts[(random.poisson(1.0) as usize).min(4)] += 1;
+        }
+        // exp(-1) / k!, and all that is 4 or more; four standard deviations are at most 0.0061.
+        for (count, expected) in counts.into_iter().zip([0.3679, 0.3679, 0.1839, 0.0613, 0.0190]) {
+            assert!((f64::from(count) / 100_000.0 - expected).abs() < 0.0061, "{count} for {expected}");
+        }
+    }
+
+    #[test]
+    fn poisson_of_a_large_mean_keeps_its_mean() {
+        let mut random = random("large");
+        let mean = (0..1000).map(|_| f64::from(random.poisson(5000.0))).sum::<f64>() / 1000.0;
+        // Four standard deviations of the mean are 8.9.
+        assert!((mean - 5000.0).abs() < 8.9, "{mean}");
+    }
+
+    #[test]
+    fn poisson_of_no_mean_is_zero() {
+        assert_eq!([0.0, -1.0, f64::NAN].map(|lambda| random("none").poisson(lambda)), [0; 3]);
+    }
+}

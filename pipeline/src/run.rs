@@ -1,0 +1,177 @@
+//! The path of a job, top to bottom.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use crate::check::{CheckedJob, check};
+use crate::engine::commit::{Commit, all_committed};
+use crate::engine::launch::{run_and_commit, run_stage, units};
+use crate::engine::plan::{RunPlan, Stage, Unit};
+use crate::engine::progress::Progress;
+use crate::engine::stages::Before;
+use crate::engine::store::{Created, Store, json_bytes};
+use crate::engine::unit::Run;
+use crate::error::{JobError, Problem, RunError};
+use crate::finish::{Manifest, finish};
+use crate::job::LoadedJob;
+
+/// The job as it was run, in the output folder.
+pub const JOB_RECORD: &str = "job.json";
+/// The plan, in the output folder.
+pub const PLAN_RECORD: &str = "plan.json";
+
+/// Runs a job to its manifest. What is committed already is not run again.
+pub async fn run(job: LoadedJob, out: &Path, parallel: usize) -> Result<Manifest, RunError> {
+    let run = open(job, out).await?;
+    let documents = run_stage(&run, Stage::Documents, Before::default(), parallel).await?;
+    let before = Before { documents, ..Before::default() };
+    let images = run_stage(&run, Stage::Images, before.clone(), parallel).await?;
+    let before = Before { images, ..before };
+    let sequences = run_stage(&run, Stage::Sequences, before.clone(), parallel).await?;
+    let before = Before { sequences, ..before };
+    let shards = run_stage(&run, Stage::Shards, before.clone(), parallel).await?;
+    finish(&run, &before, &shards).await
+}
+
+/// Runs one unit of a job, for launchers that place units themselves.
+pub async fn run_one(job: LoadedJob, out: &Path, stage: Stage, index: u32) -> Result<Unit, RunError> {
+    let run = open(job, out).await?;
+    let before = before(&run, stage).await?;
+    let units = units(&run, stage, &before.sequences);
+    let Some(unit) = units.get(index as usize) else {
+        let message = format!("stage {} has {} units", stage.name(), units.len());
+        return Err(JobError::from(Problem::new(format!("--index {index}"), message).hint("indices start at 0")).into());
+    };
+    run_and_commit(&run, unit, &before).await?;
+    Ok(unit.clone())
+}
+
+/// The commits that units of a stage read; an error names the first unit that is missing.
+async fn before(run: &Run, stage: Stage) -> Result<Before, RunError> {
+    let mut before = Before::default();
+    for earlier in Stage::ALL.into_iter().take_while(|earlier| *earlier < stage) {
+        let commits: Vec<Commit> = all_committed(&run.store, &run.plan.units(earlier)).await?;
+        match earlier {
+            Stage::Documents => before.documents = commits,
+            Stage::Images => before.images = commits,
+            Stage::Sequences => before.sequences = commits,
+            Stage::Shards => {}
+        }
+    }
+    Ok(before)
+}
+
+/// Checks the job and makes its plan, without an output folder.
+pub async fn plan(job: LoadedJob, progress: &Progress) -> Result<(CheckedJob, RunPlan), RunError> {
+    let (runtime, read) = (Handle::current(), progress.bytes_read.clone());
+    let planned = tokio::task::spawn_blocking(move || {
+        let checked = check(job, runtime, read)?;
+        let plan = RunPlan::make(&checked)?;
+        Ok((checked, plan))
+    });
+    planned.await.map_err(|error| RunError::Bug(error.to_string()))?
+}
+
+/// Opens the output folder for a job: a new one, or one where the same job on the same input was begun.
+async fn open(job: LoadedJob, out: &Path) -> Result<Run, RunError> {
+    let progress = Arc::new(Progress::default());
+    let (checked, plan) = plan(job, &progress).await?;
+    refuse_strange_folder(out)?;
+    let store = Store::create(out)?;
+    let record = JobRecord { digest: checked.digest.clone(), job: serde_json::to_value(&checked.job).unwrap_or_default() };
+    if store.create_json(JOB_RECORD, &record).await? == Created::Before {
+        refuse_other_job(&store, &record, out).await?;
+    }
+    if store.create_json(PLAN_RECORD, &plan).await? == Created::Before {
+        refuse_other_input(&store, &plan, out).await?;
+    }
+    Ok(Run { checked: Arc::new(checked), plan: Arc::new(plan), store, progress, attempt: attempt() })
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct JobRecord {
+    digest: String,
+    job: serde_json::Value,
+}
+
+/// Never writes among files that are not a run's.
+fn refuse_strange_folder(out: &Path) -> Result<(), RunError> {
+    let mut entries = match std::fs::read_dir(out) {
+        Ok(entries) => entries,
+        Err(_) => return Ok(()),
+    };
+    if entries.next().is_none() || out.join(JOB_RECORD).exists() {
+        return Ok(());
+    }
+    let problem = Problem::new(format!("--out {}", out.display()), "the folder holds files that are no run of pageloom");
+    Err(JobError::from(problem.hint("name a new or an empty folder")).into())
+}
+
+async fn refuse_other_job(store: &Store, record: &JobRecord, out: &Path) -> Result<(), RunError> {
+    let there: Option<JobRecord> = store.read_json(JOB_RECORD).await?;
+    let there = there.ok_or_else(|| RunError::Bug("the job record vanished".into()))?;
+    if there.digest == record.digest {
+        return Ok(());
+    }
+    let difference = first_difference("", &there.job, &record.job).unwrap_or_else(|| "a tokenizer's files differ".into());
+    let problem = Problem::new(format!("--out {}", out.display()), format!("holds the output of another job: {difference}"));
+    Err(JobError::from(problem.hint("name another folder with --out, or set the job back")).into())
+}
+
+/// The first setting in which two jobs differ, as `path: there -> here`.
+fn first_difference(path: &str, there: &serde_json::Value, here: &serde_json::Value) -> Option<String> {
+    use serde_json::Value::{Array, Object};
+    match (there, here) {
+        (Object(one), Object(other)) => {
+            let mut keys: Vec<&String> = one.keys().chain(other.keys()).collect();
+            keys.sort();
+            keys.dedup();
+            let null = serde_json::Value::Null;
+            keys.into_iter().find_map(|key| {
+                let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                first_difference(&below, one.get(key).unwrap_or(&null), other.get(key).unwrap_or(&null))
+            })
+        }
+        (Array(one), Array(other)) if one.len() == other.len() => {
+            let pairs = one.iter().zip(other).enumerate();
+            pairs.into_iter().find_map(|(index, (one, other))| first_difference(&format!("{path}.{index}"), one, other))
+        }
+        // Neither the name nor the memory of a unit changes what comes out.
+        _ if there == here || path == "name" || path == "units.memory" => None,
+        _ => Some(format!("`{path}` is {there} there and {here} here")),
+    }
+}
+
+async fn refuse_other_input(store: &Store, plan: &RunPlan, out: &Path) -> Result<(), RunError> {
+    let there: Option<RunPlan> = store.read_json(PLAN_RECORD).await?;
+    if there.as_ref() == Some(plan) {
+        return Ok(());
+    }
+    let problem = Problem::new(format!("--out {}", out.display()), "the input has changed since this output was begun");
+    Err(JobError::from(problem.hint("name another folder with --out")).into())
+}
+
+/// Different for every process, so that no two attempts write to one name.
+fn attempt() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", std::process::id(), now.as_nanos())
+}
+
+/// A plan for people and launchers: what each stage consists of.
+pub fn describe_plan(checked: &CheckedJob, plan: &RunPlan) -> Result<String, RunError> {
+    let value = serde_json::json!({
+        "job": checked.job.name,
+        "job_digest": plan.job,
+        "plan_digest": plan.digest(),
+        "stages": [
+            {"stage": "documents", "units": plan.splits.len()},
+            {"stage": "images", "units": plan.buckets},
+            {"stage": "sequences", "units": plan.buckets},
+            {"stage": "shards", "units": null, "note": "known when the sequences are"},
+        ],
+        "splits": plan.splits,
+    });
+    String::from_utf8(json_bytes(&value)?).map_err(|error| RunError::Bug(error.to_string()))
+}

@@ -1,0 +1,253 @@
+//! Pages in a folder tree or a tar, with their images beside them.
+
+mod tar;
+
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sources::{
+    Container, ImageLocation, Input, InputError, InputObject, Location, Piece, RawDocument, Records, RejectedRecord,
+    Source, SourceError, SourceSettings, Split, below, file_url,
+};
+
+/// The tree's root is the root of all URLs: `sub/page.html` is `file:///sub/page.html`, so `/img/x.png` on a page is the
+/// file `img/x.png` of the tree, and no link leads out of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// A folder, or a `.tar` without compression (images are read from its middle), relative to the job file.
+    pub path: String,
+    /// Files with these endings are pages; in lower case, without a dot.
+    #[serde(default = "page_extensions")]
+    pub page_extensions: Vec<String>,
+    /// Files with these endings are images.
+    #[serde(default = "image_extensions")]
+    pub image_extensions: Vec<String>,
+    /// A page with more bytes than this is rejected as `page_too_large`, unread.
+    #[serde(default = "max_page_bytes")]
+    pub max_page_bytes: u64,
+}
+
+fn page_extensions() -> Vec<String> {
+    ["html", "htm", "xhtml"].map(str::to_owned).to_vec()
+}
+
+fn image_extensions() -> Vec<String> {
+    ["avif", "bmp", "gif", "jpeg", "jpg", "png", "svg", "tif", "tiff", "webp"].map(str::to_owned).to_vec()
+}
+
+fn max_page_bytes() -> u64 {
+    32 << 20
+}
+
+impl SourceSettings for Settings {
+    fn example() -> Self {
+        Self {
+            path: "site".into(),
+            page_extensions: page_extensions(),
+            image_extensions: image_extensions(),
+            max_page_bytes: max_page_bytes(),
+        }
+    }
+
+    fn check(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.page_extensions.is_empty() {
+            problems.push("`page_extensions` is empty, so there would be no pages".to_owned());
+        }
+        if let Some(both) = self.page_extensions.iter().find(|ending| self.image_extensions.contains(ending)) {
+            problems.push(format!("`{both}` is in `page_extensions` and in `image_extensions`"));
+        }
+        for ending in self.page_extensions.iter().chain(&self.image_extensions) {
+            if ending.contains('.') || *ending != ending.to_ascii_lowercase() {
+                problems.push(format!("`{ending}` matches no file: write endings in lower case, without a dot"));
+            }
+        }
+        if self.max_page_bytes == 0 {
+            problems.push("`max_page_bytes` is 0, so every page would be rejected".to_owned());
+        }
+        let compressed =
+            [".gz", ".tgz", ".xz", ".zst", ".bz2", ".zip"].iter().any(|ending| self.path.ends_with(ending));
+        if compressed {
+            problems.push(format!("`{}` is compressed: images can't be read from its middle; unpack it", self.path));
+        }
+        problems
+    }
+
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn build(&self) -> Arc<dyn Source> {
+        Arc::new(self.clone())
+    }
+}
+
+/// What a file of the tree is, by its ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Page,
+    Image,
+    Other,
+}
+
+/// Files of a split, however small they are.
+const FILES_PER_SPLIT: usize = 10_000;
+
+impl Source for Settings {
+    fn splits(&self, input: &dyn Input, unit_bytes: u64) -> Result<Vec<Split>, SourceError> {
+        Ok(splits(input.list(&self.path)?, unit_bytes))
+    }
+
+    fn read(&self, split: &Split, input: &dyn Input, records: &mut dyn Records) -> Result<(), SourceError> {
+        for piece in &split.pieces {
+            let go_on = if is_tar(&piece.path) && piece.path == self.path {
+                tar::read(self, &piece.path, input, records)?
+            } else {
+                self.file(piece, input, records)?
+            };
+            if go_on.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_tar(path: &str) -> bool {
+    path.ends_with(".tar")
+}
+
+/// Files in their order, cut wherever a split has its bytes.
+fn splits(files: Vec<InputObject>, unit_bytes: u64) -> Vec<Split> {
+    let mut splits = Vec::new();
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut bytes = 0;
+    for file in files {
+        bytes += file.size;
+        pieces.push(Piece { path: file.path, offset: 0, length: file.size });
+        if bytes >= unit_bytes || pieces.len() >= FILES_PER_SPLIT {
+            splits.push(Split { pieces: std::mem::take(&mut pieces) });
+            bytes = 0;
+        }
+    }
+    if !pieces.is_empty() {
+        splits.push(Split { pieces });
+    }
+    splits
+}
+
+impl Settings {
+    fn role(&self, path: &str) -> Role {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+        if self.page_extensions.contains(&ending) {
+            Role::Page
+        } else if self.image_extensions.contains(&ending) {
+            Role::Image
+        } else {
+            Role::Other
+        }
+    }
+
+    fn file(&self, piece: &Piece, input: &dyn Input, records: &mut dyn Records) -> Result<ControlFlow<()>, InputError> {
+        let locator = below(&piece.path, &self.path);
+        match self.role(locator) {
+            Role::Page if piece.length > self.max_page_bytes => {
+                Ok(records.reject(self.too_large(locator, piece.length)))
+            }
+            Role::Page => {
+                let mut body = Vec::with_capacity(piece.length as usize);
+                // The file may have grown since it was listed; more than was planned is not read.
+                let opened = input.open(&piece.path)?.take(piece.length).read_to_end(&mut body);
+                opened.map_err(|error| InputError { path: piece.path.clone(), cause: error.to_string() })?;
+                Ok(records.document(page(locator, body)))
+            }
+            Role::Image => {
+                let (path, offset, length) = (piece.path.clone(), piece.offset, piece.length);
+                let location = Location { container: Container::Bytes, path, offset, length };
+                Ok(records.image(ImageLocation { url: file_url(locator), location }))
+            }
+            Role::Other => {
+                records.skip("other_file");
+                Ok(ControlFlow::Continue(()))
+            }
+        }
+    }
+
+    fn too_large(&self, locator: &str, bytes: u64) -> RejectedRecord {
+        RejectedRecord {
+            locator: locator.to_owned(),
+            url: Some(file_url(locator)),
+            reason: "page_too_large",
+            detail: format!("{bytes} bytes are more than `max_page_bytes`, {}", self.max_page_bytes),
+        }
+    }
+}
+
+fn page(locator: &str, body: Vec<u8>) -> RawDocument {
+    RawDocument { locator: locator.to_owned(), url: file_url(locator), content_type: None, body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::memory::{Collected, MemoryInput};
+
+    fn read(files: &[(&str, &[u8])]) -> Collected {
+        Collected::read(&Settings::example(), &MemoryInput::new(files), 1 << 20)
+    }
+
+    #[test]
+    fn the_trees_root_is_the_root_of_all_urls() {
+        let found = read(&[("site/a/page.html", b"<p>"), ("site/img/my photo?.png", b"x"), ("site/zero.htm", b"")]);
+        assert_eq!(
+            (found.documents[0].url.as_str(), &found.documents[0].body[..]),
+            ("file:///a/page.html", &b"<p>"[..])
+        );
+        assert_eq!((found.documents[0].locator.as_str(), found.documents[1].body.len()), ("a/page.html", 0));
+        assert_eq!(found.images[0].url, "file:///img/my%20photo%3F.png");
+    }
+
+    #[test]
+    fn files_that_are_neither_page_nor_image_are_counted() {
+        let found = read(&[("site/style.css", b""), ("site/PAGE.HTM", b"")]);
+        assert_eq!((found.skipped.get("other_file"), found.documents.len()), (Some(&1), 1));
+    }
+
+    #[test]
+    fn a_page_over_the_limit_is_rejected_unread() {
+        let settings = Settings { max_page_bytes: 2, ..Settings::example() };
+        let found = Collected::read(&settings, &MemoryInput::new(&[("site/a.html", b"<p>")]), 1);
+        assert_eq!(found.rejects[0].reason, "page_too_large");
+    }
+
+    #[test]
+    fn every_file_is_in_exactly_one_split() {
+        let file = |path: &str, size| InputObject { path: path.into(), size };
+        let cut = splits(vec![file("a", 6), file("b", 6), file("c", 1)], 10);
+        let paths: Vec<Vec<&str>> =
+            cut.iter().map(|split| split.pieces.iter().map(|piece| piece.path.as_str()).collect()).collect();
+        assert_eq!(paths, [vec!["a", "b"], vec!["c"]]);
+    }
+
+    #[test]
+    fn a_compressed_tar_is_refused_with_a_remedy() {
+        let settings = Settings { path: "site.tar.gz".into(), ..Settings::example() };
+        assert!(settings.check()[0].contains("unpack it"));
+    }
+
+    #[test]
+    fn an_ending_that_matches_nothing_is_refused() {
+        let settings = Settings { page_extensions: vec![".HTML".into()], ..Settings::example() };
+        assert_eq!(settings.check(), ["`.HTML` matches no file: write endings in lower case, without a dot"]);
+    }
+
+    #[test]
+    fn an_empty_folder_has_nothing_to_read() {
+        assert_eq!(Settings::example().splits(&MemoryInput::new(&[]), 1).unwrap(), []);
+    }
+}

@@ -1,0 +1,201 @@
+//! HTTP responses as WARC records hold them: head, transfer encoding, content encoding.
+
+use std::io::Read;
+
+/// A response's head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes of the head; the body begins there.
+    pub length: usize,
+    /// Status code.
+    pub status: u16,
+    fields: Vec<(String, String)>,
+}
+
+/// Bytes in which a head must end.
+const MAX_HEAD: usize = 64 << 10;
+/// More fields than this are no response of a real server.
+const MAX_FIELDS: usize = 256;
+
+impl Head {
+    /// Parses the head at the beginning of a record's block; `None` if it is no HTTP response.
+    pub fn parse(block: &[u8]) -> Option<Self> {
+        // Archives of browsers name HTTP/2 and 3 before fields written as in HTTP/1.1; the parser knows the latter only.
+        let newer = ["HTTP/2 ", "HTTP/2.0 ", "HTTP/3 ", "HTTP/3.0 "]
+            .iter()
+            .find(|version| block.starts_with(version.as_bytes()));
+        if let Some(version) = newer {
+            let rest = &block[version.len()..block.len().min(MAX_HEAD)];
+            let older = Self::parse(&[b"HTTP/1.1 ", rest].concat())?;
+            return Some(Self { length: older.length + version.len() - "HTTP/1.1 ".len(), ..older });
+        }
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let mut response = httparse::Response::new(&mut fields);
+        let mut config = httparse::ParserConfig::default();
+        config.allow_obsolete_multiline_headers_in_responses(true);
+        config.allow_spaces_after_header_name_in_responses(true);
+        config.ignore_invalid_headers_in_responses(true);
+        let httparse::Status::Complete(length) = config.parse_response(&mut response, block).ok()? else { return None };
+        let text = |value: &[u8]| String::from_utf8_lossy(value).trim().to_owned();
+        let named = |field: &httparse::Header<'_>| (field.name.to_ascii_lowercase(), text(field.value));
+        Some(Self { length, status: response.code?, fields: response.headers.iter().map(named).collect() })
+    }
+
+    /// The first field of a name given in lower case.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A response's body can't be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyError {
+    /// More bytes than the limit.
+    TooLarge,
+    /// An encoding that is not undone here.
+    UnknownEncoding(String),
+    /// The encoded bytes are broken.
+    Broken(String),
+}
+
+/// The body with its transfer and content encodings undone, of at most `limit` bytes.
+pub fn body(head: &Head, block: &[u8], limit: u64) -> Result<Vec<u8>, BodyError> {
+    let raw = block.get(head.length..).unwrap_or_default();
+    let chunked = head.field("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().contains("chunked"));
+    // Some archives keep the header but store the body already joined; then the body itself is not in chunks.
+    let joined = if chunked { dechunk(raw) } else { None }.unwrap_or_else(|| raw.to_vec());
+    let encodings = head.field("content-encoding").unwrap_or_default().to_ascii_lowercase();
+    let mut bytes = joined;
+    for encoding in encodings.split(',').map(str::trim).rev() {
+        bytes = decode(encoding, bytes, limit)?;
+    }
+    if bytes.len() as u64 > limit { Err(BodyError::TooLarge) } else { Ok(bytes) }
+}
+
+fn decode(encoding: &str, bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, BodyError> {
+    match encoding {
+        "" | "identity" => Ok(bytes),
+        // Some archives keep the header but store the body already decoded.
+        "gzip" | "x-gzip" if !bytes.starts_with(&[0x1f, 0x8b]) => Ok(bytes),
+        "gzip" | "x-gzip" => inflate(flate2::read::GzDecoder::new(&bytes[..]), limit),
+        "deflate" => {
+            let wrapped = inflate(flate2::read::ZlibDecoder::new(&bytes[..]), limit);
+            // Servers send bare deflate under this name as often as the zlib format that the standard names.
+            wrapped.or_else(|error| match error {
+                BodyError::Broken(_) => inflate(flate2::read::DeflateDecoder::new(&bytes[..]), limit),
+                other => Err(other),
+            })
+        }
+        other => Err(BodyError::UnknownEncoding(other.to_owned())),
+    }
+}
+
+fn inflate(reader: impl Read, limit: u64) -> Result<Vec<u8>, BodyError> {
+    let mut bytes = Vec::new();
+    match reader.take(limit.saturating_add(1)).read_to_end(&mut bytes) {
+        Ok(_) => {}
+        // A body that was cut gives what is there, as in a browser.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof && !bytes.is_empty() => {}
+        Err(error) => return Err(BodyError::Broken(error.to_string())),
+    }
+    if bytes.len() as u64 > limit { Err(BodyError::TooLarge) } else { Ok(bytes) }
+}
+
+/// Joins a chunked body (RFC 9112, 7.1); trailers are dropped, and a body that was cut gives what is there. `None` if it
+/// does not begin with a chunk.
+fn dechunk(raw: &[u8]) -> Option<Vec<u8>> {
+    let mut joined = Vec::with_capacity(raw.len());
+    let mut next = Some(chunk(raw)?);
+    while let Some((bytes, rest)) = next.filter(|(bytes, _)| !bytes.is_empty()) {
+        joined.extend_from_slice(bytes);
+        next = chunk(rest);
+    }
+    Some(joined)
+}
+
+/// The first chunk, empty at the body's end, and what follows it.
+fn chunk(raw: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = raw.iter().position(|byte| *byte == b'\n')?;
+    let line = std::str::from_utf8(&raw[..end]).ok()?;
+    let size = usize::from_str_radix(line.split(';').next()?.trim(), 16).ok()?;
+    let (bytes, rest) = raw[end + 1..].split_at(size.min(raw.len() - end - 1));
+    Some((bytes, rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).unwrap_or(rest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn body_of(response: &[u8], limit: u64) -> Result<Vec<u8>, BodyError> {
+        body(&Head::parse(response).unwrap(), response, limit)
+    }
+
+    #[test]
+    fn chunks_are_joined_and_trailers_dropped() {
+        let response =
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n";
+        assert_eq!(body_of(response, 100).unwrap(), b"abcde");
+    }
+
+    #[test]
+    fn a_chunked_body_that_was_cut_gives_what_is_there() {
+        for cut in ["3\r\nabc\r\n2\r\nd", "3\r\nabc\r\n1\r\nd\r\n2", "3\r\nabc\r\n1\r\nd"] {
+            let response = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{cut}");
+            assert_eq!(body_of(response.as_bytes(), 100).unwrap(), b"abcd");
+        }
+    }
+
+    #[test]
+    fn a_head_of_http_2_is_read_like_one_of_http_1() {
+        let response = b"HTTP/2 200\r\ncontent-type: text/html\r\n\r\nbody";
+        assert_eq!(Head::parse(response).unwrap().field("content-type"), Some("text/html"));
+        assert_eq!(body_of(response, 100).unwrap(), b"body");
+    }
+
+    #[test]
+    fn deflate_is_undone_with_and_without_its_wrapper() {
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut bare = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(b"text").unwrap();
+        bare.write_all(b"text").unwrap();
+        for encoded in [zlib.finish().unwrap(), bare.finish().unwrap()] {
+            let response = [&b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\n\r\n"[..], &encoded].concat();
+            assert_eq!(body_of(&response, 100).unwrap(), b"text");
+        }
+    }
+
+    #[test]
+    fn a_body_stored_joined_under_a_chunked_head_stays_as_it_is() {
+        let response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n<html>";
+        assert_eq!(body_of(response, 100).unwrap(), b"<html>");
+    }
+
+    #[test]
+    fn gzip_is_undone_up_to_the_limit() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&[b'x'; 1000]).unwrap();
+        let response = [&b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"[..], &gzip.finish().unwrap()].concat();
+        assert_eq!(body_of(&response, 1000).unwrap().len(), 1000);
+        assert_eq!(body_of(&response, 999), Err(BodyError::TooLarge));
+    }
+
+    #[test]
+    fn gzip_that_was_cut_gives_what_is_there_and_what_follows_it_is_ignored() {
+        let text: Vec<u8> = (0..20_000_u32).flat_map(|number| (number * number).to_le_bytes()).collect();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&text).unwrap();
+        let gzip = gzip.finish().unwrap();
+        let head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n";
+        let cut = body_of(&[head, &gzip[..gzip.len() / 2]].concat(), 1 << 20).unwrap();
+        assert!(!cut.is_empty() && text.starts_with(&cut));
+        assert_eq!(body_of(&[head, &gzip[..], b"more"].concat(), 1 << 20).unwrap(), text);
+    }
+
+    #[test]
+    fn an_unknown_encoding_is_named() {
+        let response = b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\nx";
+        assert_eq!(body_of(response, 9), Err(BodyError::UnknownEncoding("br".into())));
+    }
+}

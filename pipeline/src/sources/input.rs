@@ -1,0 +1,64 @@
+//! Where a source's bytes come from.
+
+use std::io::Read;
+
+/// Files by path. The engine implements it over an object store, tests over memory. Calls block.
+pub trait Input: Send + Sync {
+    /// The file of this name, or all files below the folder of this name, sorted by path. Paths begin with `prefix`.
+    fn list(&self, prefix: &str) -> Result<Vec<InputObject>, InputError>;
+
+    /// A file from its beginning.
+    fn open(&self, path: &str) -> Result<Box<dyn Read + Send>, InputError>;
+
+    /// A range of a file, whole.
+    fn read_range(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, InputError>;
+}
+
+/// Tells a storage that failed from bytes that are broken: to a parser both are an error.
+pub(super) struct Watched<R> {
+    inner: R,
+    failure: Option<String>,
+}
+
+impl<R: Read> Watched<R> {
+    /// Watches a reader.
+    pub fn new(inner: R) -> Self {
+        Self { inner, failure: None }
+    }
+
+    /// An error if the storage has failed.
+    pub fn check(self, path: &str) -> Result<(), InputError> {
+        self.failure.map_or(Ok(()), |cause| Err(InputError { path: path.to_owned(), cause }))
+    }
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer);
+        if let Err(error) = &read
+            && error.kind() != std::io::ErrorKind::Interrupted
+        {
+            self.failure = Some(error.to_string());
+        }
+        read
+    }
+}
+
+/// One file of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputObject {
+    /// Its path.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// A file can't be listed or read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {cause}")]
+pub struct InputError {
+    /// The file or folder.
+    pub path: String,
+    /// Why.
+    pub cause: String,
+}

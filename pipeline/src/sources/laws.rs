@@ -1,0 +1,179 @@
+//! What every source must hold to, whatever its bytes.
+
+use std::ops::ControlFlow;
+
+use crate::sources::memory::{Collected, MemoryInput, gzip, record, response, tar_of};
+use crate::sources::{
+    ImageLocation, RawDocument, Records, RejectedRecord, Source, SourceConfig, SourceSettings, fetch, html_files, warc,
+};
+
+/// A good input: one page, one image and one other record.
+struct Sample {
+    source: SourceConfig,
+    path: &'static str,
+    bytes: Vec<u8>,
+}
+
+impl Sample {
+    fn input(&self, bytes: &[u8]) -> MemoryInput {
+        MemoryInput::new(&[(self.path, bytes)])
+    }
+}
+
+const RECORDS: usize = 3;
+
+/// At least one for each registered source.
+fn samples() -> Vec<Sample> {
+    let tar = html_files::Settings { path: "site.tar".into(), ..html_files::Settings::example() };
+    let tar = SourceConfig::html_files(tar);
+    let warc = SourceConfig::warc(warc::Settings::example());
+    let files = tar_of(&[("a.html", b"<p>a"), ("b.png", b"pixels"), ("c", b"other")]);
+    let records = [
+        record("warcinfo", "", b""),
+        response("http://a.example/p", "text/html", b"<p>page"),
+        response("http://a.example/i.png", "image/png", b"pixels"),
+    ];
+    let members: Vec<u8> = records.iter().flat_map(|record| gzip(record)).collect();
+    vec![
+        Sample { source: tar, path: "site.tar", bytes: files },
+        Sample { source: warc.clone(), path: "crawl/a.warc", bytes: records.concat() },
+        Sample { source: warc, path: "crawl/a.warc.gz", bytes: members },
+    ]
+}
+
+#[test]
+fn every_source_has_a_sample() {
+    let sampled: Vec<&str> = samples().iter().map(|sample| sample.source.name()).collect();
+    for source in SourceConfig::examples() {
+        assert!(sampled.contains(&source.name()), "add a sample of {}", source.name());
+    }
+}
+
+#[test]
+fn the_examples_settings_work() {
+    for source in SourceConfig::examples() {
+        assert_eq!(source.check(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn every_record_is_a_document_an_image_a_reject_or_a_skip() {
+    for sample in samples() {
+        let found = Collected::read(sample.source.build().as_ref(), &sample.input(&sample.bytes), 1);
+        let skipped = found.skipped.values().sum::<u64>() as usize;
+        assert_eq!((found.documents.len(), found.images.len(), skipped), (1, 1, 1), "{}", sample.path);
+        assert_eq!(found.documents.len() + found.images.len() + found.rejects.len() + skipped, RECORDS);
+    }
+}
+
+#[test]
+fn an_images_bytes_are_at_its_location() {
+    for sample in samples() {
+        let input = sample.input(&sample.bytes);
+        let found = Collected::read(sample.source.build().as_ref(), &input, 1);
+        assert_eq!(fetch(&found.images[0].location, &input, 6).unwrap(), b"pixels", "{}", sample.path);
+        assert_eq!(fetch(&found.images[0].location, &input, 5).unwrap_err().reason(), "image_too_large");
+    }
+}
+
+#[test]
+fn reading_twice_gives_the_same_however_it_is_cut() {
+    for sample in samples() {
+        let (source, input) = (sample.source.build(), sample.input(&sample.bytes));
+        let found = Collected::read(source.as_ref(), &input, 1);
+        assert_eq!(found, Collected::read(source.as_ref(), &input, 1 << 30));
+    }
+}
+
+/// Counts what it is given, and breaks off at the first record.
+#[derive(Default)]
+struct First(usize);
+
+impl Records for First {
+    fn document(&mut self, _: RawDocument) -> ControlFlow<()> {
+        self.0 += 1;
+        ControlFlow::Break(())
+    }
+
+    fn image(&mut self, _: ImageLocation) -> ControlFlow<()> {
+        self.0 += 1;
+        ControlFlow::Break(())
+    }
+
+    fn reject(&mut self, _: RejectedRecord) -> ControlFlow<()> {
+        self.0 += 1;
+        ControlFlow::Break(())
+    }
+
+    fn skip(&mut self, _: &'static str) {}
+}
+
+#[test]
+fn reading_stops_where_the_reader_breaks_off() {
+    for sample in samples() {
+        let (source, input) = (sample.source.build(), sample.input(&sample.bytes));
+        let mut first = First::default();
+        for split in source.splits(&input, 1 << 30).unwrap() {
+            source.read(&split, &input, &mut first).unwrap();
+        }
+        assert_eq!(first.0, 1, "{}", sample.path);
+    }
+}
+
+/// A cheap sequence of numbers that look random.
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+#[test]
+fn broken_bytes_end_in_records_and_rejects_without_a_panic() {
+    for sample in samples() {
+        let source = sample.source.build();
+        let mut state = 7;
+        for _ in 0..2000 {
+            let mut broken = sample.bytes.clone();
+            for _ in 0..=next(&mut state) % 4 {
+                let place = next(&mut state) as usize % broken.len();
+                broken[place] = next(&mut state) as u8;
+            }
+            broken.truncate(1 + next(&mut state) as usize % (2 * broken.len()));
+            read_broken(source.as_ref(), &sample.input(&broken), broken.len());
+        }
+    }
+}
+
+fn read_broken(source: &dyn Source, input: &MemoryInput, bytes: usize) {
+    let found = Collected::read(source, input, 1);
+    let skipped = found.skipped.values().sum::<u64>() as usize;
+    // A reader that turned around would give the same bytes again and again.
+    assert!(found.documents.len() + found.images.len() + found.rejects.len() + skipped <= bytes);
+    for image in &found.images {
+        // Whether it can be read is the images stage's business; that it is tried must not panic.
+        let _ = fetch(&image.location, input, 1 << 20);
+    }
+}
+
+#[test]
+fn a_cut_anywhere_leaves_what_stands_before_it() {
+    for sample in samples() {
+        let source = sample.source.build();
+        let whole = Collected::read(source.as_ref(), &sample.input(&sample.bytes), 1);
+        for length in 1..sample.bytes.len() {
+            let found = Collected::read(source.as_ref(), &sample.input(&sample.bytes[..length]), 1);
+            assert!(whole.documents.starts_with(&found.documents), "{} {length}", sample.path);
+            assert!(found.rejects.len() <= 1, "{} {length}: {:?}", sample.path, found.rejects);
+        }
+    }
+}
+
+#[test]
+fn settings_survive_json_and_refuse_unknown_keys() {
+    for source in SourceConfig::examples() {
+        let json = serde_json::to_value(&source).unwrap();
+        assert_eq!(serde_json::from_value::<SourceConfig>(json.clone()).unwrap(), source);
+        let mut strange = json;
+        strange[source.name()]["no_such_setting"] = 1.into();
+        assert!(serde_json::from_value::<SourceConfig>(strange).is_err());
+    }
+}

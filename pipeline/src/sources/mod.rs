@@ -1,0 +1,129 @@
+//! Where pages and images come from: one file and one line here per source.
+
+mod fetching;
+mod file_url;
+mod http;
+mod input;
+mod records;
+
+pub mod html_files;
+pub mod warc;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+pub use fetching::{FetchError, fetch};
+pub use file_url::{canonical, file_url};
+pub use input::{Input, InputError, InputObject};
+pub use records::{Container, ImageLocation, Location, RawDocument, Records, RejectedRecord};
+
+/// An independent piece of a source; part of a unit's identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// What is read, in this order.
+    pub pieces: Vec<Piece>,
+}
+
+/// A range of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// The file, as [`Input`] names it.
+    pub path: String,
+    /// Its first byte.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// Reads pages, and says where images lie.
+pub trait Source: Debug + Send + Sync {
+    /// Cuts the source into splits of about `unit_bytes`, in a fixed order, from the listing alone.
+    fn splits(&self, input: &dyn Input, unit_bytes: u64) -> Result<Vec<Split>, SourceError>;
+
+    /// Reads one split in order, and stops where `records` breaks off. A bad record goes to `records.reject`; an `Err`
+    /// means that the split can't be read at all.
+    fn read(&self, split: &Split, input: &dyn Input, records: &mut dyn Records) -> Result<(), SourceError>;
+}
+
+/// What a job file says about a source.
+pub trait SourceSettings {
+    /// Used in the docs and by the tests that every source must pass.
+    fn example() -> Self;
+    /// What is wrong with the settings, in the user's words.
+    fn check(&self) -> Vec<String>;
+    /// The file or folder, relative to the job file.
+    fn path(&self) -> &str;
+    /// The source, ready to read.
+    fn build(&self) -> Arc<dyn Source>;
+}
+
+/// A source can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Its storage failed.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// It is no such source.
+    #[error("{path}: {message}")]
+    Unsuitable {
+        /// The source's path.
+        path: String,
+        /// What was looked for.
+        message: String,
+    },
+}
+
+macro_rules! register {
+    ($($name:ident),* $(,)?) => {
+        /// A source of a job file: a one-key table, `name = { settings }`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[allow(non_camel_case_types, missing_docs)]
+        pub enum SourceConfig { $($name($name::Settings),)* }
+
+        impl SourceConfig {
+            /// One of each, with settings that work.
+            pub fn examples() -> Vec<Self> {
+                vec![$(Self::$name($name::Settings::example()),)*]
+            }
+
+            /// The name in the job file.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)* }
+            }
+
+            /// What is wrong with the settings, in the user's words.
+            pub fn check(&self) -> Vec<String> {
+                match self { $(Self::$name(settings) => settings.check(),)* }
+            }
+
+            /// The file or folder, relative to the job file.
+            pub fn path(&self) -> &str {
+                match self { $(Self::$name(settings) => settings.path(),)* }
+            }
+
+            /// The source, ready to read.
+            pub fn build(&self) -> Arc<dyn Source> {
+                match self { $(Self::$name(settings) => settings.build(),)* }
+            }
+        }
+    };
+}
+
+register! {
+    html_files,
+    warc,
+}
+
+/// A file's path below the source's own: what its documents are named by, wherever the source lies.
+fn below<'a>(path: &'a str, root: &str) -> &'a str {
+    let rest = path.strip_prefix(root).unwrap_or(path).trim_start_matches('/');
+    if rest.is_empty() { path.rsplit('/').next().unwrap_or(path) } else { rest }
+}
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod memory;

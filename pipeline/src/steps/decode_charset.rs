@@ -1,0 +1,88 @@
+//! Decodes each page's bytes as browsers do.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use pageloom_schemas::columns;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::StepError;
+use crate::html::charset::{Decoded, charset_of_content_type, decode};
+use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
+
+/// A byte order mark wins, then the charset that came with the page, then its `<meta>`, then a guess from its bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// A page in which more than this share of the characters mean nothing in its encoding is rejected as `not_text`.
+    pub max_broken_share: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { max_broken_share: 0.05 }
+    }
+}
+
+impl StepSettings for Settings {
+    fn example() -> Self {
+        Self::default()
+    }
+
+    fn columns(&self) -> Columns {
+        let inputs = || [columns::content_type().field(), columns::body().field()];
+        Columns::reads(inputs()).drops(inputs()).writes([columns::html().field()])
+    }
+
+    fn check(&self) -> Vec<String> {
+        let share = (0.0..=1.0).contains(&self.max_broken_share);
+        (!share).then(|| "`max_broken_share` is not between 0 and 1".to_owned()).into_iter().collect()
+    }
+
+    fn build(&self, _: &Resources) -> Result<Arc<dyn Step>, StepError> {
+        Ok(Arc::new(self.clone()))
+    }
+}
+
+impl Step for Settings {
+    fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
+        let (content_type, body) = (columns::content_type(), columns::body());
+        let (content_type, body) = (content_type.of(&batch)?, body.of(&batch)?);
+        let decoded = |row: usize| {
+            let charset = content_type.is_valid(row).then(|| charset_of_content_type(content_type.value(row)));
+            self.text(decode(body.value(row), charset.flatten()))
+        };
+        let outcomes: Vec<Result<String, Refusal>> = (0..batch.num_rows()).into_par_iter().map(decoded).collect();
+        let (batch, pages) = rejects.keep_ok(&batch, outcomes)?;
+        let html: ArrayRef = Arc::new(StringArray::from_iter_values(pages));
+        self.columns().replace(&batch, vec![html])
+    }
+}
+
+impl Settings {
+    fn text(&self, decoded: Decoded<'_>) -> Result<String, Refusal> {
+        if decoded.had_errors {
+            let broken = decoded.text.matches(char::REPLACEMENT_CHARACTER).count() as f64;
+            let share = broken / decoded.text.chars().count().max(1) as f64;
+            if share > self.max_broken_share {
+                let detail = format!("{:.0} % of it means nothing in {}", share * 100.0, decoded.encoding);
+                return Err(Refusal::new("not_text", detail));
+            }
+        }
+        Ok(decoded.text.into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_noise_is_rejected() {
+        let settings = Settings::default();
+        let noise: Vec<u8> = (0..200).map(|index| if index % 2 == 0 { 0xff } else { b'a' }).collect();
+        assert_eq!(settings.text(decode(&noise, Some("utf-8"))).unwrap_err().reason, "not_text");
+        assert_eq!(settings.text(decode(b"<p>a", Some("utf-8"))).unwrap(), "<p>a");
+    }
+}

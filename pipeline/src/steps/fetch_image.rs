@@ -1,0 +1,164 @@
+//! Reads each image's bytes from where they lie.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BinaryArray, FixedSizeBinaryArray, RecordBatch, StringArray};
+use data_url::DataUrl;
+use pageloom_schemas::columns;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::StepError;
+use crate::sources::{Container, Input, Location, fetch};
+use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
+
+/// Images come from the job's sources or from `data:` URLs; nothing is fetched from a network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// An image file with more bytes than this is rejected as `image_too_large`.
+    pub max_bytes: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { max_bytes: 32 << 20 }
+    }
+}
+
+impl StepSettings for Settings {
+    fn example() -> Self {
+        Self::default()
+    }
+
+    fn columns(&self) -> Columns {
+        let location = [
+            columns::source().field(),
+            columns::container().field(),
+            columns::path().field(),
+            columns::offset().field(),
+            columns::length().field(),
+            columns::url().field(),
+        ];
+        Columns::reads(location.clone()).drops(location).writes([
+            columns::url().field(),
+            columns::bytes().field(),
+            columns::sha256().field(),
+        ])
+    }
+
+    fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
+        Ok(Arc::new(FetchImage { settings: self.clone(), inputs: resources.inputs.clone() }))
+    }
+}
+
+struct FetchImage {
+    settings: Settings,
+    inputs: Vec<Arc<dyn Input>>,
+}
+
+impl std::fmt::Debug for FetchImage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "FetchImage({:?}, {} sources)", self.settings, self.inputs.len())
+    }
+}
+
+impl Step for FetchImage {
+    fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
+        let url = columns::url();
+        let url = url.of(&batch)?;
+        let locations = locations(&batch)?;
+        let outcomes: Vec<Result<Vec<u8>, Refusal>> = (0..batch.num_rows())
+            .into_par_iter()
+            .map(|row| self.bytes(url.value(row), locations[row].as_ref()))
+            .collect();
+        let (batch, images) = rejects.keep_ok(&batch, outcomes)?;
+        let digests: Vec<[u8; 32]> = images.par_iter().map(|image| Sha256::digest(image).into()).collect();
+        let url = columns::url();
+        let urls = url.of(&batch)?.iter().flatten().zip(&digests).map(|(url, digest)| public_url(url, digest));
+        let new: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(urls)),
+            Arc::new(BinaryArray::from_iter_values(&images)),
+            Arc::new(digest_column(&digests)?),
+        ];
+        self.settings.columns().replace(&batch, new)
+    }
+}
+
+impl FetchImage {
+    fn bytes(&self, url: &str, location: Option<&(usize, Location)>) -> Result<Vec<u8>, Refusal> {
+        if url.starts_with("data:") {
+            return data_url_bytes(url, self.settings.max_bytes);
+        }
+        let Some((source, location)) = location else {
+            return Err(Refusal::new("image_not_found", "no source of this job holds this URL"));
+        };
+        let input = self.inputs.get(*source).ok_or_else(|| Refusal::new("image_not_found", "its source is gone"))?;
+        fetch(location, input.as_ref(), self.settings.max_bytes)
+            .map_err(|error| Refusal::new(error.reason(), error.to_string()))
+    }
+}
+
+/// Each row's source and place; `None` where no source holds the image.
+fn locations(batch: &RecordBatch) -> Result<Vec<Option<(usize, Location)>>, StepError> {
+    let (source, container, path) = (columns::source(), columns::container(), columns::path());
+    let (source, container, path) = (source.of(batch)?, container.of(batch)?, path.of(batch)?);
+    let (offset, length) = (columns::offset(), columns::length());
+    let (offset, length) = (offset.of(batch)?, length.of(batch)?);
+    let location = |row: usize| {
+        if path.is_null(row) {
+            return None;
+        }
+        let container = Container::from_word(container.value(row))?;
+        let (path, offset, length) = (path.value(row).to_owned(), offset.value(row), length.value(row));
+        Some((source.value(row) as usize, Location { container, path, offset, length }))
+    };
+    Ok((0..batch.num_rows()).map(location).collect())
+}
+
+fn data_url_bytes(url: &str, max_bytes: u64) -> Result<Vec<u8>, Refusal> {
+    let refusal = |what: &str| Refusal::new("image_bad_data_url", what);
+    // Base64 makes four characters of three bytes, so this bounds what decoding may allocate.
+    if url.len() as u64 / 4 * 3 > max_bytes {
+        return Err(Refusal::new("image_too_large", format!("a data: URL of {} characters", url.len())));
+    }
+    let parsed = DataUrl::process(url).map_err(|_| refusal("it has no comma"))?;
+    let (body, _) = parsed.decode_to_vec().map_err(|_| refusal("its base64 is invalid"))?;
+    Ok(body)
+}
+
+/// The URL that stands in the image table: a `data:` URL is named by its content, for it may be megabytes long.
+fn public_url(url: &str, digest: &[u8; 32]) -> String {
+    if !url.starts_with("data:") {
+        return url.to_owned();
+    }
+    let head = url.split([',', ';']).next().unwrap_or("data:");
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{head};sha256={hex}")
+}
+
+fn digest_column(digests: &[[u8; 32]]) -> Result<FixedSizeBinaryArray, StepError> {
+    match digests {
+        [] => Ok(FixedSizeBinaryArray::new(32, Vec::<u8>::new().into(), None)),
+        some => Ok(FixedSizeBinaryArray::try_from_iter(some.iter())?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_url_gives_its_bytes() {
+        assert_eq!(data_url_bytes("data:image/gif;base64,R0lG", 100).unwrap(), b"GIF");
+        assert_eq!(data_url_bytes("data:image/gif;base64,*", 100).unwrap_err().reason, "image_bad_data_url");
+        assert_eq!(data_url_bytes("data:;base64,AAAAAAAA", 3).unwrap_err().reason, "image_too_large");
+    }
+
+    #[test]
+    fn a_data_url_is_named_by_its_content() {
+        assert!(public_url("data:image/gif;base64,R0lG", &[1; 32]).starts_with("data:image/gif;sha256=0101"));
+        assert_eq!(public_url("http://a/b", &[1; 32]), "http://a/b");
+    }
+}

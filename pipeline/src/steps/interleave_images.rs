@@ -1,0 +1,189 @@
+//! Puts each image's tokens into its document, where the image stands.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, ListArray, RecordBatch, StructArray};
+use arrow::datatypes::{Int32Type, UInt32Type};
+use pageloom_schemas::lists::{ListColumn, int32_rows};
+use pageloom_schemas::places::{ImagePlace, image_places_of};
+use pageloom_schemas::{Key, columns, runs};
+use pageloom_tokenizers::TokenId;
+use pageloom_tokenizers::text::TextTokenizer;
+use pageloom_tokenizers::vocabulary::Vocabulary;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::StepError;
+use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
+
+/// CM3's layout: an image's tokens are the value of its `src` (arXiv 2201.07520, 3.1).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// How an image's codes stand in `src`: `ids` gives each code an id of its own; `decimal` writes the numbers as
+    /// text, joined by spaces, and tokenises that, as the CM3 paper says.
+    pub image_tokens: ImageTokens,
+    /// What happens to an image without tokens (the paper does not say): `drop_tag` takes the whole `<img …>` out,
+    /// `empty_src` leaves it with `src=""`, `reject_document` rejects the document as `image_without_tokens`.
+    pub failed_image: FailedImage,
+}
+
+/// How an image's codes are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageTokens {
+    /// One id of the vocabulary per code.
+    #[default]
+    Ids,
+    /// The codes as decimal text.
+    Decimal,
+}
+
+/// What happens to an image without tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailedImage {
+    /// Its tag is taken out.
+    #[default]
+    DropTag,
+    /// Its tag stays, with nothing in `src`.
+    EmptySrc,
+    /// The document goes.
+    RejectDocument,
+}
+
+impl StepSettings for Settings {
+    fn example() -> Self {
+        Self::default()
+    }
+
+    fn columns(&self) -> Columns {
+        let inputs = || [columns::tokens().field(), columns::image_slots().field(), columns::images().field()];
+        Columns::reads(inputs())
+            .drops(inputs())
+            .writes([columns::document_tokens().field(), columns::image_runs().field()])
+    }
+
+    fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
+        let (vocabulary, text) = (resources.vocabulary.clone(), resources.text.clone());
+        Ok(Arc::new(InterleaveImages { settings: self.clone(), vocabulary, text }))
+    }
+}
+
+#[derive(Debug)]
+struct InterleaveImages {
+    settings: Settings,
+    vocabulary: Arc<Vocabulary>,
+    text: Arc<TextTokenizer>,
+}
+
+#[derive(Debug, Default)]
+struct Interleaved {
+    tokens: Vec<TokenId>,
+    images: Vec<Range<u32>>,
+    failed: Vec<String>,
+}
+
+impl Step for InterleaveImages {
+    fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
+        let outcomes: Result<Vec<_>, StepError> = self.outcomes(&batch)?;
+        let mut outcomes = outcomes?;
+        for (row, outcome) in outcomes.iter_mut().enumerate() {
+            let failed = outcome.as_mut().map(|document| std::mem::take(&mut document.failed)).unwrap_or_default();
+            for url in failed {
+                let refusal = Refusal::new("image_without_tokens", "see the images stage for why");
+                rejects.drop_image(&batch, row, &url, refusal)?;
+            }
+        }
+        let (batch, documents) = rejects.keep_ok(&batch, outcomes)?;
+        let mut tokens = ListColumn::<Int32Type>::default();
+        for document in &documents {
+            tokens.push(&document.tokens)?;
+        }
+        let image_runs: Vec<_> = documents.into_iter().map(|document| document.images).collect();
+        self.settings.columns().replace(&batch, vec![tokens.finish()?, runs::runs(&image_runs)?])
+    }
+}
+
+type Outcomes = Result<Vec<Result<Interleaved, Refusal>>, StepError>;
+
+impl InterleaveImages {
+    fn outcomes(&self, batch: &RecordBatch) -> Result<Outcomes, StepError> {
+        let (tokens, slots, images) = (columns::tokens(), columns::image_slots(), columns::images());
+        let (tokens, slots, images) = (int32_rows(tokens.of(batch)?)?, slots.of(batch)?, images.of(batch)?);
+        let rows = (0..batch.num_rows()).into_par_iter();
+        Ok(rows.map(|row| self.document(tokens.row(row), &image_places_of(slots, row)?, codes(images, row)?)).collect())
+    }
+
+    fn document(
+        &self,
+        tokens: &[TokenId],
+        slots: &[ImagePlace],
+        codes: BTreeMap<Key, Vec<u32>>,
+    ) -> Result<Result<Interleaved, Refusal>, StepError> {
+        let mut document = Interleaved::default();
+        let mut from = 0;
+        for slot in slots {
+            let Some(codes) = codes.get(&slot.key) else {
+                if self.settings.failed_image == FailedImage::RejectDocument {
+                    return Ok(Err(Refusal::new("image_without_tokens", slot.url.clone())));
+                }
+                if self.settings.failed_image == FailedImage::DropTag {
+                    document.tokens.extend_from_slice(piece(tokens, from, slot.tag_start)?);
+                    from = slot.tag_end;
+                }
+                document.failed.push(slot.url.clone());
+                continue;
+            };
+            document.tokens.extend_from_slice(piece(tokens, from, slot.src)?);
+            from = slot.src;
+            let start = document.tokens.len() as u32;
+            document.tokens.extend(self.image_tokens(codes)?);
+            document.images.push(start..document.tokens.len() as u32);
+        }
+        document.tokens.extend_from_slice(piece(tokens, from, tokens.len() as u32)?);
+        if document.tokens.is_empty() {
+            return Ok(Err(Refusal::new("no_tokens", "nothing is left of the document")));
+        }
+        Ok(Ok(document))
+    }
+
+    fn image_tokens(&self, codes: &[u32]) -> Result<Vec<TokenId>, StepError> {
+        match self.settings.image_tokens {
+            ImageTokens::Ids => {
+                let id = |code: &u32| self.vocabulary.image_token(*code);
+                let ids: Option<Vec<TokenId>> = codes.iter().map(id).collect();
+                ids.ok_or_else(|| StepError::Bug("an image code is outside the vocabulary".into()))
+            }
+            ImageTokens::Decimal => {
+                let numbers: Vec<String> = codes.iter().map(u32::to_string).collect();
+                self.text.encode(&numbers.join(" ")).map_err(|error| StepError::Bug(error.to_string()))
+            }
+        }
+    }
+}
+
+fn piece(tokens: &[TokenId], from: u32, to: u32) -> Result<&[TokenId], StepError> {
+    let piece = tokens.get(from as usize..to as usize);
+    piece.ok_or_else(|| StepError::Bug(format!("an image stands at token {to} of {}", tokens.len())))
+}
+
+/// The codes of each image of one document that has them.
+fn codes(images: &ListArray, row: usize) -> Result<BTreeMap<Key, Vec<u32>>, StepError> {
+    if images.is_null(row) {
+        return Ok(BTreeMap::new());
+    }
+    let values = images.value(row);
+    let values: &StructArray = values.as_struct();
+    let batch = RecordBatch::from(values.clone());
+    let (key, codes) = (columns::key(), columns::codes());
+    let (key, codes) = (key.of(&batch)?, codes.of(&batch)?);
+    let mut found = BTreeMap::new();
+    for image in 0..batch.num_rows() {
+        let key = Key::from_slice(key.value(image)).unwrap_or_default();
+        found.insert(key, codes.value(image).as_primitive::<UInt32Type>().values().to_vec());
+    }
+    Ok(found)
+}

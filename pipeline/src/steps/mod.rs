@@ -1,0 +1,58 @@
+//! Every step: one file and one line here.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::StepError;
+use crate::step::{Columns, Resources, Step, StepSettings};
+
+macro_rules! register {
+    ($($name:ident),* $(,)?) => {
+        $(pub mod $name;)*
+
+        /// One step of a job file: a one-key table, `name = { settings }`.
+        #[derive(Debug, Clone, Serialize, Deserialize, PartialEq)]
+        #[serde(deny_unknown_fields)]
+        #[allow(non_camel_case_types, missing_docs)]
+        pub enum StepConfig { $($name($name::Settings),)* }
+
+        impl StepConfig {
+            /// One of each, with settings that work.
+            pub fn examples() -> Vec<Self> {
+                vec![$(Self::$name($name::Settings::example()),)*]
+            }
+
+            /// The name in the job file.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => stringify!($name),)* }
+            }
+
+            /// Which columns it reads, writes and drops.
+            pub fn columns(&self) -> Columns {
+                match self { $(Self::$name(settings) => settings.columns(),)* }
+            }
+
+            /// Whatever is wrong with the settings by themselves.
+            pub fn check(&self) -> Vec<String> {
+                match self { $(Self::$name(settings) => settings.check(),)* }
+            }
+
+            /// The step, ready to run.
+            pub fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
+                match self { $(Self::$name(settings) => settings.build(resources),)* }
+            }
+        }
+    };
+}
+
+register! {
+    decode_charset,
+    minimal_html,
+    tokenize_text,
+    fetch_image,
+    prepare_image,
+    encode_image,
+    interleave_images,
+    apply_objective,
+}

@@ -1,0 +1,212 @@
+//! Adds everything up: rows in are rows out and rejects, files are what their commits say, the manifest is true.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use sha2::{Digest, Sha256};
+
+use crate::engine::commit::Commit;
+use crate::engine::plan::Stage;
+use crate::engine::store::Store;
+use crate::engine::table_reader::open_table;
+use crate::engine::table_writer::{TableFile, hex};
+use crate::error::RunError;
+use crate::finish::{MANIFEST, Manifest};
+use crate::status::{commits_of, plan_of};
+
+/// What a balanced run holds.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Balance {
+    /// Records that the sources read.
+    pub records: u64,
+    /// Pages among them.
+    pub pages: u64,
+    /// Documents in the shards.
+    pub documents: u64,
+    /// Images with tokens.
+    pub images: u64,
+    /// Rows of the shards.
+    pub rows: u64,
+    /// Rejects of all stages, by `kind.reason`.
+    pub rejects: BTreeMap<String, u64>,
+}
+
+/// Commits of a whole run, by stage.
+struct Books {
+    documents: Vec<Commit>,
+    images: Vec<Commit>,
+    sequences: Vec<Commit>,
+    shards: Vec<Commit>,
+}
+
+/// Verifies a finished run; an error lists everything that does not add up.
+pub async fn verify(store: &Store) -> Result<Balance, RunError> {
+    let mut findings = Vec::new();
+    let books = books(store, &mut findings).await?;
+    check_documents(&books, &mut findings);
+    check_images(&books, &mut findings);
+    check_sequences(&books, &mut findings);
+    check_files(store, &books, &mut findings).await;
+    check_manifest(store, &books, &mut findings).await?;
+    if findings.is_empty() { Ok(balance(&books)) } else { Err(RunError::Unbalanced(findings)) }
+}
+
+async fn books(store: &Store, findings: &mut Vec<String>) -> Result<Books, RunError> {
+    let plan = plan_of(store).await?;
+    let books = Books {
+        documents: commits_of(store, Stage::Documents).await?,
+        images: commits_of(store, Stage::Images).await?,
+        sequences: commits_of(store, Stage::Sequences).await?,
+        shards: commits_of(store, Stage::Shards).await?,
+    };
+    let planned = [
+        (Stage::Documents, &books.documents),
+        (Stage::Images, &books.images),
+        (Stage::Sequences, &books.sequences),
+    ];
+    for (stage, commits) in planned {
+        let units: Vec<String> = plan.units(stage).into_iter().map(|unit| unit.id).collect();
+        let there: Vec<String> = commits.iter().map(|commit| commit.unit.clone()).collect();
+        if units != there {
+            findings.push(format!("{}: {} of {} units are committed", stage.name(), there.len(), units.len()));
+        }
+    }
+    Ok(books)
+}
+
+fn equal(findings: &mut Vec<String>, place: &str, left: (&str, u64), right: (&str, u64)) {
+    if left.1 != right.1 {
+        findings.push(format!("{place}: {} are {}, but {} are {}", left.0, left.1, right.0, right.1));
+    }
+}
+
+fn sum(commits: &[Commit], name: &str) -> u64 {
+    commits.iter().map(|commit| commit.count(name)).sum()
+}
+
+fn rejected(commit: &Commit, kind: &str) -> u64 {
+    let of_kind = commit.rejects.iter().filter(|(reason, _)| reason.split('.').next() == Some(kind));
+    of_kind.map(|(_, count)| count).sum()
+}
+
+fn check_documents(books: &Books, findings: &mut Vec<String>) {
+    for commit in &books.documents {
+        let place = format!("documents unit {}", commit.index);
+        let skipped: u64 = commit.skipped.values().sum();
+        let seen = commit.count("pages") + commit.count("image_locations") + skipped + rejected(commit, "record");
+        equal(findings, &place, ("records", commit.count("records")), ("pages, images, skipped and rejected ones", seen));
+        let kept = commit.count("documents") + rejected(commit, "document");
+        equal(findings, &place, ("pages", commit.count("pages")), ("documents and rejects", kept));
+        let rows = commit.file("documents").map_or(0, |file| file.rows);
+        equal(findings, &place, ("documents", commit.count("documents")), ("rows of its file", rows));
+    }
+}
+
+fn check_images(books: &Books, findings: &mut Vec<String>) {
+    for commit in &books.images {
+        let place = format!("images unit {}", commit.index);
+        let settled = commit.count("images") + rejected(commit, "image");
+        equal(findings, &place, ("images shown by documents", commit.count("wanted_images")), ("encoded and rejected ones", settled));
+    }
+    let references = books.documents.iter().filter_map(|commit| commit.file("image_references")).map(|file| file.rows).sum();
+    let settled = sum(&books.images, "image_tokens") + sum(&books.images, "references_without_tokens");
+    equal(findings, "images", ("references", references), ("references with and without tokens", settled));
+}
+
+fn check_sequences(books: &Books, findings: &mut Vec<String>) {
+    let rejects: u64 = books.sequences.iter().map(|commit| rejected(commit, "document")).sum();
+    let settled = sum(&books.sequences, "documents") + rejects;
+    equal(findings, "sequences", ("documents", sum(&books.documents, "documents")), ("packed and rejected ones", settled));
+    for commit in &books.sequences {
+        let place = format!("sequences unit {}", commit.index);
+        equal(findings, &place, ("documents", commit.count("documents")), ("documents begun in rows", commit.count("documents_begun")));
+        let tokens = commit.count("example_tokens") + commit.count("padding_tokens");
+        equal(findings, &place, ("tokens of rows", commit.count("row_tokens")), ("tokens of examples and padding", tokens));
+    }
+    equal(findings, "shards", ("rows", sum(&books.shards, "rows")), ("rows of sequences", sum(&books.sequences, "rows")));
+}
+
+/// Every committed file is there, with the size and rows of its commit; a shard's bytes have the checksum as well.
+async fn check_files(store: &Store, books: &Books, findings: &mut Vec<String>) {
+    for commit in [&books.documents, &books.images, &books.sequences].into_iter().flatten() {
+        for file in commit.files.values() {
+            if let Err(finding) = check_file(store, file).await {
+                findings.push(finding);
+            }
+        }
+    }
+    for file in books.shards.iter().flat_map(|commit| commit.files.values()) {
+        let checked = match check_file(store, file).await {
+            Ok(()) => check_sum(store, file).await,
+            broken => broken,
+        };
+        findings.extend(checked.err());
+    }
+}
+
+async fn check_file(store: &Store, file: &TableFile) -> Result<(), String> {
+    let broken = |error: &dyn std::fmt::Display| format!("{}: {error}", file.path);
+    let path = Path::from(file.path.as_str());
+    let meta = store.objects().head(&path).await.map_err(|error| broken(&error))?;
+    if meta.size != file.bytes {
+        return Err(format!("{}: {} bytes, but its commit says {}", file.path, meta.size, file.bytes));
+    }
+    let footer = open_table(store, &file.path).await.map_err(|error| error.to_string())?;
+    let rows = footer.metadata().file_metadata().num_rows() as u64;
+    if rows != file.rows {
+        return Err(format!("{}: {rows} rows, but its commit says {}", file.path, file.rows));
+    }
+    Ok(())
+}
+
+async fn check_sum(store: &Store, file: &TableFile) -> Result<(), String> {
+    use futures::TryStreamExt;
+    let objects: Arc<dyn ObjectStore> = store.objects();
+    let broken = |error: object_store::Error| format!("{}: {error}", file.path);
+    let mut bytes = objects.get(&Path::from(file.path.as_str())).await.map_err(broken)?.into_stream();
+    let mut digest = Sha256::new();
+    while let Some(piece) = bytes.try_next().await.map_err(broken)? {
+        digest.update(&piece);
+    }
+    let found = hex(&digest.finalize());
+    if found == file.sha256 { Ok(()) } else { Err(format!("{}: sha256 is {found}, but its commit says {}", file.path, file.sha256)) }
+}
+
+async fn check_manifest(store: &Store, books: &Books, findings: &mut Vec<String>) -> Result<(), RunError> {
+    let Some(manifest) = store.read_json::<Manifest>(MANIFEST).await? else {
+        findings.push(format!("{MANIFEST} is not there: the run has not ended; run the same command again"));
+        return Ok(());
+    };
+    let committed: Vec<(&str, u64, &str)> = books.shards.iter().filter_map(|commit| commit.file("shard"))
+        .map(|file| (file.path.as_str(), file.rows, file.sha256.as_str())).collect();
+    let listed: Vec<(&str, u64, &str)> =
+        manifest.files.iter().map(|file| (file.path.as_str(), file.rows, file.sha256.as_str())).collect();
+    if committed != listed {
+        findings.push(format!("{MANIFEST} lists other shards than the commits do"));
+    }
+    let uneven = manifest.files.iter().rev().skip(1).find(|file| file.rows != manifest.rows_per_shard);
+    if let Some(file) = uneven {
+        findings.push(format!("{}: {} rows, but every shard before the last has {}", file.path, file.rows, manifest.rows_per_shard));
+    }
+    equal(findings, MANIFEST, ("rows", manifest.rows), ("rows of sequences", sum(&books.sequences, "rows")));
+    Ok(())
+}
+
+fn balance(books: &Books) -> Balance {
+    let mut rejects = BTreeMap::new();
+    for commit in [&books.documents, &books.images, &books.sequences].into_iter().flatten() {
+        for (reason, count) in &commit.rejects {
+            *rejects.entry(reason.clone()).or_default() += count;
+        }
+    }
+    Balance {
+        records: sum(&books.documents, "records"),
+        pages: sum(&books.documents, "pages"),
+        documents: sum(&books.sequences, "documents"),
+        images: sum(&books.images, "images"),
+        rows: sum(&books.shards, "rows"),
+        rejects,
+    }
+}

@@ -1,0 +1,210 @@
+//! Every column of Pageloom's tables, by constructor.
+
+use arrow::array::{
+    BinaryArray, FixedSizeBinaryArray, ListArray, StringArray, StructArray, UInt16Array, UInt32Array, UInt64Array,
+};
+use arrow::datatypes::{DataType, Field, Fields};
+
+use crate::{Column, Key};
+
+/// Identity of the row's document or image.
+pub fn key() -> Column<FixedSizeBinaryArray> {
+    Column::required("key", key_type())
+}
+
+/// Absolute URL of the row's document or image.
+pub fn url() -> Column<StringArray> {
+    Column::required("url", DataType::Utf8)
+}
+
+/// The `Content-Type` that came with a page, where there was one.
+pub fn content_type() -> Column<StringArray> {
+    Column::optional("content_type", DataType::Utf8)
+}
+
+/// A page's bytes as they were read.
+pub fn body() -> Column<BinaryArray> {
+    Column::required("body", DataType::Binary)
+}
+
+/// A page's HTML, decoded.
+pub fn html() -> Column<StringArray> {
+    Column::required("html", DataType::Utf8)
+}
+
+/// A page's minimal HTML; each image stands there with an empty `src`.
+pub fn markup() -> Column<StringArray> {
+    Column::required("markup", DataType::Utf8)
+}
+
+/// The images of `markup`, in order: `{key, url, tag_start, src, tag_end}`, in bytes of `markup`.
+pub fn markup_images() -> Column<ListArray> {
+    Column::required("markup_images", list_of(DataType::Struct(image_place_fields())))
+}
+
+/// A document's text tokens, without its images'.
+pub fn tokens() -> Column<ListArray> {
+    Column::required("tokens", list_of(DataType::Int32))
+}
+
+/// The images of `tokens`, in order: `{key, url, tag_start, src, tag_end}`, in tokens.
+pub fn image_slots() -> Column<ListArray> {
+    Column::required("image_slots", list_of(DataType::Struct(image_place_fields())))
+}
+
+/// Fields of one image's place in a document.
+pub fn image_place_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("key", key_type(), false),
+        Field::new("url", DataType::Utf8, false),
+        Field::new("tag_start", DataType::UInt32, false),
+        Field::new("src", DataType::UInt32, false),
+        Field::new("tag_end", DataType::UInt32, false),
+    ])
+}
+
+/// Position of a document in the global order; uniform over `u64`.
+pub fn order() -> Column<UInt64Array> {
+    Column::required("order", DataType::UInt64)
+}
+
+/// Bucket of an exchange that a row belongs to.
+pub fn bucket() -> Column<UInt32Array> {
+    Column::required("bucket", DataType::UInt32)
+}
+
+/// Key of the document that shows an image.
+pub fn document_key() -> Column<FixedSizeBinaryArray> {
+    Column::required("document_key", key_type())
+}
+
+/// Which source of the job holds the image; null where no source does.
+pub fn source() -> Column<UInt32Array> {
+    Column::optional("source", DataType::UInt32)
+}
+
+/// How an image's bytes are wrapped where they lie.
+pub fn container() -> Column<StringArray> {
+    Column::optional("container", DataType::Utf8)
+}
+
+/// Path of the object that holds the image, relative to its source.
+pub fn path() -> Column<StringArray> {
+    Column::optional("path", DataType::Utf8)
+}
+
+/// First byte of the image's container in that object.
+pub fn offset() -> Column<UInt64Array> {
+    Column::optional("offset", DataType::UInt64)
+}
+
+/// Bytes of the image's container in that object.
+pub fn length() -> Column<UInt64Array> {
+    Column::optional("length", DataType::UInt64)
+}
+
+/// An image file's bytes.
+pub fn bytes() -> Column<BinaryArray> {
+    Column::required("bytes", DataType::Binary)
+}
+
+/// SHA-256 of an image file's bytes.
+pub fn sha256() -> Column<FixedSizeBinaryArray> {
+    Column::required("sha256", DataType::FixedSizeBinary(32))
+}
+
+/// Width of the image as stored, in pixels.
+pub fn width() -> Column<UInt32Array> {
+    Column::required("width", DataType::UInt32)
+}
+
+/// Height of the image as stored, in pixels.
+pub fn height() -> Column<UInt32Array> {
+    Column::required("height", DataType::UInt32)
+}
+
+/// Resized and cropped pixels: RGB, 8 bits each, row by row.
+pub fn pixels() -> Column<BinaryArray> {
+    Column::required("pixels", DataType::Binary)
+}
+
+/// Columns of an image's token grid.
+pub fn grid_width() -> Column<UInt16Array> {
+    Column::required("grid_width", DataType::UInt16)
+}
+
+/// Rows of an image's token grid.
+pub fn grid_height() -> Column<UInt16Array> {
+    Column::required("grid_height", DataType::UInt16)
+}
+
+/// An image's codes, row by row: numbers below the codebook's size, not yet ids of the vocabulary.
+pub fn codes() -> Column<ListArray> {
+    Column::required("codes", list_of(DataType::UInt32))
+}
+
+/// One image's tokens for one document: `{key, grid_width, grid_height, codes}`.
+pub fn image() -> Column<StructArray> {
+    Column::required("image", DataType::Struct(image_fields()))
+}
+
+/// Fields of [`image`].
+pub fn image_fields() -> Fields {
+    Fields::from(vec![key().field(), grid_width().field(), grid_height().field(), codes().field()])
+}
+
+/// All images of one document that have tokens, in no order; null where it has none.
+pub fn images() -> Column<ListArray> {
+    let item = Field::new("item", DataType::Struct(image_fields()), true);
+    Column::optional("images", DataType::List(item.into()))
+}
+
+/// A document's tokens with its images' tokens where they stand.
+pub fn document_tokens() -> Column<ListArray> {
+    Column::required("document_tokens", list_of(DataType::Int32))
+}
+
+/// Where image tokens stand: `{start, end}`, in tokens of the column beside it.
+pub fn image_runs() -> Column<ListArray> {
+    Column::required("image_runs", list_of(DataType::Struct(run_fields())))
+}
+
+/// Fields of one run of tokens.
+pub fn run_fields() -> Fields {
+    Fields::from(vec![Field::new("start", DataType::UInt32, false), Field::new("end", DataType::UInt32, false)])
+}
+
+/// What a model reads.
+pub fn input_ids() -> Column<ListArray> {
+    Column::required("input_ids", list_of(DataType::Int32))
+}
+
+/// What a model learns, aligned with `input_ids` (unshifted); -100 where there is no loss.
+pub fn labels() -> Column<ListArray> {
+    Column::required("labels", list_of(DataType::Int32))
+}
+
+/// Lengths of the pieces of documents packed into a row; they add up to the row's length.
+pub fn seq_lengths() -> Column<ListArray> {
+    Column::required("seq_lengths", list_of(DataType::Int32))
+}
+
+/// The document of each piece, as 32 hexadecimal digits; empty for padding.
+pub fn document_keys() -> Column<ListArray> {
+    Column::required("document_keys", list_of(DataType::Utf8))
+}
+
+/// Where each piece starts in its document's example, in tokens; 0 for padding.
+pub fn document_offsets() -> Column<ListArray> {
+    Column::required("document_offsets", list_of(DataType::Int32))
+}
+
+/// Arrow type of a key.
+pub fn key_type() -> DataType {
+    DataType::FixedSizeBinary(Key::BYTES as i32)
+}
+
+/// `list<item: data_type not null>`, the only list shape in these tables.
+pub fn list_of(data_type: DataType) -> DataType {
+    DataType::List(Field::new("item", data_type, false).into())
+}

@@ -1,0 +1,109 @@
+//! Lists without nulls, built from slices and read back as slices.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, ListArray, PrimitiveArray, StructArray};
+use arrow::buffer::{OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{ArrowPrimitiveType, Field, Int32Type, UInt32Type};
+use arrow::error::ArrowError;
+
+use crate::SchemaError;
+
+/// A list column in the making: values of all rows, and where each row ends.
+#[derive(Debug)]
+pub struct ListColumn<P: ArrowPrimitiveType> {
+    values: Vec<P::Native>,
+    offsets: Vec<i32>,
+}
+
+impl<P: ArrowPrimitiveType> Default for ListColumn<P> {
+    fn default() -> Self {
+        Self { values: Vec::new(), offsets: vec![0] }
+    }
+}
+
+impl<P: ArrowPrimitiveType> ListColumn<P> {
+    /// Adds one row; an error if all rows together pass what 32-bit offsets can address.
+    pub fn push(&mut self, row: &[P::Native]) -> Result<(), ArrowError> {
+        self.values.extend_from_slice(row);
+        self.offsets.push(list_offset(self.values.len())?);
+        Ok(())
+    }
+
+    /// The finished column, as `list<item not null>`.
+    pub fn finish(self) -> Result<ArrayRef, ArrowError> {
+        let values: ArrayRef = Arc::new(PrimitiveArray::<P>::new(ScalarBuffer::from(self.values), None));
+        let item = Arc::new(Field::new("item", P::DATA_TYPE, false));
+        Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::new(self.offsets.into()), values, None)?))
+    }
+}
+
+/// Offset of a list's end; an error past 2^31 - 1 values.
+pub fn list_offset(values: usize) -> Result<i32, ArrowError> {
+    i32::try_from(values).map_err(|_| ArrowError::InvalidArgumentError(format!("{values} values in one list column")))
+}
+
+/// A `list<struct>` column from its struct values and the number of values of each row.
+pub fn list_of_structs(values: StructArray, lengths: &[usize]) -> Result<ArrayRef, ArrowError> {
+    let item = Arc::new(Field::new("item", arrow::datatypes::DataType::Struct(values.fields().clone()), false));
+    let offsets = OffsetBuffer::from_lengths(lengths.iter().copied());
+    Ok(Arc::new(ListArray::try_new(item, offsets, Arc::new(values), None)?))
+}
+
+/// Reads a list column of 32-bit signed integers row by row.
+pub fn int32_rows(list: &ListArray) -> Result<Rows<'_, Int32Type>, SchemaError> {
+    Rows::new(list)
+}
+
+/// Reads a list column of 32-bit unsigned integers row by row.
+pub fn uint32_rows(list: &ListArray) -> Result<Rows<'_, UInt32Type>, SchemaError> {
+    Rows::new(list)
+}
+
+/// Row access to a list column of integers without nulls.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a, P: ArrowPrimitiveType> {
+    offsets: &'a [i32],
+    values: &'a [P::Native],
+}
+
+impl<'a, P: ArrowPrimitiveType> Rows<'a, P> {
+    /// Borrows a list column; an error if its items have another type.
+    pub fn new(list: &'a ListArray) -> Result<Self, SchemaError> {
+        let values = list.values().as_any().downcast_ref::<PrimitiveArray<P>>().ok_or_else(|| SchemaError::OtherType {
+            name: "item".into(),
+            expected: P::DATA_TYPE,
+            found: list.value_type(),
+        })?;
+        Ok(Self { offsets: list.value_offsets(), values: values.values() })
+    }
+
+    /// One row's values.
+    pub fn row(&self, index: usize) -> &'a [P::Native] {
+        &self.values[self.offsets[index] as usize..self.offsets[index + 1] as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+
+    use super::*;
+
+    #[test]
+    fn rows_read_back_as_written() {
+        let mut column = ListColumn::<Int32Type>::default();
+        for row in [&[1, 2][..], &[], &[3]] {
+            column.push(row).unwrap();
+        }
+        let array = column.finish().unwrap();
+        let rows = int32_rows(array.as_list()).unwrap();
+        assert_eq!((rows.row(0), rows.row(1), rows.row(2)), (&[1, 2][..], &[][..], &[3][..]));
+    }
+
+    #[test]
+    fn items_of_another_type_are_an_error() {
+        let array = ListColumn::<Int32Type>::default().finish().unwrap();
+        assert!(uint32_rows(array.as_list()).is_err());
+    }
+}

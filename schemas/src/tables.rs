@@ -1,0 +1,127 @@
+//! The tables that stages exchange and the public training table.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use crate::columns;
+
+/// Version of these tables; part of every unit's identity.
+pub const FORMAT_VERSION: u32 = 1;
+
+fn table(fields: Vec<Field>) -> SchemaRef {
+    Arc::new(Schema::new(fields))
+}
+
+/// What a source gives: one row per page.
+pub fn pages() -> SchemaRef {
+    table(vec![
+        columns::key().field(),
+        columns::url().field(),
+        columns::content_type().field(),
+        columns::body().field(),
+    ])
+}
+
+/// Exchange A: one row per document, by position in the global order.
+pub fn documents() -> SchemaRef {
+    table(vec![
+        columns::bucket().field(),
+        columns::order().field(),
+        columns::key().field(),
+        columns::url().field(),
+        columns::tokens().field(),
+        columns::image_slots().field(),
+    ])
+}
+
+/// Exchange B: one row per image that a document shows, by image.
+pub fn image_references() -> SchemaRef {
+    table(vec![
+        columns::bucket().field(),
+        columns::key().field(),
+        columns::url().field(),
+        columns::document_key().field(),
+    ])
+}
+
+/// Exchange B: one row per image that a source holds, by image.
+pub fn image_locations() -> SchemaRef {
+    table(vec![
+        columns::bucket().field(),
+        columns::key().field(),
+        columns::source().field(),
+        columns::container().field(),
+        columns::path().field(),
+        columns::offset().field(),
+        columns::length().field(),
+    ])
+}
+
+/// What the images stage starts from: each image once, with its location where a source holds it.
+pub fn located_images() -> SchemaRef {
+    table(vec![
+        columns::key().field(),
+        columns::url().field(),
+        columns::source().field(),
+        columns::container().field(),
+        columns::path().field(),
+        columns::offset().field(),
+        columns::length().field(),
+    ])
+}
+
+/// The image table: one row per image that has tokens.
+pub fn images() -> SchemaRef {
+    table(vec![
+        columns::key().field(),
+        columns::url().field(),
+        columns::sha256().field(),
+        columns::width().field(),
+        columns::height().field(),
+        columns::grid_width().field(),
+        columns::grid_height().field(),
+        columns::codes().field(),
+    ])
+}
+
+/// Exchange C: one row per document and image, by the document's position in the global order.
+pub fn image_tokens() -> SchemaRef {
+    table(vec![columns::bucket().field(), columns::document_key().field(), columns::image().field()])
+}
+
+/// What the sequences stage starts from: each document with the tokens of its images, in global order.
+pub fn illustrated_documents() -> SchemaRef {
+    table(vec![
+        columns::order().field(),
+        columns::key().field(),
+        columns::url().field(),
+        columns::tokens().field(),
+        columns::image_slots().field(),
+        columns::images().field(),
+    ])
+}
+
+/// The public training table: one row per packed sequence.
+pub fn sequences() -> SchemaRef {
+    table(vec![
+        columns::input_ids().field(),
+        columns::labels().field(),
+        columns::seq_lengths().field(),
+        columns::document_keys().field(),
+        columns::document_offsets().field(),
+    ])
+}
+
+/// One row per document, image or record that was not kept, with its reason.
+pub fn rejects() -> SchemaRef {
+    let text = |name| Field::new(name, DataType::Utf8, false);
+    table(vec![
+        text("kind"),
+        text("key"),
+        text("url"),
+        text("step"),
+        text("reason"),
+        text("detail"),
+    ])
+}

@@ -1,0 +1,8 @@
+//! Text and images to ids, and the one vocabulary that owns every id.
+
+pub mod image;
+pub mod text;
+pub mod vocabulary;
+pub mod vq;
+
+pub use vocabulary::{Specials, TokenId};

@@ -1,0 +1,15 @@
+//! Runs a plan on the CPU: single precision, one image per rayon task.
+//!
+//! Every sum is taken in an order of its own, whatever the width of the processor's vectors, and products are fused into
+//! sums everywhere; so an image has the same features on every machine and for every number of threads.
+
+mod activation;
+mod attention;
+mod conv;
+mod executor;
+mod matrix;
+mod norm;
+
+#[cfg(test)]
+pub(super) use activation::Buffers;
+pub(super) use executor::CpuExecutor;

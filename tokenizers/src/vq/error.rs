@@ -1,0 +1,82 @@
+//! What can be wrong with a VQ model or with what it is asked.
+
+use std::path::PathBuf;
+
+/// Names the file and the tensor or setting that is wrong, and what was there.
+#[derive(Debug, thiserror::Error)]
+pub enum VqError {
+    /// A file of the model can't be read.
+    #[error("can't read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `config.json` isn't JSON, lacks a setting, or says something that can't be built.
+    #[error("{}: {reason}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The model file isn't a whole safetensors file.
+    #[error("{} isn't a whole safetensors file: {reason}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What its reader says.
+        reason: String,
+    },
+    /// The configuration asks for tensors that the model file doesn't have.
+    #[error("{} lacks the tensors {}, which config.json asks for", path.display(), names.join(", "))]
+    MissingTensors {
+        /// The file.
+        path: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// The model file has encoder tensors that the configuration doesn't ask for.
+    #[error("{} has the tensors {}, which config.json doesn't account for", path.display(), names.join(", "))]
+    UnknownTensors {
+        /// The file.
+        path: PathBuf,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// A tensor has another shape than the configuration asks for.
+    #[error("{}: the tensor {name} has the shape {found:?}, but config.json asks for {expected:?}", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// In the file.
+        found: Vec<usize>,
+        /// By the configuration.
+        expected: Vec<usize>,
+    },
+    /// A tensor isn't stored as numbers that can be read, or holds something that is no number.
+    #[error("{}: the tensor {name} {reason}", path.display())]
+    Tensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An image to encode has another number of bytes than the model takes.
+    #[error("image {index} has {found} bytes, but {expected} make a square RGB image of {size} pixels")]
+    ImageBytes {
+        /// Its place in the call.
+        index: usize,
+        /// Its bytes.
+        found: usize,
+        /// The bytes it should have.
+        expected: usize,
+        /// The side of the square.
+        size: u32,
+    },
+}
