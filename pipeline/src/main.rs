@@ -8,7 +8,7 @@ use pageloom::check::check;
 use pageloom::engine::plan::Stage;
 use pageloom::engine::progress::Progress;
 use pageloom::engine::store::Store;
-use pageloom::error::{JobError, Problem, RunError};
+use pageloom::error::{JobError, RunError};
 use pageloom::job::LoadedJob;
 use pageloom::{run, show, status, verify};
 
@@ -247,6 +247,7 @@ mod tests {
 
     #[test]
     fn a_problem_prints_its_place_and_remedy() {
+        use pageloom::error::Problem;
         let problem = Problem::new("job.toml:3", "unknown section `sed`").hint("did you mean `seed`?");
         assert_eq!(problem.to_string(), "job.toml:3: unknown section `sed`\n    hint: did you mean `seed`?");
     }

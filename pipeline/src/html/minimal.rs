@@ -15,10 +15,10 @@ use crate::html::write::write;
 /// What is kept of a page. CM3 (arXiv 2201.07520, 3.1) follows HTLM (2107.06955, 2.1); where both are silent these are
 /// our choices:
 ///
-/// - A *textual element* is a block with text of its own (through inline elements), a `span`, or a table as a whole. A *container* (a
-///   division, list, table, article …) is removed unless a textual element in it reaches its threshold, or an image is in
-///   it, or it wraps headings alone. What is no container stays with the container around it, however short, so that
-///   headings, short paragraphs and links beside a long text survive.
+/// - A *textual element* is a block with text of its own (through inline elements), a `span`, or a table as a whole. A
+///   *container* (a division, list, table, article …) is removed unless a textual element in it reaches its threshold, or
+///   an image is in it, or it wraps headings alone. What is no container stays with the container around it, however
+///   short, so that headings, short paragraphs and links beside a long text survive.
 /// - `header` and `footer` are dropped where they are the page's own (ARIA's banner and contentinfo), not an article's.
 /// - A `form` around an `article`, `main` or `h1` is the page itself, and stays.
 /// - Elements without text and images are removed, but for table cells and line breaks.

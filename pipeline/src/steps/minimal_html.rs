@@ -55,7 +55,8 @@ impl Step for Settings {
         let (batch, documents) = rejects.keep_ok(&batch, outcomes)?;
         let places: Vec<Vec<ImagePlace>> =
             documents.iter().map(|document| document.images.iter().map(place).collect()).collect();
-        let markup: ArrayRef = Arc::new(StringArray::from_iter_values(documents.iter().map(|document| &document.markup)));
+        let markup: ArrayRef =
+            Arc::new(StringArray::from_iter_values(documents.iter().map(|document| &document.markup)));
         self.columns().replace(&batch, vec![markup, image_places(&places)?])
     }
 }

@@ -49,10 +49,10 @@ pub(super) struct DdConfig {
 const LARGEST_SIDE: u32 = 4096;
 
 impl Config {
-    pub fn read(path: &Path) -> Result<Self, VqError> {
-        let text = std::fs::read_to_string(path).map_err(|source| VqError::Read { path: path.to_owned(), source })?;
+    /// What the bytes of `path` say, if it can be built.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, VqError> {
         let refuse = |reason: String| VqError::Config { path: path.to_owned(), reason };
-        let config: Self = serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+        let config: Self = serde_json::from_slice(bytes).map_err(|error| refuse(error.to_string()))?;
         config.check().map_err(refuse)?;
         Ok(config)
     }

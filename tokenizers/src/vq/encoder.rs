@@ -18,8 +18,10 @@ pub fn load(folder_or_safetensors: &Path) -> Result<Arc<dyn ImageTokenizer>, VqE
     let named = folder_or_safetensors;
     let is_file = named.extension().is_some_and(|extension| extension == "safetensors");
     let model_path = if is_file { named.to_owned() } else { named.join("model.safetensors") };
-    let config = Config::read(&model_path.with_file_name("config.json"))?;
-    let bytes = std::fs::read(&model_path).map_err(|source| VqError::Read { path: model_path.clone(), source })?;
+    let config_path = model_path.with_file_name("config.json");
+    let config_bytes = read(&config_path)?;
+    let config = Config::parse(&config_path, &config_bytes)?;
+    let bytes = read(&model_path)?;
     let plan = read_plan(&config, &model_path, &bytes)?;
     let side = config.grid_side() as u16;
     let executor = Box::new(CpuExecutor::new(plan));
@@ -28,6 +30,7 @@ pub fn load(folder_or_safetensors: &Path) -> Result<Arc<dyn ImageTokenizer>, VqE
         executor: executor.name().to_owned(),
         precision: executor.precision().to_owned(),
         model_blake3: blake3::hash(&bytes).to_hex().to_string(),
+        config_blake3: blake3::hash(&config_bytes).to_hex().to_string(),
     };
     Ok(Arc::new(Encoder {
         image_size: config.ddconfig.resolution,
@@ -36,6 +39,10 @@ pub fn load(folder_or_safetensors: &Path) -> Result<Arc<dyn ImageTokenizer>, VqE
         provenance,
         executor,
     }))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, VqError> {
+    std::fs::read(path).map_err(|source| VqError::Read { path: path.to_owned(), source })
 }
 
 pub(super) fn read_plan(config: &Config, path: &Path, bytes: &[u8]) -> Result<Plan, VqError> {

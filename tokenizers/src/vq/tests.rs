@@ -146,6 +146,8 @@ fn a_model_says_what_it_is() {
     assert_eq!((encoder.image_size(), encoder.codebook_size()), (64, 64));
     assert_eq!((encoder.grid().width, encoder.grid().height), (16, 16));
     assert_eq!(encoder.provenance().model_blake3, blake3::hash(&model).to_hex().to_string());
+    let config = golden.config.to_string();
+    assert_eq!(encoder.provenance().config_blake3, blake3::hash(config.as_bytes()).to_hex().to_string());
     let provenance = serde_json::to_value(encoder.provenance()).expect("serialises");
     assert_eq!((&provenance["family"], &provenance["executor"]), (&"taming".into(), &"cpu".into()));
 }

@@ -42,4 +42,6 @@ pub struct Provenance {
     pub precision: String,
     /// BLAKE3 of `model.safetensors`, in hexadecimal digits.
     pub model_blake3: String,
+    /// BLAKE3 of `config.json`, whose resolution changes ids with the same weights, in hexadecimal digits.
+    pub config_blake3: String,
 }
