@@ -39,7 +39,7 @@ pub fn image_places(rows: &[Vec<ImagePlace>]) -> Result<ArrayRef, ArrowError> {
         columns::image_place_fields(),
         vec![
             Arc::new(keys),
-            Arc::new(StringArray::from_iter_values(places().map(|place| &place.url))),
+            Arc::new(StringArray::from(places().map(|place| place.url.as_str()).collect::<Vec<_>>())),
             number(|place| place.tag_start),
             number(|place| place.src),
             number(|place| place.tag_end),

@@ -77,6 +77,7 @@ impl Step for FetchImage {
         let digests: Vec<[u8; 32]> = images.par_iter().map(|image| Sha256::digest(image).into()).collect();
         let url = columns::url();
         let urls = url.of(&batch)?.iter().flatten().zip(&digests).map(|(url, digest)| public_url(url, digest));
+        let urls: Vec<String> = urls.collect();
         let new: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(urls)),
             Arc::new(BinaryArray::from_iter_values(&images)),
