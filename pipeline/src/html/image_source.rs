@@ -4,6 +4,7 @@ use url::Url;
 
 use crate::html::srcset::largest_candidate;
 use crate::html::tree::{NodeId, Tree};
+use crate::sources::canonical;
 
 /// Attributes in which pages keep the image that a script puts into `src` later; the first found wins.
 const LAZY: [&str; 7] =
@@ -46,16 +47,7 @@ pub fn image_url(tree: &Tree, image: NodeId, base: &Url) -> Result<String, NoIma
     }
     let source = source(tree, image).ok_or(NoImage::Missing)?;
     let url = base.join(source).map_err(|error| NoImage::Invalid(format!("{error}: {source}")))?;
-    Ok(browser_url(url))
-}
-
-/// A file's URL has no query to a browser: it names the file all the same.
-fn browser_url(mut url: Url) -> String {
-    url.set_fragment(None);
-    if url.scheme() == "file" {
-        url.set_query(None);
-    }
-    url.into()
+    Ok(canonical(url))
 }
 
 fn source(tree: &Tree, image: NodeId) -> Option<&str> {
@@ -112,6 +104,7 @@ mod tests {
         check("<base href='https://h.example/d/'><img src=i.png?v=2#x>", "https://h.example/d/i.png?v=2");
         check("<img src=//h.example/i.png>", "file://h.example/i.png");
         check("<img src=data:image/gif;base64,R0lG>", "data:image/gif;base64,R0lG");
+        check("<img src='%28%c3%a4%29.png'>", "file:///a/(%C3%A4).png");
     }
 
     #[test]

@@ -76,8 +76,8 @@ impl Step for FetchImage {
         let (batch, images) = rejects.keep_ok(&batch, outcomes)?;
         let digests: Vec<[u8; 32]> = images.par_iter().map(|image| Sha256::digest(image).into()).collect();
         let url = columns::url();
-        let urls = url.of(&batch)?.iter().flatten().zip(&digests).map(|(url, digest)| public_url(url, digest));
-        let urls: Vec<String> = urls.collect();
+        let named = url.of(&batch)?.iter().flatten().zip(&digests);
+        let urls: Vec<String> = named.map(|(url, digest)| public_url(url, digest)).collect();
         let new: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(urls)),
             Arc::new(BinaryArray::from_iter_values(&images)),
