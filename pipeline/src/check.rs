@@ -68,7 +68,8 @@ fn check_sources(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
 }
 
 fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
-    let documents = [columns::key().field(), columns::url().field(), columns::tokens().field(), columns::image_slots().field()];
+    let documents =
+        [columns::key().field(), columns::url().field(), columns::tokens().field(), columns::image_slots().field()];
     let images: Vec<_> = tables::images().fields().iter().map(|field| field.as_ref().clone()).collect();
     let job = &loaded.job;
     check_chain(loaded, "documents", &job.documents, tables::pages(), &Schema::new(documents.to_vec()), problems);
@@ -151,10 +152,8 @@ fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<Lo
         report("tokenizers.image", error.to_string(), "name a folder with config.json and model.safetensors");
     });
     let (text, images) = (text.ok()?, images.ok()?);
-    let ids = VocabularySettings {
-        num_sentinels: settings.num_sentinels,
-        pad_to_multiple_of: settings.pad_to_multiple_of,
-    };
+    let ids =
+        VocabularySettings { num_sentinels: settings.num_sentinels, pad_to_multiple_of: settings.pad_to_multiple_of };
     let vocabulary = Vocabulary::new(&text, &ids, images.codebook_size()).map_err(|error| {
         report("tokenizers", error.to_string(), "choose another text tokenizer, or other numbers");
     });

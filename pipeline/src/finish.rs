@@ -99,13 +99,17 @@ fn manifest(run: &Run, before: &Before, shards: &[Commit]) -> Manifest {
             *rejects.entry(reason.clone()).or_default() += count;
         }
     }
-    let files: Vec<ShardFile> = shards.iter().filter_map(|commit| commit.file("shard")).map(|file| ShardFile {
-        path: file.path.clone(),
-        rows: file.rows,
-        tokens: file.rows * u64::from(sequence_length),
-        bytes: file.bytes,
-        sha256: file.sha256.clone(),
-    }).collect();
+    let files: Vec<ShardFile> = shards
+        .iter()
+        .filter_map(|commit| commit.file("shard"))
+        .map(|file| ShardFile {
+            path: file.path.clone(),
+            rows: file.rows,
+            tokens: file.rows * u64::from(sequence_length),
+            bytes: file.bytes,
+            sha256: file.sha256.clone(),
+        })
+        .collect();
     Manifest {
         format_version: tables::FORMAT_VERSION,
         job: run.checked.job.name.clone(),

@@ -27,7 +27,8 @@ impl JobText {
     /// Reads the file; an option that is not `key=value` is a problem.
     pub fn read(path: &Path, sets: &[String]) -> Result<Self, JobError> {
         let file = std::fs::read_to_string(path).map_err(|error| {
-            Problem::new(path.display().to_string(), format!("can't be read: {error}")).hint("name a job file, such as jobs/demo.toml")
+            Problem::new(path.display().to_string(), format!("can't be read: {error}"))
+                .hint("name a job file, such as jobs/demo.toml")
         })?;
         let mut end = file.len() + 1;
         let sets = sets.iter().map(|text| {
@@ -53,9 +54,8 @@ impl JobText {
         let mut table = self.parse(&self.file)?;
         for set in &self.sets {
             let option = self.parse_option(set)?;
-            overlay(table.get_mut(), option.into_inner()).map_err(|message| {
-                JobError::from(Problem::new(format!("--set {}", set.text), message))
-            })?;
+            overlay(table.get_mut(), option.into_inner())
+                .map_err(|message| JobError::from(Problem::new(format!("--set {}", set.text), message)))?;
         }
         Ok(table)
     }
@@ -68,9 +68,8 @@ impl JobText {
 
     fn parse_option<'a>(&self, set: &'a SetOption) -> Result<Spanned<DeTable<'a>>, JobError> {
         let hint = "write --set section.key=value, with quotes inside for text: --set 'name=\"mine\"'";
-        DeTable::parse(&set.padded).map_err(|error| {
-            Problem::new(format!("--set {}", set.text), error.message().to_owned()).hint(hint).into()
-        })
+        DeTable::parse(&set.padded)
+            .map_err(|error| Problem::new(format!("--set {}", set.text), error.message().to_owned()).hint(hint).into())
     }
 
     /// A problem at a span of the table.
@@ -100,7 +99,9 @@ impl JobText {
         for step in steps {
             let next = match value.get_ref() {
                 DeValue::Table(table) => table.get_key_value(step).map(|(key, value)| (key.span(), value)),
-                DeValue::Array(items) => step.parse().ok().and_then(|index: usize| items.get(index)).map(|item| (item.span(), item)),
+                DeValue::Array(items) => {
+                    step.parse().ok().and_then(|index: usize| items.get(index)).map(|item| (item.span(), item))
+                }
                 _ => None,
             };
             let Some((next_span, next_value)) = next else { break };
@@ -141,7 +142,8 @@ fn overlay_items<'a>(items: &mut DeArray<'a>, option: DeTable<'a>, name: &str) -
     for (key, value) in option {
         let count = items.len();
         let item = key.get_ref().parse().ok().and_then(|index: usize| items.get_mut(index));
-        let item = item.ok_or_else(|| format!("`{name}` has items 0 to {}, not `{}`", count.saturating_sub(1), key.get_ref()))?;
+        let item = item
+            .ok_or_else(|| format!("`{name}` has items 0 to {}, not `{}`", count.saturating_sub(1), key.get_ref()))?;
         match value.get_ref() {
             DeValue::Table(_) => overlay_value(item, value, name)?,
             _ => *item = value,

@@ -80,7 +80,8 @@ async fn open(job: LoadedJob, out: &Path) -> Result<Run, RunError> {
     let (checked, plan) = plan(job, &progress).await?;
     refuse_strange_folder(out)?;
     let store = Store::create(out)?;
-    let record = JobRecord { digest: checked.digest.clone(), job: serde_json::to_value(&checked.job).unwrap_or_default() };
+    let record =
+        JobRecord { digest: checked.digest.clone(), job: serde_json::to_value(&checked.job).unwrap_or_default() };
     if store.create_json(JOB_RECORD, &record).await? == Created::Before {
         refuse_other_job(&store, &record, out).await?;
     }
@@ -105,7 +106,8 @@ fn refuse_strange_folder(out: &Path) -> Result<(), RunError> {
     if entries.next().is_none() || out.join(JOB_RECORD).exists() {
         return Ok(());
     }
-    let problem = Problem::new(format!("--out {}", out.display()), "the folder holds files that are no run of pageloom");
+    let problem =
+        Problem::new(format!("--out {}", out.display()), "the folder holds files that are no run of pageloom");
     Err(JobError::from(problem.hint("name a new or an empty folder")).into())
 }
 
@@ -115,8 +117,10 @@ async fn refuse_other_job(store: &Store, record: &JobRecord, out: &Path) -> Resu
     if there.digest == record.digest {
         return Ok(());
     }
-    let difference = first_difference("", &there.job, &record.job).unwrap_or_else(|| "a tokenizer's files differ".into());
-    let problem = Problem::new(format!("--out {}", out.display()), format!("holds the output of another job: {difference}"));
+    let difference =
+        first_difference("", &there.job, &record.job).unwrap_or_else(|| "a tokenizer's files differ".into());
+    let problem =
+        Problem::new(format!("--out {}", out.display()), format!("holds the output of another job: {difference}"));
     Err(JobError::from(problem.hint("name another folder with --out, or set the job back")).into())
 }
 

@@ -69,8 +69,9 @@ pub struct ShownSpan {
 pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
     let manifest = store.read_json::<Manifest>(MANIFEST).await?;
     let manifest = manifest.ok_or_else(|| problem(store, "has no manifest: the run has not ended"))?;
-    let (file, within) = locate(&manifest, row)
-        .ok_or_else(|| problem(store, &format!("has rows 0 to {}, but no row {row}", manifest.rows.saturating_sub(1))))?;
+    let (file, within) = locate(&manifest, row).ok_or_else(|| {
+        problem(store, &format!("has rows 0 to {}, but no row {row}", manifest.rows.saturating_sub(1)))
+    })?;
     let batch = read_row(store, &file, within).await?;
     let reader = Reader::open(store).await?;
     let mut pieces = pieces(&batch, &reader)?;
@@ -207,9 +208,11 @@ fn pieces(batch: &RecordBatch, reader: &Reader) -> Result<Vec<ShownPiece>, RunEr
 async fn urls<'a>(store: &Store, keys: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String, String>, RunError> {
     let wanted: BTreeSet<Key> = keys.filter_map(Key::from_hex).collect();
     let commits = commits_of(store, Stage::Documents).await?;
-    let files: Vec<String> = commits.iter().filter_map(|commit| commit.file("documents")).map(|file| file.path.clone()).collect();
+    let files: Vec<String> =
+        commits.iter().filter_map(|commit| commit.file("documents")).map(|file| file.path.clone()).collect();
     let context = session(store, 256 << 20, 1024)?;
-    let binary = |key: &Key| lit(datafusion::scalar::ScalarValue::FixedSizeBinary(Key::BYTES as i32, Some(key.0.to_vec())));
+    let binary =
+        |key: &Key| lit(datafusion::scalar::ScalarValue::FixedSizeBinary(Key::BYTES as i32, Some(key.0.to_vec())));
     let documents = scan(&context, &files, &tables::documents()).await?;
     let documents = documents.select(vec![col("key"), col("url")])?;
     let documents = documents.filter(col("key").in_list(wanted.iter().map(binary).collect(), false))?;
@@ -235,7 +238,11 @@ impl ShownRow {
                 (None, _) => format!("document {}", piece.document),
             };
             let (start, end) = (piece.start, piece.start + piece.length);
-            let from = if piece.document_offset > 0 { format!(", from its token {}", piece.document_offset) } else { String::new() };
+            let from = if piece.document_offset > 0 {
+                format!(", from its token {}", piece.document_offset)
+            } else {
+                String::new()
+            };
             text.push_str(&format!("\n── tokens {start}..{end}: {name}{from}; {} with loss\n", piece.trained));
             for span in &piece.spans {
                 let (sentinel, gap, at, length) = (span.sentinel, span.gap, span.start, span.length);

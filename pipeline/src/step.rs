@@ -217,7 +217,13 @@ impl Rejects {
     }
 
     /// Records that a kept row lost one of its images, by URL.
-    pub fn drop_image(&mut self, batch: &RecordBatch, row: usize, url: &str, refusal: Refusal) -> Result<(), StepError> {
+    pub fn drop_image(
+        &mut self,
+        batch: &RecordBatch,
+        row: usize,
+        url: &str,
+        refusal: Refusal,
+    ) -> Result<(), StepError> {
         let reject = self.reject(Kind::Image, batch, row, Some(url), refusal)?;
         self.dropped.push(reject);
         Ok(())

@@ -61,11 +61,8 @@ async fn books(store: &Store, findings: &mut Vec<String>) -> Result<Books, RunEr
         sequences: commits_of(store, Stage::Sequences).await?,
         shards: commits_of(store, Stage::Shards).await?,
     };
-    let planned = [
-        (Stage::Documents, &books.documents),
-        (Stage::Images, &books.images),
-        (Stage::Sequences, &books.sequences),
-    ];
+    let planned =
+        [(Stage::Documents, &books.documents), (Stage::Images, &books.images), (Stage::Sequences, &books.sequences)];
     for (stage, commits) in planned {
         let units: Vec<String> = plan.units(stage).into_iter().map(|unit| unit.id).collect();
         let there: Vec<String> = commits.iter().map(|commit| commit.unit.clone()).collect();
@@ -96,7 +93,12 @@ fn check_documents(books: &Books, findings: &mut Vec<String>) {
         let place = format!("documents unit {}", commit.index);
         let skipped: u64 = commit.skipped.values().sum();
         let seen = commit.count("pages") + commit.count("image_locations") + skipped + rejected(commit, "record");
-        equal(findings, &place, ("records", commit.count("records")), ("pages, images, skipped and rejected ones", seen));
+        equal(
+            findings,
+            &place,
+            ("records", commit.count("records")),
+            ("pages, images, skipped and rejected ones", seen),
+        );
         let kept = commit.count("documents") + rejected(commit, "document");
         equal(findings, &place, ("pages", commit.count("pages")), ("documents and rejects", kept));
         let rows = commit.file("documents").map_or(0, |file| file.rows);
@@ -108,9 +110,15 @@ fn check_images(books: &Books, findings: &mut Vec<String>) {
     for commit in &books.images {
         let place = format!("images unit {}", commit.index);
         let settled = commit.count("images") + rejected(commit, "image");
-        equal(findings, &place, ("images shown by documents", commit.count("wanted_images")), ("encoded and rejected ones", settled));
+        equal(
+            findings,
+            &place,
+            ("images shown by documents", commit.count("wanted_images")),
+            ("encoded and rejected ones", settled),
+        );
     }
-    let references = books.documents.iter().filter_map(|commit| commit.file("image_references")).map(|file| file.rows).sum();
+    let references =
+        books.documents.iter().filter_map(|commit| commit.file("image_references")).map(|file| file.rows).sum();
     let settled = sum(&books.images, "image_tokens") + sum(&books.images, "references_without_tokens");
     equal(findings, "images", ("references", references), ("references with and without tokens", settled));
 }
@@ -118,14 +126,34 @@ fn check_images(books: &Books, findings: &mut Vec<String>) {
 fn check_sequences(books: &Books, findings: &mut Vec<String>) {
     let rejects: u64 = books.sequences.iter().map(|commit| rejected(commit, "document")).sum();
     let settled = sum(&books.sequences, "documents") + rejects;
-    equal(findings, "sequences", ("documents", sum(&books.documents, "documents")), ("packed and rejected ones", settled));
+    equal(
+        findings,
+        "sequences",
+        ("documents", sum(&books.documents, "documents")),
+        ("packed and rejected ones", settled),
+    );
     for commit in &books.sequences {
         let place = format!("sequences unit {}", commit.index);
-        equal(findings, &place, ("documents", commit.count("documents")), ("documents begun in rows", commit.count("documents_begun")));
+        equal(
+            findings,
+            &place,
+            ("documents", commit.count("documents")),
+            ("documents begun in rows", commit.count("documents_begun")),
+        );
         let tokens = commit.count("example_tokens") + commit.count("padding_tokens");
-        equal(findings, &place, ("tokens of rows", commit.count("row_tokens")), ("tokens of examples and padding", tokens));
+        equal(
+            findings,
+            &place,
+            ("tokens of rows", commit.count("row_tokens")),
+            ("tokens of examples and padding", tokens),
+        );
     }
-    equal(findings, "shards", ("rows", sum(&books.shards, "rows")), ("rows of sequences", sum(&books.sequences, "rows")));
+    equal(
+        findings,
+        "shards",
+        ("rows", sum(&books.shards, "rows")),
+        ("rows of sequences", sum(&books.sequences, "rows")),
+    );
 }
 
 /// Every committed file is there, with the size and rows of its commit; a shard's bytes have the checksum as well.
@@ -171,7 +199,11 @@ async fn check_sum(store: &Store, file: &TableFile) -> Result<(), String> {
         digest.update(&piece);
     }
     let found = hex(&digest.finalize());
-    if found == file.sha256 { Ok(()) } else { Err(format!("{}: sha256 is {found}, but its commit says {}", file.path, file.sha256)) }
+    if found == file.sha256 {
+        Ok(())
+    } else {
+        Err(format!("{}: sha256 is {found}, but its commit says {}", file.path, file.sha256))
+    }
 }
 
 async fn check_manifest(store: &Store, books: &Books, findings: &mut Vec<String>) -> Result<(), RunError> {
@@ -179,8 +211,12 @@ async fn check_manifest(store: &Store, books: &Books, findings: &mut Vec<String>
         findings.push(format!("{MANIFEST} is not there: the run has not ended; run the same command again"));
         return Ok(());
     };
-    let committed: Vec<(&str, u64, &str)> = books.shards.iter().filter_map(|commit| commit.file("shard"))
-        .map(|file| (file.path.as_str(), file.rows, file.sha256.as_str())).collect();
+    let committed: Vec<(&str, u64, &str)> = books
+        .shards
+        .iter()
+        .filter_map(|commit| commit.file("shard"))
+        .map(|file| (file.path.as_str(), file.rows, file.sha256.as_str()))
+        .collect();
     let listed: Vec<(&str, u64, &str)> =
         manifest.files.iter().map(|file| (file.path.as_str(), file.rows, file.sha256.as_str())).collect();
     if committed != listed {
@@ -188,7 +224,10 @@ async fn check_manifest(store: &Store, books: &Books, findings: &mut Vec<String>
     }
     let uneven = manifest.files.iter().rev().skip(1).find(|file| file.rows != manifest.rows_per_shard);
     if let Some(file) = uneven {
-        findings.push(format!("{}: {} rows, but every shard before the last has {}", file.path, file.rows, manifest.rows_per_shard));
+        findings.push(format!(
+            "{}: {} rows, but every shard before the last has {}",
+            file.path, file.rows, manifest.rows_per_shard
+        ));
     }
     equal(findings, MANIFEST, ("rows", manifest.rows), ("rows of sequences", sum(&books.sequences, "rows")));
     Ok(())

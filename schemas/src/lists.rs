@@ -70,10 +70,8 @@ pub struct Rows<'a, P: ArrowPrimitiveType> {
 impl<'a, P: ArrowPrimitiveType> Rows<'a, P> {
     /// Borrows a list column; an error if its items have another type.
     pub fn new(list: &'a ListArray) -> Result<Self, SchemaError> {
-        let values = list.values().as_any().downcast_ref::<PrimitiveArray<P>>().ok_or_else(|| SchemaError::OtherType {
-            name: "item".into(),
-            expected: P::DATA_TYPE,
-            found: list.value_type(),
+        let values = list.values().as_any().downcast_ref::<PrimitiveArray<P>>().ok_or_else(|| {
+            SchemaError::OtherType { name: "item".into(), expected: P::DATA_TYPE, found: list.value_type() }
         })?;
         Ok(Self { offsets: list.value_offsets(), values: values.values() })
     }

@@ -116,12 +116,5 @@ pub fn sequences() -> SchemaRef {
 /// One row per document, image or record that was not kept, with its reason.
 pub fn rejects() -> SchemaRef {
     let text = |name| Field::new(name, DataType::Utf8, false);
-    table(vec![
-        text("kind"),
-        text("key"),
-        text("url"),
-        text("step"),
-        text("reason"),
-        text("detail"),
-    ])
+    table(vec![text("kind"), text("key"), text("url"), text("step"), text("reason"), text("detail")])
 }

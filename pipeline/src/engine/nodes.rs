@@ -111,10 +111,14 @@ impl MapExec {
     pub fn conform(input: Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Arc<dyn ExecutionPlan> {
         let promised = schema.clone();
         let function = move |batch: RecordBatch| {
-            let columns: Result<Vec<_>, StepError> = promised.fields().iter().map(|field| {
-                let column = batch.column_by_name(field.name());
-                column.cloned().ok_or_else(|| StepError::Bug(format!("the plan lost column `{}`", field.name())))
-            }).collect();
+            let columns: Result<Vec<_>, StepError> = promised
+                .fields()
+                .iter()
+                .map(|field| {
+                    let column = batch.column_by_name(field.name());
+                    column.cloned().ok_or_else(|| StepError::Bug(format!("the plan lost column `{}`", field.name())))
+                })
+                .collect();
             Ok(RecordBatch::try_new(promised.clone(), columns?)?)
         };
         Self::plan("conform", input, schema, Arc::new(function))

@@ -99,10 +99,15 @@ impl Line {
             Measure::Rows(word) => format!("{done} {word}, {rate:.0} {word}/s"),
         };
         let rejects = progress.rejects.load(Ordering::Relaxed);
-        format!("{:<9} {units}/{} units, {work}, {rejects} rejects, {seconds:.0} s{}", self.stage, self.units, match end {
-            "" => String::new(),
-            end => format!(", {end}"),
-        })
+        format!(
+            "{:<9} {units}/{} units, {work}, {rejects} rejects, {seconds:.0} s{}",
+            self.stage,
+            self.units,
+            match end {
+                "" => String::new(),
+                end => format!(", {end}"),
+            }
+        )
     }
 
     fn time_left(&self, progress: &Progress) -> String {

@@ -89,7 +89,8 @@ fn receive(
     schema: arrow::datatypes::SchemaRef,
     receiver: mpsc::Receiver<Result<RecordBatch, datafusion::error::DataFusionError>>,
 ) -> SendableRecordBatchStream {
-    let batches = stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|batch| (batch, receiver)) });
+    let batches =
+        stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|batch| (batch, receiver)) });
     Box::pin(RecordBatchStreamAdapter::new(schema, Box::pin(batches)))
 }
 

@@ -68,7 +68,8 @@ impl Store {
     /// Names of all files under a folder, in order.
     pub async fn list(&self, folder: &str) -> Result<Vec<String>, RunError> {
         let folder = Path::from(folder);
-        let found: Vec<_> = self.objects.list(Some(&folder)).map_ok(|meta| meta.location.to_string()).try_collect().await?;
+        let found: Vec<_> =
+            self.objects.list(Some(&folder)).map_ok(|meta| meta.location.to_string()).try_collect().await?;
         let mut found = found;
         found.sort();
         Ok(found)
@@ -115,6 +116,7 @@ pub fn json_bytes<T: Serialize>(record: &T) -> Result<Vec<u8>, RunError> {
 }
 
 fn not_a_folder(root: &FilePath, error: &std::io::Error) -> RunError {
-    let problem = Problem::new(format!("--out {}", root.display()), format!("can't be used as an output folder: {error}"));
+    let problem =
+        Problem::new(format!("--out {}", root.display()), format!("can't be used as an output folder: {error}"));
     RunError::Job(problem.hint("name a folder that can be read and written").into())
 }

@@ -18,7 +18,10 @@ use crate::engine::store::Store;
 use crate::error::RunError;
 
 /// Opens a file by its path in the store; its footer is read, its rows are not yet.
-pub async fn open_table(store: &Store, path: &str) -> std::result::Result<ParquetRecordBatchStreamBuilder<StoredFile>, RunError> {
+pub async fn open_table(
+    store: &Store,
+    path: &str,
+) -> std::result::Result<ParquetRecordBatchStreamBuilder<StoredFile>, RunError> {
     let file = StoredFile { objects: store.objects(), path: Path::from(path) };
     let broken = |error: ParquetError| RunError::Record { path: path.into(), cause: error.to_string() };
     ParquetRecordBatchStreamBuilder::new(file).await.map_err(broken)

@@ -85,7 +85,12 @@ pub struct TableWriter {
 
 impl TableWriter {
     /// Starts a file; nothing is visible under its name before [`Self::finish`].
-    pub fn create(store: &Store, path: String, schema: SchemaRef, properties: WriterProperties) -> Result<Self, RunError> {
+    pub fn create(
+        store: &Store,
+        path: String,
+        schema: SchemaRef,
+        properties: WriterProperties,
+    ) -> Result<Self, RunError> {
         let file = HashingWriter::new(BufWriter::new(store.objects(), Path::from(path.as_str())));
         let writer = AsyncArrowWriter::try_new(file, schema.clone(), Some(properties))?;
         let rows = BatchCoalescer::new(schema, ROWS_AT_ONCE);

@@ -106,7 +106,8 @@ impl UnitLog {
         let mut books = std::mem::take(&mut *self.books());
         books.rejects.sort();
         books.dropped.sort();
-        let mut files: BTreeMap<String, TableFile> = files.into_iter().map(|(table, file)| (table.into(), file)).collect();
+        let mut files: BTreeMap<String, TableFile> =
+            files.into_iter().map(|(table, file)| (table.into(), file)).collect();
         for (table, rows) in [("rejects", &books.rejects), ("dropped", &books.dropped)] {
             if !rows.is_empty() {
                 let path = run.file(unit, table);
@@ -138,7 +139,8 @@ fn tally(rejects: &[Reject]) -> BTreeMap<String, u64> {
 }
 
 fn reject_rows(rejects: &[Reject]) -> Result<RecordBatch, RunError> {
-    let text = |of: fn(&Reject) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rejects.iter().map(of))) };
+    let text =
+        |of: fn(&Reject) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rejects.iter().map(of))) };
     let columns = vec![
         text(|reject| reject.kind.as_str()),
         text(|reject| &reject.key),

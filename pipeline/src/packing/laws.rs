@@ -77,7 +77,7 @@ fn every_row_is_exactly_as_long_as_promised() {
 #[test]
 fn all_pieces_of_a_document_put_together_are_its_example() {
     for packing in packings() {
-        let mut pieces: BTreeMap<([u8; 16], u32), (Vec<TokenId>, Vec<TokenId>)> = BTreeMap::new();
+        let mut pieces: BTreeMap<_, (Vec<TokenId>, Vec<TokenId>)> = BTreeMap::new();
         for row in pack(&packing).0 {
             let mut start = 0;
             for segment in &row.segments {

@@ -44,17 +44,11 @@ pub async fn run(run: &Run, unit: &Unit) -> Result<Commit, RunError> {
     let references = write_references(run, unit, &context, &documents).await?;
     log.count("documents", documents.rows);
     log.count("image_references", references.rows);
-    let files =
-        vec![("documents", documents), ("image_locations", locations), ("image_references", references)];
+    let files = vec![("documents", documents), ("image_locations", locations), ("image_references", references)];
     log.close(run, unit, files).await
 }
 
-fn writer(
-    run: &Run,
-    unit: &Unit,
-    table: &str,
-    schema: arrow::datatypes::SchemaRef,
-) -> Result<TableWriter, RunError> {
+fn writer(run: &Run, unit: &Unit, table: &str, schema: arrow::datatypes::SchemaRef) -> Result<TableWriter, RunError> {
     TableWriter::create(&run.store, run.file(unit, table), schema, exchange_properties())
 }
 

@@ -70,7 +70,8 @@ async fn located_images(
     let first = ["key", "source", "path", "offset"].map(|name| col(name).sort(true, false)).to_vec();
     let locations = locations.distinct_on(vec![col("key")], place, Some(first))?;
     let located = wanted.join(locations, JoinType::Left, &["key"], &["location_key"], None)?;
-    let located = located.select(tables::located_images().fields().iter().map(|field| col(field.name())).collect::<Vec<_>>())?;
+    let located =
+        located.select(tables::located_images().fields().iter().map(|field| col(field.name())).collect::<Vec<_>>())?;
     Ok(MapExec::conform(located.create_physical_plan().await?, tables::located_images()))
 }
 

@@ -31,12 +31,7 @@ pub fn sequence_rows(rows: &[PackedRow]) -> Result<RecordBatch, StepError> {
         }
         keys.append(true);
     }
-    let columns = vec![
-        input_ids.finish()?,
-        labels.finish()?,
-        seq_lengths.finish()?,
-        Arc::new(keys.finish()),
-        offsets.finish()?,
-    ];
+    let columns =
+        vec![input_ids.finish()?, labels.finish()?, seq_lengths.finish()?, Arc::new(keys.finish()), offsets.finish()?];
     Ok(RecordBatch::try_new(tables::sequences(), columns)?)
 }
