@@ -33,28 +33,30 @@ pub struct CheckedJob {
 }
 
 /// Checks a job and loads what it names; reports every problem at once. Bytes read are counted into `read`.
-pub fn check(loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Result<CheckedJob, JobError> {
-    let mut problems = Vec::new();
+pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Result<CheckedJob, JobError> {
+    let mut problems = std::mem::take(&mut loaded.problems);
     check_sources(&loaded, &mut problems);
     check_steps(&loaded, &mut problems);
     check_numbers(&loaded, &mut problems);
     let tokenizers = load_tokenizers(&loaded, &mut problems);
-    let input = StoreInput::local(loaded.text.folder(), runtime, read);
-    let input = input.map_err(|error| Problem::new(loaded.text.folder().display().to_string(), error.to_string()))?;
-    let Some((text, images, vocabulary)) = tokenizers.filter(|_| problems.is_empty()) else {
+    let folder = loaded.text.folder().to_owned();
+    let input = StoreInput::local(&folder, runtime, read);
+    let input = input.map_err(|error| Problem::new(folder.display().to_string(), error.to_string()))?;
+    let Some((job, (text, images, vocabulary))) = loaded.draft.job().zip(tokenizers).filter(|_| problems.is_empty())
+    else {
         return Err(JobError(problems));
     };
     let input: Arc<dyn Input> = Arc::new(input);
-    let (digest, folder) = (digest(&loaded.job, &text, images.as_ref()), loaded.text.folder().to_owned());
-    let inputs = loaded.job.sources.iter().map(|_| input.clone()).collect();
-    let resources = Resources { seed: loaded.job.seed, text, vocabulary, images, inputs };
-    let sources = loaded.job.sources.iter().map(|source| source.build()).collect();
-    Ok(CheckedJob { job: loaded.job, digest, folder, sources, resources })
+    let digest = digest(&job, &text, images.as_ref());
+    let inputs = job.sources.iter().map(|_| input.clone()).collect();
+    let resources = Resources { seed: job.seed, text, vocabulary, images, inputs };
+    let sources = job.sources.iter().map(|source| source.build()).collect();
+    Ok(CheckedJob { job, digest, folder, sources, resources })
 }
 
 fn check_sources(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
-    for (index, source) in loaded.job.sources.iter().enumerate() {
-        let place = format!("sources.{index}");
+    for (index, source) in loaded.draft.sources.iter().flatten().enumerate() {
+        let place = format!("sources.{index}.{}", source.name());
         for message in source.check() {
             problems.push(loaded.text.problem_at(&place, message, None));
         }
@@ -71,11 +73,16 @@ fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
     let documents =
         [columns::key().field(), columns::url().field(), columns::tokens().field(), columns::image_slots().field()];
     let images: Vec<_> = tables::images().fields().iter().map(|field| field.as_ref().clone()).collect();
-    let job = &loaded.job;
-    check_chain(loaded, "documents", &job.documents, tables::pages(), &Schema::new(documents.to_vec()), problems);
-    check_chain(loaded, "images", &job.images, tables::located_images(), &Schema::new(images), problems);
-    let mut of_sequences = job.sequences.objective.check(job.tokenizers.num_sentinels);
-    of_sequences.extend(job.sequences.packing.check());
+    let draft = &loaded.draft;
+    if let Some(steps) = &draft.documents {
+        check_chain(loaded, "documents", steps, tables::pages(), &Schema::new(documents.to_vec()), problems);
+    }
+    if let Some(steps) = &draft.images {
+        check_chain(loaded, "images", steps, tables::located_images(), &Schema::new(images), problems);
+    }
+    let (Some(sequences), Some(tokenizers)) = (&draft.sequences, &draft.tokenizers) else { return };
+    let mut of_sequences = sequences.objective.check(tokenizers.num_sentinels);
+    of_sequences.extend(sequences.packing.check());
     for message in of_sequences {
         problems.push(loaded.text.problem_at("sequences.objective", message, None));
     }
@@ -122,17 +129,17 @@ fn names(schema: &Schema) -> String {
 }
 
 fn check_numbers(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
-    let (shards, units) = (&loaded.job.shards, &loaded.job.units);
+    const LEAST_MEMORY: u64 = 32 << 20;
+    let (shards, units) = (&loaded.draft.shards, &loaded.draft.units);
     let positive = [
-        ("shards.rows_per_shard", shards.rows_per_shard),
-        ("shards.rows_per_row_group", shards.rows_per_row_group),
-        ("units.bytes", units.bytes),
+        ("shards.rows_per_shard", shards.as_ref().map(|shards| shards.rows_per_shard)),
+        ("shards.rows_per_row_group", shards.as_ref().map(|shards| shards.rows_per_row_group)),
+        ("units.bytes", units.as_ref().map(|units| units.bytes)),
     ];
-    for (path, _) in positive.into_iter().filter(|(_, value)| *value == 0) {
+    for (path, _) in positive.into_iter().filter(|(_, value)| *value == Some(0)) {
         problems.push(loaded.text.problem_at(path, "must be at least 1", None));
     }
-    const LEAST_MEMORY: u64 = 32 << 20;
-    if units.memory < LEAST_MEMORY {
+    if units.as_ref().is_some_and(|units| units.memory < LEAST_MEMORY) {
         let hint = format!("give each unit at least {LEAST_MEMORY} bytes, or leave it out for the default");
         problems.push(loaded.text.problem_at("units.memory", "is too little to sort in", Some(hint)));
     }
@@ -141,7 +148,7 @@ fn check_numbers(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
 type LoadedTokenizers = (Arc<TextTokenizer>, Arc<dyn ImageTokenizer>, Arc<Vocabulary>);
 
 fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<LoadedTokenizers> {
-    let settings = &loaded.job.tokenizers;
+    let settings = loaded.draft.tokenizers.as_ref()?;
     let mut report = |path: &str, message: String, hint: &str| {
         problems.push(loaded.text.problem_at(path, message, Some(hint.to_owned())));
     };
@@ -165,7 +172,8 @@ fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<Lo
 fn check_image_fits(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &mut Vec<Problem>) {
     let grid = images.grid();
     let tokens = u32::from(grid.width) * u32::from(grid.height);
-    let length = loaded.job.sequences.packing.sequence_length();
+    let Some(sequences) = &loaded.draft.sequences else { return };
+    let length = sequences.packing.sequence_length();
     if tokens > length {
         let message = format!("an image is {tokens} tokens, but a row only {length}");
         let hint = "raise `sequence_length` above the tokens of an image".to_owned();

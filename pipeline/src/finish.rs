@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pageloom_schemas::{features, tables};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::commit::Commit;
+use crate::engine::commit::{Commit, add_up};
 use crate::engine::stages::Before;
 use crate::engine::store::json_bytes;
 use crate::engine::unit::Run;
@@ -42,6 +42,8 @@ pub struct Manifest {
     pub images: u64,
     /// What was not kept, by `kind.reason`.
     pub rejects: BTreeMap<String, u64>,
+    /// References to images that were taken out of documents that stayed, by `image.reason`.
+    pub dropped_references: BTreeMap<String, u64>,
     /// The shards, in order.
     pub files: Vec<ShardFile>,
 }
@@ -93,12 +95,7 @@ fn text_tokenizer(run: &Run) -> Result<Vec<u8>, RunError> {
 fn manifest(run: &Run, before: &Before, shards: &[Commit]) -> Manifest {
     let sequence_length = run.checked.job.sequences.packing.sequence_length();
     let sum = |commits: &[Commit], name: &str| -> u64 { commits.iter().map(|commit| commit.count(name)).sum() };
-    let mut rejects = BTreeMap::new();
-    for commit in [&before.documents, &before.images, &before.sequences].into_iter().flatten() {
-        for (reason, count) in &commit.rejects {
-            *rejects.entry(reason.clone()).or_default() += count;
-        }
-    }
+    let commits = || [&before.documents, &before.images, &before.sequences].into_iter().flatten();
     let files: Vec<ShardFile> = shards
         .iter()
         .filter_map(|commit| commit.file("shard"))
@@ -124,7 +121,8 @@ fn manifest(run: &Run, before: &Before, shards: &[Commit]) -> Manifest {
         padding_tokens: sum(&before.sequences, "padding_tokens"),
         documents: sum(&before.sequences, "documents"),
         images: sum(&before.images, "images"),
-        rejects,
+        rejects: add_up(commits().map(|commit| &commit.rejects)),
+        dropped_references: add_up(commits().map(|commit| &commit.dropped)),
         files,
     }
 }

@@ -100,12 +100,11 @@ impl Default for Shards {
     }
 }
 
-/// How a stage is cut into units: part of the plan, so it decides nothing about the shards' bytes but their order of
-/// being made.
+/// How a stage is cut into units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Units {
-    /// About how many bytes of input one unit reads.
+    /// About how many bytes of input one unit reads. Rows are packed within a unit, so another number gives other rows.
     pub bytes: u64,
     /// Memory that one unit's plan may hold before it spills to disk, in bytes.
     pub memory: u64,
@@ -117,26 +116,64 @@ impl Default for Units {
     }
 }
 
-/// A job, with the text it came from for messages about it.
+/// What could be read of a job, with the text it came from for messages about it.
 #[derive(Debug, Clone)]
 pub struct LoadedJob {
-    /// What the text says.
-    pub job: Job,
+    /// The sections that say something sensible; the others are `None`.
+    pub draft: Draft,
+    /// What is wrong with the others.
+    pub problems: Vec<Problem>,
     /// The text, and where things stand in it.
     pub text: JobText,
 }
 
+/// A job of which some sections may be unreadable, so that the others can be checked all the same.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    name: Option<String>,
+    seed: Option<u64>,
+    /// See [`Job::sources`].
+    pub sources: Option<Vec<SourceConfig>>,
+    /// See [`Job::tokenizers`].
+    pub tokenizers: Option<Tokenizers>,
+    /// See [`Job::documents`].
+    pub documents: Option<Vec<StepConfig>>,
+    /// See [`Job::images`].
+    pub images: Option<Vec<StepConfig>>,
+    /// See [`Job::sequences`].
+    pub sequences: Option<Sequences>,
+    /// See [`Job::shards`].
+    pub shards: Option<Shards>,
+    /// See [`Job::units`].
+    pub units: Option<Units>,
+}
+
+impl Draft {
+    /// The whole job, if every section could be read.
+    pub fn job(self) -> Option<Job> {
+        Some(Job {
+            name: self.name?,
+            seed: self.seed?,
+            sources: self.sources?,
+            tokenizers: self.tokenizers?,
+            documents: self.documents?,
+            images: self.images?,
+            sequences: self.sequences?,
+            shards: self.shards?,
+            units: self.units?,
+        })
+    }
+}
+
 impl LoadedJob {
-    /// Reads a job file and the `--set` options laid over it; reports every mistake at once.
+    /// Reads a job file and the `--set` options laid over it; an error is a text that is no TOML at all.
     pub fn read(path: &Path, sets: &[String]) -> Result<Self, JobError> {
         let text = JobText::read(path, sets)?;
         let table = text.table()?;
         let mut reader = Reader { text: &text, problems: Vec::new() };
-        let job = reader.job(&table);
-        match job {
-            Some(job) if reader.problems.is_empty() => Ok(Self { job, text }),
-            _ => Err(JobError(reader.problems)),
-        }
+        let draft = reader.draft(&table);
+        let problems = reader.problems;
+        Ok(Self { draft, problems, text })
     }
 
     /// A path of the job, relative to the job file's folder.
@@ -154,32 +191,23 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn job(&mut self, table: &Spanned<DeTable<'_>>) -> Option<Job> {
+    fn draft(&mut self, table: &Spanned<DeTable<'_>>) -> Draft {
         let root = table.get_ref();
         for key in root.keys().filter(|key| !SECTIONS.contains(&key.get_ref().as_ref())) {
             let message = format!("unknown section `{}`", key.get_ref());
             self.problems.push(self.text.problem(key.span(), message, did_you_mean(key.get_ref(), &SECTIONS)));
         }
-        let name = self.optional(root, "name").unwrap_or_else(|| self.text.stem());
-        let seed = self.optional(root, "seed").unwrap_or(0);
-        let sources = self.list(root, "sources");
-        let tokenizers = self.required(root, "tokenizers");
-        let documents = self.list(root, "documents");
-        let images = self.list(root, "images");
-        let sequences = self.required(root, "sequences");
-        let shards = self.optional(root, "shards").unwrap_or_default();
-        let units = self.optional(root, "units").unwrap_or_default();
-        Some(Job {
-            name,
-            seed,
-            sources: sources?,
-            tokenizers: tokenizers?,
-            documents: documents?,
-            images: images?,
-            sequences: sequences?,
-            shards,
-            units,
-        })
+        Draft {
+            name: self.optional(root, "name", || self.text.stem()),
+            seed: self.optional(root, "seed", || 0),
+            sources: self.list(root, "sources"),
+            tokenizers: self.required(root, "tokenizers"),
+            documents: self.list(root, "documents"),
+            images: self.list(root, "images"),
+            sequences: self.required(root, "sequences"),
+            shards: self.optional(root, "shards", Shards::default),
+            units: self.optional(root, "units", Units::default),
+        }
     }
 
     fn value<T: DeserializeOwned>(&mut self, value: &Spanned<DeValue<'_>>) -> Option<T> {
@@ -194,8 +222,14 @@ impl Reader<'_> {
         }
     }
 
-    fn optional<T: DeserializeOwned>(&mut self, root: &DeTable<'_>, section: &str) -> Option<T> {
-        self.value(root.get(section)?)
+    fn optional<T>(&mut self, root: &DeTable<'_>, section: &str, default: impl Fn() -> T) -> Option<T>
+    where
+        T: DeserializeOwned,
+    {
+        match root.get(section) {
+            Some(value) => self.value(value),
+            None => Some(default()),
+        }
     }
 
     fn required<T: DeserializeOwned>(&mut self, root: &DeTable<'_>, section: &str) -> Option<T> {

@@ -32,7 +32,7 @@ impl JobText {
         })?;
         let mut end = file.len() + 1;
         let sets = sets.iter().map(|text| {
-            let padded = format!("{}{text}", " ".repeat(end));
+            let padded = format!("{}{}", " ".repeat(end), quoted_if_text(text));
             end = padded.len() + 1;
             SetOption { text: text.clone(), padded }
         });
@@ -41,7 +41,10 @@ impl JobText {
 
     /// The folder that the job's paths are relative to.
     pub fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new(""))
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
     }
 
     /// The file's name without its ending.
@@ -67,7 +70,7 @@ impl JobText {
     }
 
     fn parse_option<'a>(&self, set: &'a SetOption) -> Result<Spanned<DeTable<'a>>, JobError> {
-        let hint = "write --set section.key=value, with quotes inside for text: --set 'name=\"mine\"'";
+        let hint = "write --set section.key=value, as in --set seed=7";
         DeTable::parse(&set.padded)
             .map_err(|error| Problem::new(format!("--set {}", set.text), error.message().to_owned()).hint(hint).into())
     }
@@ -108,6 +111,16 @@ impl JobText {
             (span, value) = (next_span, next_value);
         }
         Some(span)
+    }
+}
+
+/// An option whose value is no TOML is meant as text: shells take the quotes away that TOML wants around it.
+fn quoted_if_text(option: &str) -> Cow<'_, str> {
+    match option.split_once('=') {
+        Some((key, value)) if DeTable::parse(option).is_err() => {
+            Cow::Owned(format!("{key}={}", toml::Value::String(value.to_owned())))
+        }
+        _ => Cow::Borrowed(option),
     }
 }
 
@@ -175,6 +188,17 @@ mod tests {
         let text = text("seed = 1\n", &["name=\"a\"", "shards.rows_per_shard=7"]);
         assert_eq!(text.problem_at("shards.rows_per_shard", "", None).place, "--set shards.rows_per_shard=7");
         assert_eq!(text.problem_at("name", "", None).place, "--set name=\"a\"");
+    }
+
+    #[test]
+    fn an_option_may_leave_out_the_quotes_around_text() {
+        let text = text("name = \"a\"\n", &["name=pages/new \"site\""]);
+        assert_eq!(text.table().unwrap().get_ref()["name"].get_ref().as_str(), Some("pages/new \"site\""));
+    }
+
+    #[test]
+    fn a_job_named_without_a_folder_lies_in_the_current_one() {
+        assert_eq!(text("seed = 1\n", &[]).folder(), Path::new("."));
     }
 
     #[test]

@@ -168,6 +168,9 @@ fn load(options: &JobOptions) -> Result<LoadedJob, JobError> {
 async fn run_job(options: &JobOptions, out: &Path, parallel: usize) -> Result<(), RunError> {
     let manifest = run::run(load(options)?, out, parallel).await?;
     let rejected: u64 = manifest.rejects.values().sum();
+    if manifest.documents == 0 {
+        eprintln!("warning: no document came out; `pageloom status {}` tells what was rejected", out.display());
+    }
     println!(
         "{} documents and {} images in {} rows of {} tokens, {} shards, {rejected} rejects: {}",
         manifest.documents,
@@ -214,6 +217,9 @@ async fn verify_run(store: &Store, json: bool) -> Result<(), RunError> {
     println!("{} documents and {} images in {} rows", balance.documents, balance.images, balance.rows);
     for (reason, count) in &balance.rejects {
         println!("{count:>8} {reason}");
+    }
+    for (reason, count) in &balance.dropped_references {
+        println!("{count:>8} {reason} (a reference, dropped from its document)");
     }
     Ok(())
 }

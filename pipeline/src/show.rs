@@ -69,9 +69,8 @@ pub struct ShownSpan {
 pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
     let manifest = store.read_json::<Manifest>(MANIFEST).await?;
     let manifest = manifest.ok_or_else(|| problem(store, "has no manifest: the run has not ended"))?;
-    let (file, within) = locate(&manifest, row).ok_or_else(|| {
-        problem(store, &format!("has rows 0 to {}, but no row {row}", manifest.rows.saturating_sub(1)))
-    })?;
+    let (file, within) = locate(&manifest, row)
+        .ok_or_else(|| problem(store, &format!("holds {} rows, counted from 0, but no row {row}", manifest.rows)))?;
     let batch = read_row(store, &file, within).await?;
     let reader = Reader::open(store).await?;
     let mut pieces = pieces(&batch, &reader)?;

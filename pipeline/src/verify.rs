@@ -7,7 +7,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 
-use crate::engine::commit::Commit;
+use crate::engine::commit::{Commit, add_up};
 use crate::engine::plan::Stage;
 use crate::engine::store::Store;
 use crate::engine::table_reader::open_table;
@@ -31,6 +31,8 @@ pub struct Balance {
     pub rows: u64,
     /// Rejects of all stages, by `kind.reason`.
     pub rejects: BTreeMap<String, u64>,
+    /// References to images that were taken out of documents that stayed, by `image.reason`.
+    pub dropped_references: BTreeMap<String, u64>,
 }
 
 /// Commits of a whole run, by stage.
@@ -234,18 +236,14 @@ async fn check_manifest(store: &Store, books: &Books, findings: &mut Vec<String>
 }
 
 fn balance(books: &Books) -> Balance {
-    let mut rejects = BTreeMap::new();
-    for commit in [&books.documents, &books.images, &books.sequences].into_iter().flatten() {
-        for (reason, count) in &commit.rejects {
-            *rejects.entry(reason.clone()).or_default() += count;
-        }
-    }
+    let commits = || [&books.documents, &books.images, &books.sequences].into_iter().flatten();
     Balance {
         records: sum(&books.documents, "records"),
         pages: sum(&books.documents, "pages"),
         documents: sum(&books.sequences, "documents"),
         images: sum(&books.images, "images"),
         rows: sum(&books.shards, "rows"),
-        rejects,
+        rejects: add_up(commits().map(|commit| &commit.rejects)),
+        dropped_references: add_up(commits().map(|commit| &commit.dropped)),
     }
 }

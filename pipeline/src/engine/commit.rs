@@ -57,6 +57,15 @@ impl Commit {
     }
 }
 
+/// Counts by name, added up over units.
+pub fn add_up<'a>(counts: impl IntoIterator<Item = &'a BTreeMap<String, u64>>) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
+    for (name, count) in counts.into_iter().flatten() {
+        *sums.entry(name.clone()).or_default() += count;
+    }
+    sums
+}
+
 fn folder(stage: Stage) -> String {
     format!("commits/{}", stage.name())
 }

@@ -48,7 +48,6 @@ pub fn shard_path(index: u32, shards: u64) -> String {
 fn provenance(run: &Run) -> Vec<(String, String)> {
     let value = serde_json::json!({
         "format_version": tables::FORMAT_VERSION,
-        "job": run.checked.job.name,
         "job_digest": run.checked.digest,
         "seed": run.checked.job.seed,
         "text_tokenizer": run.checked.resources.text.digest(),

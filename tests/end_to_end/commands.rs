@@ -1,0 +1,125 @@
+//! Each command says what a user needs to know, and its exit code agrees.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::site::{PARAGRAPH, Site, demo_job, done, pageloom, text};
+
+fn one_page() -> Site {
+    Site::new().with("page.html", PARAGRAPH)
+}
+
+#[test]
+fn check_says_what_the_job_comes_to() {
+    let said = done(&["check", &text(&demo_job())]);
+    assert!(said.stdout.contains("demo.toml: all right") && said.stdout.contains("256 per image"), "{}", said.stdout);
+}
+
+#[test]
+fn a_job_is_found_in_the_current_folder() {
+    let site = one_page();
+    let said = super::site::command(&["run", "job.toml"]).current_dir(site.path("")).output().unwrap();
+    assert!(said.status.success(), "{said:?}");
+    assert!(site.path("out/manifest.json").exists());
+}
+
+#[test]
+fn plan_lists_every_stage_as_json() {
+    let said = done(&["plan", &text(&one_page().job()), "--json"]);
+    let plan: Value = serde_json::from_str(&said.stdout).unwrap();
+    let stages: Vec<_> =
+        plan["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["documents", "images", "sequences", "shards"]);
+}
+
+#[test]
+fn a_unit_before_its_stage_is_due_is_an_error_that_names_what_is_missing() {
+    let site = one_page();
+    let (job, out) = (text(&site.job()), text(&site.path("out")));
+    let said = pageloom(&["unit", &job, "--out", &out, "--stage", "images", "--index", "0"]);
+    assert_eq!(said.code, 2, "{said:#?}");
+    assert!(said.stderr.contains("documents unit 0") && said.stderr.contains("not committed"), "{}", said.stderr);
+}
+
+#[test]
+fn a_unit_that_there_is_not_is_an_error() {
+    let site = one_page();
+    let (job, out) = (text(&site.job()), text(&site.path("out")));
+    let said = pageloom(&["unit", &job, "--out", &out, "--stage", "documents", "--index", "9"]);
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert!(said.stderr.contains("stage documents has 1 units"), "{}", said.stderr);
+}
+
+#[test]
+fn show_decodes_a_row_with_its_spans() {
+    let finished = one_page().run();
+    let said = done(&["show", &text(&finished.out), "--row", "0"]).stdout;
+    assert!(said.contains("file:///page.html") && said.contains("<sentinel:0>") && said.contains("span"), "{said}");
+    let json: Value = serde_json::from_str(&done(&["show", &text(&finished.out), "--json"]).stdout).unwrap();
+    assert!(json.to_string().contains("file:///page.html"));
+}
+
+#[test]
+fn a_row_that_there_is_not_is_an_error() {
+    let finished = one_page().run();
+    let said = pageloom(&["show", &text(&finished.out), "--row", "99"]);
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert!(said.stderr.contains("no row 99"), "{}", said.stderr);
+}
+
+#[test]
+fn a_folder_that_is_no_output_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["status", "verify", "show"] {
+        let said = pageloom(&[command, &text(folder.path())]);
+        assert_eq!(said.code, 1, "{said:#?}");
+        assert!(said.stderr.contains(&text(folder.path())), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn verify_sees_a_shard_that_was_changed_cut_or_lost() {
+    let damages: [fn(&std::path::Path); 3] = [
+        |shard| {
+            let mut bytes = fs::read(shard).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(shard, bytes).unwrap();
+        },
+        |shard| {
+            let bytes = fs::read(shard).unwrap();
+            fs::write(shard, &bytes[..bytes.len() - 1]).unwrap();
+        },
+        |shard| fs::remove_file(shard).unwrap(),
+    ];
+    for damage in damages {
+        let finished = one_page().run();
+        damage(&finished.out.join("data/train-00000-of-00001.parquet"));
+        let said = pageloom(&["verify", &text(&finished.out)]);
+        assert_eq!(said.code, 2, "{said:#?}");
+        assert!(said.stderr.contains("train-00000-of-00001.parquet"), "{}", said.stderr);
+    }
+}
+
+#[test]
+fn verify_sees_a_count_that_does_not_add_up() {
+    let finished = one_page().run();
+    let commit = fs::read_dir(finished.out.join("commits/documents")).unwrap().next().unwrap().unwrap().path();
+    let record = fs::read_to_string(&commit).unwrap();
+    assert!(record.contains("\"pages\": 1"));
+    fs::write(&commit, record.replace("\"pages\": 1", "\"pages\": 2")).unwrap();
+    let said = pageloom(&["verify", &text(&finished.out)]);
+    assert_eq!(said.code, 2, "{said:#?}");
+    assert!(said.stderr.contains("pages"), "{}", said.stderr);
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let commands = done(&["--help"]).stdout;
+    for command in ["run", "check", "plan", "unit", "verify", "status", "show"] {
+        assert!(commands.contains(&format!("  {command} ")), "{commands}");
+        assert!(done(&[command, "--help"]).stdout.contains("Usage:"));
+    }
+    assert_eq!(pageloom(&["weave"]).code, 1);
+}

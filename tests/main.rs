@@ -1,0 +1,11 @@
+//! End-to-end tests: the binary as a user runs it, on pages and images that the tests write or that the demo holds.
+
+#[cfg(test)]
+mod end_to_end {
+    pub mod bad_input;
+    pub mod bad_jobs;
+    pub mod commands;
+    pub mod faults;
+    pub mod same_bytes;
+    pub mod site;
+}
