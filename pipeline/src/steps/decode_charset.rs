@@ -15,7 +15,8 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// A page in which more than this share of the characters mean nothing in its encoding is rejected as `not_text`.
+    /// A page in which more than this share of the characters mean nothing in its encoding, or are control characters
+    /// that no text holds, is rejected as `not_text`.
     pub max_broken_share: f64,
 }
 
@@ -62,9 +63,9 @@ impl Step for Settings {
 
 impl Settings {
     fn text(&self, decoded: Decoded<'_>) -> Result<String, Refusal> {
-        if decoded.had_errors {
-            let broken = decoded.text.matches(char::REPLACEMENT_CHARACTER).count() as f64;
-            let share = broken / decoded.text.chars().count().max(1) as f64;
+        let meaningless = meaningless(&decoded);
+        if meaningless > 0 {
+            let share = meaningless as f64 / decoded.text.chars().count().max(1) as f64;
             if share > self.max_broken_share {
                 let detail = format!("{:.0} % of it means nothing in {}", share * 100.0, decoded.encoding);
                 return Err(Refusal::new("not_text", detail));
@@ -72,6 +73,19 @@ impl Settings {
         }
         Ok(decoded.text.into_owned())
     }
+}
+
+/// Characters that stand for broken bytes, and the "binary data bytes" of the MIME Sniffing standard (section 3): most
+/// old encodings give every byte a meaning, so that noise decodes without an error.
+fn meaningless(decoded: &Decoded<'_>) -> usize {
+    let is_control = |byte: &u8| matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f);
+    // In UTF-8 these bytes stand for themselves alone.
+    let controls = decoded.text.bytes().filter(is_control).count();
+    let broken = match decoded.had_errors {
+        true => decoded.text.matches(char::REPLACEMENT_CHARACTER).count(),
+        false => 0,
+    };
+    controls + broken
 }
 
 #[cfg(test)]
@@ -84,5 +98,16 @@ mod tests {
         let noise: Vec<u8> = (0..200).map(|index| if index % 2 == 0 { 0xff } else { b'a' }).collect();
         assert_eq!(settings.text(decode(&noise, Some("utf-8"))).unwrap_err().reason, "not_text");
         assert_eq!(settings.text(decode(b"<p>a", Some("utf-8"))).unwrap(), "<p>a");
+    }
+
+    #[test]
+    fn noise_that_its_encoding_can_read_is_rejected_too() {
+        let settings = Settings::default();
+        let noise: Vec<u8> = (0..=255).cycle().take(3000).collect();
+        let decoded = decode(&noise, Some("windows-1252"));
+        assert!(!decoded.had_errors);
+        assert_eq!(settings.text(decoded).unwrap_err().reason, "not_text");
+        let page = "<p>\tOne form\x0cfeed, one stray \x1a and\r\nlines that are long enough.";
+        assert_eq!(settings.text(decode(page.as_bytes(), Some("windows-1252"))).unwrap(), page);
     }
 }
