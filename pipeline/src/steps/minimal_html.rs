@@ -64,7 +64,7 @@ impl Step for Settings {
 impl Settings {
     fn minimal(&self, html: &str, url: &str) -> Result<MinimalDocument, Refusal> {
         let url = Url::parse(url).map_err(|error| Refusal::new("bad_url", error.to_string()))?;
-        let detail = || format!("{} characters of HTML", html.len());
+        let detail = || format!("{} bytes of HTML", html.len());
         minimal_html(html, &url, &self.rules).map_err(|unusable| Refusal::new(unusable.reason(), detail()))
     }
 }

@@ -55,7 +55,10 @@ const PROBE: u64 = 64 << 10;
 /// Reads a record's block as far as it is needed, and leaves the stream behind it.
 pub fn outcome<R: Read>(head: &Head, stream: &mut RecordStream<R>, max_page_bytes: u64) -> Result<Outcome> {
     let Some(length) = head.content_length() else {
-        let detail = format!("{:?}", head.field("content-length"));
+        let detail = match head.field("content-length") {
+            Some(length) => format!("Content-Length: {length}"),
+            None => "it has no Content-Length".to_owned(),
+        };
         return Ok(Outcome::Reject { url: url(head).ok(), reason: "warc_bad_content_length", detail });
     };
     if let Some(kind) = other_type(head) {
