@@ -98,7 +98,11 @@ def main():
             train, held_out = texts.setdefault(name, ([], []))
             if sum(map(len, train)) > arguments.megabytes * 1e6:
                 break
-            text = minimal(path.read_bytes().decode("utf-8", errors="replace")).encode() + b"\n"
+            try:
+                page = path.read_bytes().decode("utf-8")
+            except UnicodeDecodeError:
+                continue  # In another encoding, or broken: replacement characters would be learnt as words.
+            text = minimal(page).encode() + b"\n"
             (held_out if int.from_bytes(key[:4], "big") % HELD_OUT_ONE_IN == 0 else train).append(text)
     for name, of_name in sorted(texts.items()):
         for part, pages in zip(("train", "held-out"), of_name):
