@@ -5,6 +5,7 @@ mod end_to_end {
     pub mod bad_input;
     pub mod bad_jobs;
     pub mod commands;
+    pub mod demo_site;
     pub mod faults;
     pub mod same_bytes;
     pub mod site;

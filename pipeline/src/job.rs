@@ -260,6 +260,10 @@ impl Reader<'_> {
 
 /// Splits serde's "unknown field `x`, expected one of `a`, `b`" into what is wrong and the nearest right word.
 fn explain(message: &str) -> (String, Option<String>) {
+    // What is chosen by a one-key table, such as `objective = { causal_masking = {} }`.
+    if message.starts_with("wanted exactly 1 element") {
+        return ("must have one key, which says what is meant".into(), Some("leave one key in it".into()));
+    }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match quoted.split_first() {
         Some((found, known)) if message.starts_with("unknown ") => {

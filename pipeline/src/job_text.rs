@@ -57,7 +57,7 @@ impl JobText {
         let mut table = self.parse(&self.file)?;
         for set in &self.sets {
             let option = self.parse_option(set)?;
-            overlay(table.get_mut(), option.into_inner())
+            overlay(table.get_mut(), option.into_inner(), key_length(&set.text))
                 .map_err(|message| JobError::from(Problem::new(format!("--set {}", set.text), message)))?;
         }
         Ok(table)
@@ -124,12 +124,25 @@ fn quoted_if_text(option: &str) -> Cow<'_, str> {
     }
 }
 
-/// Puts the option's one value into the table; a number steps into a list.
-fn overlay<'a>(table: &mut DeTable<'a>, option: DeTable<'a>) -> Result<(), String> {
+/// Parts of the option's dotted key.
+fn key_length(option: &str) -> usize {
+    let key = option.split_once('=').map_or(option, |(key, _)| key);
+    let probe = format!("{key}=0");
+    let parsed = DeTable::parse(&probe);
+    let mut length = 1;
+    let mut value = parsed.as_ref().ok().and_then(|table| table.get_ref().values().next());
+    while let Some(DeValue::Table(inner)) = value.map(Spanned::get_ref) {
+        (length, value) = (length + 1, inner.values().next());
+    }
+    length
+}
+
+/// Puts the option's one value where its key of `length` parts says; a number in a key steps into a list.
+fn overlay<'a>(table: &mut DeTable<'a>, option: DeTable<'a>, length: usize) -> Result<(), String> {
     for (key, value) in option {
         let name: Cow<'_, str> = key.get_ref().clone();
-        match (table.get_mut(name.as_ref()), value.get_ref()) {
-            (Some(there), DeValue::Table(_)) => overlay_value(there, value, &name)?,
+        match table.get_mut(name.as_ref()) {
+            Some(there) if length > 1 => overlay_value(there, value, &name, length - 1)?,
             _ => {
                 table.remove(name.as_ref());
                 table.insert(key, value);
@@ -139,11 +152,16 @@ fn overlay<'a>(table: &mut DeTable<'a>, option: DeTable<'a>) -> Result<(), Strin
     Ok(())
 }
 
-fn overlay_value<'a>(there: &mut Spanned<DeValue<'a>>, value: Spanned<DeValue<'a>>, name: &str) -> Result<(), String> {
+fn overlay_value<'a>(
+    there: &mut Spanned<DeValue<'a>>,
+    value: Spanned<DeValue<'a>>,
+    name: &str,
+    length: usize,
+) -> Result<(), String> {
     let DeValue::Table(option) = value.clone().into_inner() else { return Ok(()) };
     match there.get_mut() {
-        DeValue::Table(table) => overlay(table, option),
-        DeValue::Array(items) => overlay_items(items, option, name),
+        DeValue::Table(table) => overlay(table, option, length),
+        DeValue::Array(items) => overlay_items(items, option, name, length),
         _ => {
             *there = value;
             Ok(())
@@ -151,15 +169,16 @@ fn overlay_value<'a>(there: &mut Spanned<DeValue<'a>>, value: Spanned<DeValue<'a
     }
 }
 
-fn overlay_items<'a>(items: &mut DeArray<'a>, option: DeTable<'a>, name: &str) -> Result<(), String> {
+fn overlay_items<'a>(items: &mut DeArray<'a>, option: DeTable<'a>, name: &str, length: usize) -> Result<(), String> {
     for (key, value) in option {
         let count = items.len();
         let item = key.get_ref().parse().ok().and_then(|index: usize| items.get_mut(index));
         let item = item
             .ok_or_else(|| format!("`{name}` has items 0 to {}, not `{}`", count.saturating_sub(1), key.get_ref()))?;
-        match value.get_ref() {
-            DeValue::Table(_) => overlay_value(item, value, name)?,
-            _ => *item = value,
+        if length > 1 {
+            overlay_value(item, value, name, length - 1)?;
+        } else {
+            *item = value;
         }
     }
     Ok(())
@@ -199,6 +218,14 @@ mod tests {
     #[test]
     fn a_job_named_without_a_folder_lies_in_the_current_one() {
         assert_eq!(text("seed = 1\n", &[]).folder(), Path::new("."));
+    }
+
+    #[test]
+    fn an_option_that_is_a_table_takes_the_place_of_the_one_there() {
+        let text = text("[a]\nb = { c = 1 }\n", &["a.b={ d = 2 }"]);
+        let table = text.table().unwrap();
+        let inner = table.get_ref()["a"].get_ref()["b"].get_ref().as_table().unwrap().clone();
+        assert_eq!(inner.keys().map(|key| key.get_ref().to_string()).collect::<Vec<_>>(), ["d"]);
     }
 
     #[test]

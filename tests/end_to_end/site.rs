@@ -162,7 +162,7 @@ impl Finished {
     /// Rows of the rejects tables, as `url: kind.reason`, sorted.
     pub fn rejects(&self) -> Vec<String> {
         let mut rejects: Vec<String> = self
-            .tables("rejects")
+            .rows("rejects")
             .iter()
             .map(|row| format!("{}: {}.{}", row["url"], row["kind"], row["reason"]))
             .collect();
@@ -171,7 +171,7 @@ impl Finished {
     }
 
     /// Rows of one table of all commits, each with its columns of text.
-    fn tables(&self, table: &str) -> Vec<BTreeMap<String, String>> {
+    pub fn rows(&self, table: &str) -> Vec<BTreeMap<String, String>> {
         let mut rows = Vec::new();
         for commit in commits(&self.out) {
             if let Some(path) = commit["files"][table]["path"].as_str() {
