@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use pageloom_schemas::{Key, columns, tables};
 use pageloom_tokenizers::TokenId;
 use pageloom_tokenizers::text::TextTokenizer;
-use pageloom_tokenizers::vocabulary::{TokenKind, Vocabulary};
+use pageloom_tokenizers::vocabulary::{Specials, TokenKind, Vocabulary};
 use serde::Serialize;
 
 use crate::engine::plan::Stage;
@@ -140,23 +140,24 @@ impl Reader {
         }
         words
     }
+}
 
-    fn spans(&self, ids: &[TokenId], start: usize) -> Vec<ShownSpan> {
-        let specials = self.vocabulary.specials();
-        let mut gaps = BTreeMap::new();
-        let mut spans = Vec::new();
-        for (index, id) in ids.iter().enumerate() {
-            let Some(sentinel) = specials.sentinel_index(*id) else { continue };
-            match gaps.remove(&sentinel) {
-                None => drop(gaps.insert(sentinel, index)),
-                Some(gap) => {
-                    let length = ids[index + 1..].iter().take_while(|id| **id != specials.end_of_span).count();
-                    spans.push(ShownSpan { sentinel, gap: start + gap, start: start + index + 1, length });
-                }
-            }
+/// Spans whose place and whose tokens, up to their end, are in this piece. A piece may end within a span.
+fn spans(ids: &[TokenId], start: usize, specials: &Specials) -> Vec<ShownSpan> {
+    let mut gaps = BTreeMap::new();
+    let mut spans = Vec::new();
+    for (index, id) in ids.iter().enumerate() {
+        let Some(sentinel) = specials.sentinel_index(*id) else { continue };
+        let Some(gap) = gaps.remove(&sentinel) else {
+            gaps.insert(sentinel, index);
+            continue;
+        };
+        let moved = &ids[index + 1..];
+        if let Some(length) = moved.iter().position(|id| *id == specials.end_of_span) {
+            spans.push(ShownSpan { sentinel, gap: start + gap, start: start + index + 1, length });
         }
-        spans
     }
+    spans
 }
 
 #[derive(PartialEq, Clone, Copy)]
@@ -196,7 +197,7 @@ fn pieces(batch: &RecordBatch, reader: &Reader) -> Result<Vec<ShownPiece>, RunEr
             document_offset: offsets.as_primitive::<Int32Type>().value(index) as usize,
             trained: labels[start..end].iter().filter(|label| **label >= 0).count(),
             text: reader.words(piece),
-            spans: reader.spans(piece, start),
+            spans: spans(piece, start, &reader.vocabulary.specials()),
         });
         start = end;
     }
@@ -262,5 +263,13 @@ mod tests {
         assert_eq!(image_words(256), "[image 16x16]");
         assert_eq!(image_words(100), "[image 10x10]");
         assert_eq!(image_words(7), "[7 tokens of an image]");
+    }
+
+    #[test]
+    fn a_span_that_its_piece_cuts_is_not_shown() {
+        let specials = Specials { pad: 2, end_of_document: 3, end_of_span: 4, first_sentinel: 5, num_sentinels: 2 };
+        let ids = [0, 5, 1, 6, 0, 5, 1, 1, 4, 6, 1, 0];
+        let whole = ShownSpan { sentinel: 0, gap: 101, start: 106, length: 2 };
+        assert_eq!(spans(&ids, 100, &specials), [whole]);
     }
 }
