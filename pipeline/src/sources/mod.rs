@@ -126,4 +126,4 @@ fn below<'a>(path: &'a str, root: &str) -> &'a str {
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
-mod memory;
+pub(crate) mod memory;

@@ -1,5 +1,10 @@
 //! Every step: one file and one line here.
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod laws;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
