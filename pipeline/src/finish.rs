@@ -10,6 +10,7 @@ use crate::engine::stages::Before;
 use crate::engine::store::json_bytes;
 use crate::engine::unit::Run;
 use crate::error::RunError;
+use crate::step::Resources;
 
 /// The list of shards, written when everything else is there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub struct Manifest {
     pub seed: u64,
     /// Length of every row, in tokens.
     pub sequence_length: u32,
+    /// Columns and rows of an image's tokens.
+    pub image_grid: [u16; 2],
     /// Ids are below this.
     pub vocabulary_size: u32,
     /// Rows of every shard but the last.
@@ -114,6 +117,7 @@ fn manifest(run: &Run, before: &Before, shards: &[Commit]) -> Manifest {
         plan_digest: run.plan.digest(),
         seed: run.checked.job.seed,
         sequence_length,
+        image_grid: image_grid(&run.checked.resources),
         vocabulary_size: run.checked.resources.vocabulary.size(),
         rows_per_shard: run.checked.job.shards.rows_per_shard,
         rows: files.iter().map(|file| file.rows).sum(),
@@ -125,6 +129,12 @@ fn manifest(run: &Run, before: &Before, shards: &[Commit]) -> Manifest {
         dropped_references: add_up(commits().map(|commit| &commit.dropped)),
         files,
     }
+}
+
+/// Columns and rows of an image's tokens.
+pub fn image_grid(resources: &Resources) -> [u16; 2] {
+    let grid = resources.images.grid();
+    [grid.width, grid.height]
 }
 
 /// The dataset card that Hugging Face reads.

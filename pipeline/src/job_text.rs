@@ -47,6 +47,16 @@ impl JobText {
         }
     }
 
+    /// The job file, wherever the process stands.
+    pub fn file(&self) -> PathBuf {
+        std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone())
+    }
+
+    /// The options laid over it.
+    pub fn sets(&self) -> Vec<String> {
+        self.sets.iter().map(|set| set.text.clone()).collect()
+    }
+
     /// The file's name without its ending.
     pub fn stem(&self) -> String {
         self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()

@@ -10,7 +10,7 @@ use pageloom::engine::progress::Progress;
 use pageloom::engine::store::Store;
 use pageloom::error::{JobError, RunError};
 use pageloom::job::LoadedJob;
-use pageloom::{run, show, status, verify};
+use pageloom::{rejects, replay, run, show, status, verify};
 
 /// Weaves web pages and their images into training sequences.
 ///
@@ -75,6 +75,34 @@ enum Command {
     Status {
         /// Output folder of the run.
         out: PathBuf,
+    },
+    /// List what was not kept: every reason with its number and some samples.
+    Rejects {
+        /// Output folder of the run.
+        out: PathBuf,
+        /// Only this reason, such as `image_too_small`.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Rows to print of each reason.
+        #[arg(long, default_value_t = 3)]
+        sample: usize,
+        /// Print every row, one JSON object per line.
+        #[arg(long, conflicts_with = "sample")]
+        json: bool,
+    },
+    /// Run one page or image through its steps again, and print what each of them did.
+    Replay {
+        /// Output folder of the run.
+        out: PathBuf,
+        /// Key or URL, as `rejects` and `show` print them.
+        #[arg(long)]
+        id: String,
+        /// The most characters to print of one column.
+        #[arg(long, default_value_t = 2000)]
+        chars: usize,
+        /// Print JSON, with every column whole.
+        #[arg(long)]
+        json: bool,
     },
     /// Print one row of a finished run, decoded.
     Show {
@@ -153,6 +181,22 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
         }
         Command::Verify { out, json } => verify_run(&Store::open(&out)?, json).await,
         Command::Status { out } => print_status(&Store::open(&out)?).await,
+        Command::Rejects { out, reason, sample, json } => {
+            let found = rejects::rejects(&Store::open(&out)?, reason.as_deref()).await?;
+            if !json {
+                print!("{}", rejects::text(&found, sample));
+                return Ok(());
+            }
+            for reject in &found {
+                println!("{}", serde_json::to_string(reject).map_err(|error| RunError::Bug(error.to_string()))?);
+            }
+            Ok(())
+        }
+        Command::Replay { out, id, chars, json } => {
+            let replay = replay::replay(&Store::open(&out)?, &id).await?;
+            print!("{}", if json { to_json(&replay)? + "\n" } else { replay.text(chars) });
+            Ok(())
+        }
         Command::Show { out, row, json } => {
             let row = show::show(&Store::open(&out)?, row).await?;
             println!("{}", if json { to_json(&row)? } else { row.text() });

@@ -1,6 +1,6 @@
 //! The path of a job, top to bottom.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -16,6 +16,7 @@ use crate::engine::unit::Run;
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::{Manifest, finish};
 use crate::job::LoadedJob;
+use crate::status::plan_of;
 
 /// The job as it was run, in the output folder.
 pub const JOB_RECORD: &str = "job.json";
@@ -77,11 +78,12 @@ pub async fn plan(job: LoadedJob, progress: &Progress) -> Result<(CheckedJob, Ru
 /// Opens the output folder for a job: a new one, or one where the same job on the same input was begun.
 async fn open(job: LoadedJob, out: &Path) -> Result<Run, RunError> {
     let progress = Arc::new(Progress::default());
+    let (file, sets) = (job.text.file(), job.text.sets());
     let (checked, plan) = plan(job, &progress).await?;
     refuse_strange_folder(out)?;
     let store = Store::create(out)?;
-    let record =
-        JobRecord { digest: checked.digest.clone(), job: serde_json::to_value(&checked.job).unwrap_or_default() };
+    let job = serde_json::to_value(&checked.job).unwrap_or_default();
+    let record = JobRecord { digest: checked.digest.clone(), file, sets, job };
     if store.create_json(JOB_RECORD, &record).await? == Created::Before {
         refuse_other_job(&store, &record, out).await?;
     }
@@ -91,9 +93,29 @@ async fn open(job: LoadedJob, out: &Path) -> Result<Run, RunError> {
     Ok(Run { checked: Arc::new(checked), plan: Arc::new(plan), store, progress, attempt: attempt() })
 }
 
+/// Opens a run that was begun, with the job file it was begun with.
+pub async fn reopen(store: &Store) -> Result<Run, RunError> {
+    let missing = || Problem::new(store.root().display().to_string(), "is no output folder of pageloom");
+    let record: JobRecord = store.read_json(JOB_RECORD).await?.ok_or_else(|| JobError::from(missing()))?;
+    let (runtime, progress) = (Handle::current(), Arc::new(Progress::default()));
+    let loaded = LoadedJob::read(&record.file, &record.sets)?;
+    let read = progress.bytes_read.clone();
+    let checked = tokio::task::spawn_blocking(move || check(loaded, runtime, read));
+    let checked = checked.await.map_err(|error| RunError::Bug(error.to_string()))??;
+    if checked.digest != record.digest {
+        let problem = Problem::new(record.file.display().to_string(), "has changed since this output was begun");
+        return Err(JobError::from(problem.hint("set it back")).into());
+    }
+    let plan = plan_of(store).await?;
+    Ok(Run { checked: Arc::new(checked), plan: Arc::new(plan), store: store.clone(), progress, attempt: attempt() })
+}
+
 #[derive(serde::Serialize, serde::Deserialize)]
 struct JobRecord {
     digest: String,
+    /// Where the job file lay, and the options laid over it: to read it again.
+    file: PathBuf,
+    sets: Vec<String>,
     job: serde_json::Value,
 }
 

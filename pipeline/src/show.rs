@@ -1,15 +1,15 @@
 //! One packed row, decoded for a person: text, images, sentinels, and where each span went.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use datafusion::prelude::{col, lit};
 use futures::TryStreamExt;
 use pageloom_schemas::{Key, columns, tables};
-use pageloom_tokenizers::TokenId;
 use pageloom_tokenizers::text::TextTokenizer;
-use pageloom_tokenizers::vocabulary::{Specials, TokenKind, Vocabulary};
+use pageloom_tokenizers::vocabulary::Vocabulary;
 use serde::Serialize;
 
 use crate::engine::plan::Stage;
@@ -19,6 +19,7 @@ use crate::engine::table_reader::open_table;
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::{MANIFEST, Manifest, TEXT_TOKENIZER, VOCABULARY};
 use crate::status::commits_of;
+use crate::words::{MovedSpan, Words, moved_spans};
 
 /// A decoded row.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,20 +50,7 @@ pub struct ShownPiece {
     /// What it says.
     pub text: String,
     /// Spans that were moved, as far as both of their ends are in this piece.
-    pub spans: Vec<ShownSpan>,
-}
-
-/// Where one span was, and where it is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ShownSpan {
-    /// The number of its sentinel.
-    pub sentinel: u32,
-    /// Where in the row its sentinel stands in its place.
-    pub gap: usize,
-    /// Where in the row its tokens begin now.
-    pub start: usize,
-    /// Their number.
-    pub length: usize,
+    pub spans: Vec<MovedSpan>,
 }
 
 /// Decodes one row of a finished run.
@@ -72,8 +60,8 @@ pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
     let (file, within) = locate(&manifest, row)
         .ok_or_else(|| problem(store, &format!("holds {} rows, counted from 0, but no row {row}", manifest.rows)))?;
     let batch = read_row(store, &file, within).await?;
-    let reader = Reader::open(store).await?;
-    let mut pieces = pieces(&batch, &reader)?;
+    let words = words(store, &manifest).await?;
+    let mut pieces = pieces(&batch, &words)?;
     let urls = urls(store, pieces.iter().map(|piece| piece.document.as_str())).await?;
     for piece in &mut pieces {
         piece.url = urls.get(&piece.document).cloned();
@@ -102,82 +90,21 @@ async fn read_row(store: &Store, file: &str, row: u64) -> Result<RecordBatch, Ru
     found.ok_or_else(|| RunError::Record { path: file.into(), cause: format!("row {row} is not there") })
 }
 
-/// What turns ids back into words.
-struct Reader {
-    vocabulary: Vocabulary,
-    text: TextTokenizer,
+/// Opens what a finished run says about its ids.
+async fn words(store: &Store, manifest: &Manifest) -> Result<Words, RunError> {
+    let broken = |path: &str, cause: String| RunError::Record { path: path.into(), cause };
+    let missing = |path: &str| broken(path, "it is not there".into());
+    let vocabulary = store.read(VOCABULARY).await?.ok_or_else(|| missing(VOCABULARY))?;
+    let vocabulary = Vocabulary::from_json(&String::from_utf8_lossy(&vocabulary));
+    let text = store.read(TEXT_TOKENIZER).await?.ok_or_else(|| missing(TEXT_TOKENIZER))?;
+    Ok(Words {
+        vocabulary: Arc::new(vocabulary.map_err(|error| broken(VOCABULARY, error.to_string()))?),
+        text: Arc::new(TextTokenizer::load_bytes(&text).map_err(|error| broken(TEXT_TOKENIZER, error.to_string()))?),
+        image_grid: manifest.image_grid,
+    })
 }
 
-impl Reader {
-    async fn open(store: &Store) -> Result<Self, RunError> {
-        let broken = |path: &str, cause: String| RunError::Record { path: path.into(), cause };
-        let missing = |path: &str| broken(path, "it is not there".into());
-        let vocabulary = store.read(VOCABULARY).await?.ok_or_else(|| missing(VOCABULARY))?;
-        let vocabulary = Vocabulary::from_json(&String::from_utf8_lossy(&vocabulary));
-        let text = store.read(TEXT_TOKENIZER).await?.ok_or_else(|| missing(TEXT_TOKENIZER))?;
-        Ok(Self {
-            vocabulary: vocabulary.map_err(|error| broken(VOCABULARY, error.to_string()))?,
-            text: TextTokenizer::load_bytes(&text).map_err(|error| broken(TEXT_TOKENIZER, error.to_string()))?,
-        })
-    }
-
-    /// The ids in words: runs of text decoded, runs of image tokens counted, specials by name.
-    fn words(&self, ids: &[TokenId]) -> String {
-        let group = |id: &TokenId| match self.vocabulary.kind(*id) {
-            Some(TokenKind::Text) => Group::Text,
-            Some(TokenKind::Image(_)) => Group::Image,
-            Some(TokenKind::Pad) => Group::Pad,
-            _ => Group::Special,
-        };
-        let mut words = String::new();
-        for run in ids.chunk_by(|one, other| group(one) == group(other) && group(one) != Group::Special) {
-            match group(&run[0]) {
-                Group::Text => words.push_str(&self.text.decode(run).unwrap_or_default()),
-                Group::Image => words.push_str(&image_words(run.len())),
-                Group::Pad => words.push_str(&format!("[padding {} tokens]", run.len())),
-                Group::Special => words.push_str(self.vocabulary.token(run[0]).unwrap_or("<unknown>")),
-            }
-        }
-        words
-    }
-}
-
-/// Spans whose place and whose tokens, up to their end, are in this piece. A piece may end within a span.
-fn spans(ids: &[TokenId], start: usize, specials: &Specials) -> Vec<ShownSpan> {
-    let mut gaps = BTreeMap::new();
-    let mut spans = Vec::new();
-    for (index, id) in ids.iter().enumerate() {
-        let Some(sentinel) = specials.sentinel_index(*id) else { continue };
-        let Some(gap) = gaps.remove(&sentinel) else {
-            gaps.insert(sentinel, index);
-            continue;
-        };
-        let moved = &ids[index + 1..];
-        if let Some(length) = moved.iter().position(|id| *id == specials.end_of_span) {
-            spans.push(ShownSpan { sentinel, gap: start + gap, start: start + index + 1, length });
-        }
-    }
-    spans
-}
-
-#[derive(PartialEq, Clone, Copy)]
-enum Group {
-    Text,
-    Image,
-    Pad,
-    Special,
-}
-
-/// A whole square grid is named by its sides, a part of one by its tokens.
-fn image_words(tokens: usize) -> String {
-    let side = tokens.isqrt();
-    if side * side == tokens && tokens > 1 {
-        return format!("[image {side}x{side}]");
-    }
-    format!("[{tokens} tokens of an image]")
-}
-
-fn pieces(batch: &RecordBatch, reader: &Reader) -> Result<Vec<ShownPiece>, RunError> {
+fn pieces(batch: &RecordBatch, words: &Words) -> Result<Vec<ShownPiece>, RunError> {
     let (ids, labels) = (columns::input_ids(), columns::labels());
     let (lengths, keys) = (columns::seq_lengths(), columns::document_keys());
     let offsets = columns::document_offsets();
@@ -196,8 +123,8 @@ fn pieces(batch: &RecordBatch, reader: &Reader) -> Result<Vec<ShownPiece>, RunEr
             length: piece.len(),
             document_offset: offsets.as_primitive::<Int32Type>().value(index) as usize,
             trained: labels[start..end].iter().filter(|label| **label >= 0).count(),
-            text: reader.words(piece),
-            spans: spans(piece, start, &reader.vocabulary.specials()),
+            text: words.of(piece),
+            spans: moved_spans(piece, start, &words.vocabulary.specials()),
         });
         start = end;
     }
@@ -245,31 +172,10 @@ impl ShownRow {
             };
             text.push_str(&format!("\n── tokens {start}..{end}: {name}{from}; {} with loss\n", piece.trained));
             for span in &piece.spans {
-                let (sentinel, gap, at, length) = (span.sentinel, span.gap, span.start, span.length);
-                text.push_str(&format!("   span {sentinel}: {length} tokens moved from {gap} to {at}\n"));
+                text.push_str(&format!("   {span}\n"));
             }
             text.push_str(&format!("{}\n", piece.text));
         }
         text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_whole_grid_is_named_by_its_sides() {
-        assert_eq!(image_words(256), "[image 16x16]");
-        assert_eq!(image_words(100), "[image 10x10]");
-        assert_eq!(image_words(7), "[7 tokens of an image]");
-    }
-
-    #[test]
-    fn a_span_that_its_piece_cuts_is_not_shown() {
-        let specials = Specials { pad: 2, end_of_document: 3, end_of_span: 4, first_sentinel: 5, num_sentinels: 2 };
-        let ids = [0, 5, 1, 6, 0, 5, 1, 1, 4, 6, 1, 0];
-        let whole = ShownSpan { sentinel: 0, gap: 101, start: 106, length: 2 };
-        assert_eq!(spans(&ids, 100, &specials), [whole]);
     }
 }

@@ -117,7 +117,7 @@ fn verify_sees_a_count_that_does_not_add_up() {
 #[test]
 fn every_command_explains_itself() {
     let commands = done(&["--help"]).stdout;
-    for command in ["run", "check", "plan", "unit", "verify", "status", "show"] {
+    for command in ["run", "check", "plan", "unit", "verify", "status", "rejects", "replay", "show"] {
         assert!(commands.contains(&format!("  {command} ")), "{commands}");
         assert!(done(&[command, "--help"]).stdout.contains("Usage:"));
     }

@@ -168,6 +168,15 @@ impl Records for Collector {
     }
 }
 
+/// Rows of `tables::pages`.
+pub fn page_rows(pages: &[(Key, RawDocument)]) -> Result<RecordBatch, StepError> {
+    let mut rows = Pages::new();
+    for (key, document) in pages {
+        rows.push(*key, document);
+    }
+    rows.finish()
+}
+
 struct Pages {
     key: FixedSizeBinaryBuilder,
     url: StringBuilder,

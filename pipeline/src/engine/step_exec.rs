@@ -67,10 +67,11 @@ impl StepExec {
     }
 }
 
-type Outcome = Result<(RecordBatch, Rejects), StepError>;
+/// The rows that a step kept, and those it did not.
+pub type Outcome = Result<(RecordBatch, Rejects), StepError>;
 
 /// The step's outcome on a batch. Where it panics, the batch is halved until the row that does it stands alone.
-fn guarded(step: &dyn Step, kind: Kind, name: &str, schema: &SchemaRef, batch: RecordBatch) -> Outcome {
+pub fn guarded(step: &dyn Step, kind: Kind, name: &str, schema: &SchemaRef, batch: RecordBatch) -> Outcome {
     let mut rejects = Rejects::new(kind, name);
     let outcome = catch_unwind(AssertUnwindSafe(|| step.process(batch.clone(), &mut rejects)));
     match outcome {

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, FixedSizeBinaryArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
-    UInt64Array,
+    ArrayRef, FixedSizeBinaryArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array, UInt64Array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{concat_batches, take};
@@ -16,7 +15,7 @@ use pageloom_tokenizers::vocabulary::{Vocabulary, VocabularySettings};
 use pageloom_tokenizers::vq;
 
 use super::StepConfig;
-use crate::engine::reading::{document_key, image_key};
+use crate::engine::reading::{document_key, image_key, page_rows};
 use crate::sources::memory::{Collected, MemoryInput};
 use crate::sources::{ImageLocation, RawDocument, SourceConfig, SourceSettings, html_files};
 use crate::step::{Kind, Rejects, Resources};
@@ -113,20 +112,8 @@ fn pages(documents: &[RawDocument]) -> RecordBatch {
         page(6, None, "<table><p>".repeat(2000).as_bytes()),
         page(7, Some("text/html"), "<img src=x>".repeat(300).as_bytes()),
     ];
-    let rows: Vec<&RawDocument> = documents.iter().chain(&nasty).collect();
-    page_rows(&rows)
-}
-
-/// Rows of `tables::pages`.
-pub fn page_rows(rows: &[&RawDocument]) -> RecordBatch {
-    let keys = rows.iter().map(|document| document_key(0, &document.locator).0);
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(FixedSizeBinaryArray::try_from_iter(keys).unwrap()),
-        Arc::new(rows.iter().map(|document| Some(document.url.as_str())).collect::<StringArray>()),
-        Arc::new(rows.iter().map(|document| document.content_type.as_deref()).collect::<StringArray>()),
-        Arc::new(BinaryArray::from_iter_values(rows.iter().map(|document| &document.body))),
-    ];
-    RecordBatch::try_new(tables::pages(), columns).unwrap()
+    let rows = documents.iter().chain(&nasty).map(|page| (document_key(0, &page.locator), page.clone()));
+    page_rows(&rows.collect::<Vec<_>>()).unwrap()
 }
 
 /// Some images of the demo, good and broken ones, one that no source holds, and `data:` URLs.

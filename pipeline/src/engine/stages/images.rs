@@ -29,7 +29,7 @@ pub async fn run(run: &Run, unit: &Unit, documents: &[Commit]) -> Result<Commit,
     let log = UnitLog::new(run.progress.clone());
     let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
     let references = bucket(&context, documents, "image_references", unit.index).await?;
-    let located = located_images(&context, references.clone(), documents, unit).await?;
+    let located = located_images(&context, documents, unit.index).await?;
     let located = count_images(located, &log);
     let encoded = steps_over(run, located, &run.checked.job.images, Kind::Image, &log)?;
     let encoded = count_work(encoded, run);
@@ -56,15 +56,15 @@ async fn bucket(
     Ok(scan(context, &files, &schema).await?.filter(col("bucket").eq(lit(bucket)))?)
 }
 
-/// Each image once, with the first of its locations; null where no source holds it.
-async fn located_images(
+/// Each image of a bucket once, with the first of its locations; null where no source holds it.
+pub async fn located_images(
     context: &SessionContext,
-    references: DataFrame,
     documents: &[Commit],
-    unit: &Unit,
+    index: u32,
 ) -> Result<Arc<dyn ExecutionPlan>, RunError> {
+    let references = bucket(context, documents, "image_references", index).await?;
     let wanted = references.aggregate(vec![col("key")], vec![min(col("url")).alias("url")])?;
-    let locations = bucket(context, documents, "image_locations", unit.index).await?;
+    let locations = bucket(context, documents, "image_locations", index).await?;
     let fields = ["source", "container", "path", "offset", "length"];
     let place = std::iter::once(col("key").alias("location_key")).chain(fields.map(col)).collect();
     let first = ["key", "source", "path", "offset"].map(|name| col(name).sort(true, false)).to_vec();

@@ -41,7 +41,7 @@ pub async fn run(run: &Run, unit: &Unit, before: &Before) -> Result<Commit, RunE
 }
 
 /// Each document of a bucket, with all of its images that have tokens.
-async fn illustrated_documents(
+pub async fn illustrated_documents(
     context: &SessionContext,
     before: &Before,
     bucket: u32,

@@ -1,0 +1,119 @@
+//! Finds a page of a run by its key or URL, and reads it again from its source.
+
+use std::ops::ControlFlow;
+
+use arrow::array::RecordBatch;
+use futures::TryStreamExt;
+use pageloom_schemas::{Key, columns};
+use parquet::arrow::ProjectionMask;
+
+use crate::engine::commit::Commit;
+use crate::engine::plan::Stage;
+use crate::engine::reading::{document_key, image_key};
+use crate::engine::stages::Before;
+use crate::engine::table_reader::open_table;
+use crate::engine::unit::Run;
+use crate::error::RunError;
+use crate::rejects::{FoundReject, rejects};
+use crate::sources::{ImageLocation, RawDocument, Records, RejectedRecord, canonical};
+
+/// What stands under a key or a URL.
+pub enum Found {
+    /// A page, as its source gives it now.
+    Page(Key, RawDocument),
+    /// A record that never became a page.
+    Record(FoundReject),
+}
+
+/// The key of an image that is named by its key or its URL.
+pub fn image(id: &str) -> Key {
+    Key::from_hex(id).unwrap_or_else(|| image_key(&url::Url::parse(id).map_or_else(|_| id.to_owned(), canonical)))
+}
+
+/// The page of the units committed so far that is named by its key or its URL.
+pub async fn find(run: &Run, before: &Before, id: &str) -> Result<Option<Found>, RunError> {
+    let is_it =
+        |reject: &FoundReject| reject.stage == Stage::Documents.name() && (reject.key == id || reject.url == id);
+    let refused = rejects(&run.store, None).await?.into_iter().filter(is_it);
+    let refused: Vec<FoundReject> = refused.filter(|reject| reject.kind != "reference").collect();
+    if let Some(record) = refused.iter().find(|reject| reject.kind == "record") {
+        return Ok(Some(Found::Record(record.clone())));
+    }
+    if let Some(reject) = refused.first() {
+        let key = Key::from_hex(&reject.key).unwrap_or_default();
+        return read_again(run, reject.unit, key).await;
+    }
+    for commit in &before.documents {
+        if let Some(key) = key_in(run, commit, id).await? {
+            return read_again(run, commit.index, key).await;
+        }
+    }
+    Ok(None)
+}
+
+/// The key of the document that a unit holds under this name.
+async fn key_in(run: &Run, commit: &Commit, id: &str) -> Result<Option<Key>, RunError> {
+    let Some(file) = commit.file("documents") else { return Ok(None) };
+    let table = open_table(&run.store, &file.path).await?;
+    let schema = table.schema();
+    let columns = ["key", "url"].map(|name| schema.index_of(name));
+    let columns: Vec<usize> = columns.into_iter().collect::<Result<_, _>>()?;
+    let named_by = ProjectionMask::roots(table.parquet_schema(), columns);
+    let mut batches = table.with_projection(named_by).build()?;
+    while let Some(batch) = batches.try_next().await? {
+        if let Some(key) = named(&batch, id)? {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
+fn named(batch: &RecordBatch, id: &str) -> Result<Option<Key>, RunError> {
+    let (key, url) = (columns::key(), columns::url());
+    let (key, url) = (key.of(batch)?, url.of(batch)?);
+    let wanted = Key::from_hex(id);
+    let is_it = |row: &usize| match wanted {
+        Some(wanted) => key.value(*row) == wanted.0,
+        None => url.value(*row) == id,
+    };
+    Ok((0..batch.num_rows()).find(is_it).and_then(|row| Key::from_slice(key.value(row))))
+}
+
+async fn read_again(run: &Run, unit: u32, key: Key) -> Result<Option<Found>, RunError> {
+    let Some(split) = run.plan.splits.get(unit as usize).cloned() else { return Ok(None) };
+    let source = run.checked.sources[split.source as usize].clone();
+    let input = run.checked.resources.inputs[split.source as usize].clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut wanted = Wanted { source: split.source, key, found: None };
+        source.read(&split.split, input.as_ref(), &mut wanted).map(|()| wanted.found)
+    });
+    let found = reading.await.map_err(|error| RunError::Bug(error.to_string()))??;
+    Ok(found.map(|document| Found::Page(key, document)))
+}
+
+/// Reads until one page is there.
+struct Wanted {
+    source: u32,
+    key: Key,
+    found: Option<RawDocument>,
+}
+
+impl Records for Wanted {
+    fn document(&mut self, document: RawDocument) -> ControlFlow<()> {
+        if document_key(self.source, &document.locator) != self.key {
+            return ControlFlow::Continue(());
+        }
+        self.found = Some(document);
+        ControlFlow::Break(())
+    }
+
+    fn image(&mut self, _: ImageLocation) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn reject(&mut self, _: RejectedRecord) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn skip(&mut self, _: &'static str) {}
+}
