@@ -4,14 +4,16 @@ use std::ops::ControlFlow;
 
 use crate::sources::memory::{Collected, MemoryInput, gzip, record, response, tar_of};
 use crate::sources::{
-    ImageLocation, RawDocument, Records, RejectedRecord, Source, SourceConfig, SourceSettings, fetch, html_files, warc,
+    ImageLocation, RawDocument, Records, RejectedRecord, Source, SourceConfig, SourceSettings, fetch, html_files,
+    jsonl, warc,
 };
 
-/// A good input: one page, one image and one other record.
+/// A good input: one page, one other record and, where the source can hold any, one image.
 struct Sample {
     source: SourceConfig,
     path: &'static str,
     bytes: Vec<u8>,
+    images: usize,
 }
 
 impl Sample {
@@ -19,8 +21,6 @@ impl Sample {
         MemoryInput::new(&[(self.path, bytes)])
     }
 }
-
-const RECORDS: usize = 3;
 
 /// At least one for each registered source.
 fn samples() -> Vec<Sample> {
@@ -34,10 +34,14 @@ fn samples() -> Vec<Sample> {
         response("http://a.example/i.png", "image/png", b"pixels"),
     ];
     let members: Vec<u8> = records.iter().flat_map(|record| gzip(record)).collect();
+    let jsonl = SourceConfig::jsonl(jsonl::Settings::example());
+    let line = b"\n{\"url\": \"http://a.example/p\", \"html\": \"<p>page\"}";
     vec![
-        Sample { source: tar, path: "site.tar", bytes: files },
-        Sample { source: warc.clone(), path: "crawl/a.warc", bytes: records.concat() },
-        Sample { source: warc, path: "crawl/a.warc.gz", bytes: members },
+        Sample { source: tar, path: "site.tar", bytes: files, images: 1 },
+        Sample { source: warc.clone(), path: "crawl/a.warc", bytes: records.concat(), images: 1 },
+        Sample { source: warc, path: "crawl/a.warc.gz", bytes: members, images: 1 },
+        Sample { source: jsonl.clone(), path: "pages/a.jsonl", bytes: line.to_vec(), images: 0 },
+        Sample { source: jsonl, path: "pages/a.jsonl.gz", bytes: gzip(line), images: 0 },
     ]
 }
 
@@ -61,8 +65,8 @@ fn every_record_is_a_document_an_image_a_reject_or_a_skip() {
     for sample in samples() {
         let found = Collected::read(sample.source.build().as_ref(), &sample.input(&sample.bytes), 1);
         let skipped = found.skipped.values().sum::<u64>() as usize;
-        assert_eq!((found.documents.len(), found.images.len(), skipped), (1, 1, 1), "{}", sample.path);
-        assert_eq!(found.documents.len() + found.images.len() + found.rejects.len() + skipped, RECORDS);
+        let counts = (found.documents.len(), found.images.len(), found.rejects.len(), skipped);
+        assert_eq!(counts, (1, sample.images, 0, 1), "{}", sample.path);
     }
 }
 
@@ -71,8 +75,10 @@ fn an_images_bytes_are_at_its_location() {
     for sample in samples() {
         let input = sample.input(&sample.bytes);
         let found = Collected::read(sample.source.build().as_ref(), &input, 1);
-        assert_eq!(fetch(&found.images[0].location, &input, 6).unwrap(), b"pixels", "{}", sample.path);
-        assert_eq!(fetch(&found.images[0].location, &input, 5).unwrap_err().reason(), "image_too_large");
+        for image in &found.images {
+            assert_eq!(fetch(&image.location, &input, 6).unwrap(), b"pixels", "{}", sample.path);
+            assert_eq!(fetch(&image.location, &input, 5).unwrap_err().reason(), "image_too_large");
+        }
     }
 }
 

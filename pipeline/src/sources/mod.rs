@@ -4,9 +4,11 @@ mod fetching;
 mod file_url;
 mod http;
 mod input;
+mod range_reader;
 mod records;
 
 pub mod html_files;
+pub mod jsonl;
 pub mod warc;
 
 use std::fmt::Debug;
@@ -114,6 +116,7 @@ macro_rules! register {
 
 register! {
     html_files,
+    jsonl,
     warc,
 }
 

@@ -1,0 +1,285 @@
+//! Pages as lines of JSON: one object with a URL and its HTML on each line.
+
+use std::io::{BufRead, BufReader, Read};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use flate2::bufread::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::sources::input::Watched;
+use crate::sources::range_reader::{RangeReader, size};
+use crate::sources::{
+    Input, Piece, RawDocument, Records, RejectedRecord, Source, SourceError, SourceSettings, Split, below,
+};
+
+/// `.jsonl` or `.jsonl.gz` files, such as extracts of a crawl. Images that the pages show come from other sources.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// A file, or a folder of them, relative to the job file.
+    pub path: String,
+    /// The field that holds a page's absolute URL.
+    #[serde(default = "url_field")]
+    pub url_field: String,
+    /// The field that holds a page's HTML.
+    #[serde(default = "html_field")]
+    pub html_field: String,
+    /// A page with more bytes than this is rejected as `page_too_large`, and so is a line of more than eight times as many.
+    #[serde(default = "max_page_bytes")]
+    pub max_page_bytes: u64,
+}
+
+fn url_field() -> String {
+    "url".into()
+}
+
+fn html_field() -> String {
+    "html".into()
+}
+
+fn max_page_bytes() -> u64 {
+    32 << 20
+}
+
+/// Bytes that JSON may make of one, as in `\u003c`, and some for what else stands in a line.
+const BYTES_PER_BYTE: u64 = 8;
+
+impl SourceSettings for Settings {
+    fn example() -> Self {
+        let (url_field, html_field) = (url_field(), html_field());
+        Self { path: "pages".into(), url_field, html_field, max_page_bytes: max_page_bytes() }
+    }
+
+    fn check(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.max_page_bytes == 0 {
+            problems.push("`max_page_bytes` is 0, so every page would be rejected".to_owned());
+        }
+        if self.url_field == self.html_field {
+            problems.push(format!("`{}` can't be both `url_field` and `html_field`", self.url_field));
+        }
+        problems
+    }
+
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn build(&self) -> Arc<dyn Source> {
+        Arc::new(self.clone())
+    }
+}
+
+impl Source for Settings {
+    fn splits(&self, input: &dyn Input, unit_bytes: u64) -> Result<Vec<Split>, SourceError> {
+        let files = input.list(&self.path)?;
+        let empty = files.is_empty();
+        let is_table =
+            |path: &str| path == self.path || [".jsonl", ".ndjson", ".jsonl.gz"].iter().any(|end| path.ends_with(end));
+        let mut splits = Vec::new();
+        for file in files.into_iter().filter(|file| is_table(&file.path)) {
+            // A compressed file can't be entered in its middle.
+            let step = if is_gzip(&file.path) { file.size } else { unit_bytes }.max(1);
+            for offset in (0..file.size.max(1)).step_by(step as usize) {
+                let length = step.min(file.size - offset);
+                splits.push(Split { pieces: vec![Piece { path: file.path.clone(), offset, length }] });
+            }
+        }
+        if splits.is_empty() && !empty {
+            let message = "of the files in it, none is a .jsonl or .jsonl.gz".to_owned();
+            return Err(SourceError::Unsuitable { path: self.path.clone(), message });
+        }
+        Ok(splits)
+    }
+
+    fn read(&self, split: &Split, input: &dyn Input, records: &mut dyn Records) -> Result<(), SourceError> {
+        for piece in &split.pieces {
+            // A line belongs to the piece in which its first byte lies. The byte before the piece tells whether it
+            // begins with a line.
+            let start = piece.offset.saturating_sub(1);
+            let file = RangeReader::new(input, &piece.path, start, size(input, &piece.path)?);
+            let mut file = Watched::new(file);
+            let lines = Lines { settings: self, locator: below(&piece.path, &self.path) };
+            let go_on = match is_gzip(&piece.path) {
+                true => {
+                    lines.read(BufReader::new(MultiGzDecoder::new(BufReader::new(&mut file))), 0..u64::MAX, records)
+                }
+                false => lines.read(BufReader::new(&mut file), piece.offset..piece.offset + piece.length, records),
+            };
+            file.check(&piece.path)?;
+            if go_on.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_gzip(path: &str) -> bool {
+    path.ends_with(".gz")
+}
+
+struct Lines<'a> {
+    settings: &'a Settings,
+    locator: &'a str,
+}
+
+impl Lines<'_> {
+    /// Reads the lines that begin in `range`, from a file that stands one byte before it.
+    fn read(&self, mut file: impl BufRead, range: std::ops::Range<u64>, records: &mut dyn Records) -> ControlFlow<()> {
+        let mut offset = range.start.saturating_sub(1);
+        if range.start > 0 {
+            match skip_line(&mut file) {
+                Ok(skipped) => offset += skipped,
+                Err(error) => return self.reject(records, offset, None, "jsonl_truncated", error.to_string()),
+            }
+        }
+        let limit = self.settings.max_page_bytes.saturating_mul(BYTES_PER_BYTE);
+        while offset < range.end {
+            let mut line = Vec::new();
+            let read = file.by_ref().take(limit).read_until(b'\n', &mut line);
+            let cut = match read {
+                Ok(0) => return ControlFlow::Continue(()),
+                Ok(_) => line.len() as u64 == limit && line.last() != Some(&b'\n'),
+                Err(error) => return self.reject(records, offset, None, "jsonl_truncated", error.to_string()),
+            };
+            let start = offset;
+            offset += line.len() as u64;
+            if cut {
+                offset += skip_line(&mut file).unwrap_or(0);
+                let detail = format!("a line of {} bytes", offset - start);
+                self.reject(records, start, None, "page_too_large", detail)?;
+            } else {
+                self.line(&line, start, records)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn line(&self, line: &[u8], offset: u64, records: &mut dyn Records) -> ControlFlow<()> {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            records.skip("blank_line");
+            return ControlFlow::Continue(());
+        }
+        let mut fields = match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line) {
+            Ok(fields) => fields,
+            Err(error) => return self.reject(records, offset, None, "jsonl_broken_line", error.to_string()),
+        };
+        let mut text = |field: &str| match fields.remove(field) {
+            Some(serde_json::Value::String(text)) => Ok(text),
+            Some(_) => Err(format!("its `{field}` is no text")),
+            None => Err(format!("it has no `{field}`")),
+        };
+        let url = match text(&self.settings.url_field) {
+            Ok(url) => url,
+            Err(detail) => return self.reject(records, offset, None, "jsonl_missing_field", detail),
+        };
+        let html = match text(&self.settings.html_field) {
+            Ok(html) => html,
+            Err(detail) => return self.reject(records, offset, Some(url), "jsonl_missing_field", detail),
+        };
+        let url = match Url::parse(&url) {
+            Ok(url) => url.to_string(),
+            Err(error) => {
+                let detail = format!("{error}: {url}");
+                return self.reject(records, offset, Some(url), "bad_url", detail);
+            }
+        };
+        if html.len() as u64 > self.settings.max_page_bytes {
+            let detail = format!("{} bytes are more than `max_page_bytes`", html.len());
+            return self.reject(records, offset, Some(url), "page_too_large", detail);
+        }
+        // JSON is Unicode whatever the page says of itself.
+        let content_type = Some("text/html; charset=utf-8".to_owned());
+        records.document(RawDocument { locator: self.at(offset), url, content_type, body: html.into_bytes() })
+    }
+
+    fn at(&self, offset: u64) -> String {
+        format!("{}#{offset}", self.locator)
+    }
+
+    fn reject(
+        &self,
+        records: &mut dyn Records,
+        offset: u64,
+        url: Option<String>,
+        reason: &'static str,
+        detail: String,
+    ) -> ControlFlow<()> {
+        records.reject(RejectedRecord { locator: self.at(offset), url, reason, detail })
+    }
+}
+
+/// Passes over the rest of a line; how many bytes that were.
+fn skip_line(file: &mut impl BufRead) -> std::io::Result<u64> {
+    file.skip_until(b'\n').map(|skipped| skipped as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::memory::{Collected, MemoryInput, gzip};
+
+    const GOOD: &str = "{\"url\": \"http://a.example/p\", \"html\": \"<p>\\u00e4\", \"lang\": \"de\"}\n";
+
+    fn read(path: &str, bytes: &[u8], unit_bytes: u64) -> Collected {
+        Collected::read(&Settings::example(), &MemoryInput::new(&[(path, bytes)]), unit_bytes)
+    }
+
+    #[test]
+    fn a_line_is_a_page_in_unicode() {
+        let found = read("pages/a.jsonl", GOOD.as_bytes(), 100);
+        let page = &found.documents[0];
+        assert_eq!((page.url.as_str(), page.body.as_slice()), ("http://a.example/p", "<p>ä".as_bytes()));
+        assert_eq!(page.content_type.as_deref(), Some("text/html; charset=utf-8"));
+        assert_eq!(page.locator, "a.jsonl#0");
+    }
+
+    #[test]
+    fn every_line_is_read_once_wherever_the_file_is_cut() {
+        let lines: String = (0..9).map(|number| GOOD.replace("/p", &format!("/{}", "p".repeat(number)))).collect();
+        let whole = read("pages/a.jsonl", lines.as_bytes(), 1 << 20);
+        assert_eq!(whole.documents.len(), 9);
+        for unit_bytes in 1..200 {
+            assert_eq!(read("pages/a.jsonl", lines.as_bytes(), unit_bytes), whole, "{unit_bytes}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_file_is_read_whole() {
+        let found = read("pages/a.jsonl.gz", &[gzip(GOOD.as_bytes()), gzip(GOOD.as_bytes())].concat(), 10);
+        assert_eq!((found.documents.len(), found.documents[1].locator.as_str()), (2, "a.jsonl.gz#65"));
+        let cut = gzip(GOOD.as_bytes());
+        let found = read("pages/a.jsonl.gz", &cut[..cut.len() - 9], 10);
+        assert_eq!(found.reasons(), ["jsonl_truncated"]);
+    }
+
+    #[test]
+    fn a_line_that_is_no_page_is_rejected_alone() {
+        let lines = [
+            "{\"url\": \"http://a.example/p\"",
+            "[]",
+            "{\"html\": \"<p>\"}",
+            "{\"url\": 7, \"html\": \"<p>\"}",
+            "{\"url\": \"no url\", \"html\": \"<p>\"}",
+            "",
+            GOOD.trim_end(),
+        ];
+        let found = read("pages/a.jsonl", lines.join("\n").as_bytes(), 1 << 20);
+        let broken =
+            ["jsonl_broken_line", "jsonl_broken_line", "jsonl_missing_field", "jsonl_missing_field", "bad_url"];
+        assert_eq!((found.reasons(), found.documents.len()), (broken.to_vec(), 1));
+        assert_eq!(found.skipped, [("blank_line", 1)].into());
+    }
+
+    #[test]
+    fn a_page_or_a_line_over_the_limit_is_rejected_alone() {
+        let settings = Settings { max_page_bytes: 20, ..Settings::example() };
+        let page = |bytes: usize| format!("{{\"url\": \"http://a.example/p\", \"html\": \"{}\"}}\n", "x".repeat(bytes));
+        let lines = [page(21), page(400), page(20)].concat();
+        let found = Collected::read(&settings, &MemoryInput::new(&[("pages/a.jsonl", lines.as_bytes())]), 1 << 20);
+        assert_eq!((found.reasons(), found.documents.len()), (vec!["page_too_large"; 2], 1));
+    }
+}
