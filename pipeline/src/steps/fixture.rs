@@ -41,7 +41,8 @@ pub fn resources() -> Resources {
     Resources { seed: 2026, text: Arc::new(text), vocabulary: Arc::new(vocabulary), images, inputs }
 }
 
-fn repository() -> PathBuf {
+/// The repository's folder.
+pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 

@@ -1,6 +1,8 @@
 //! Every step: one file and one line here.
 
 #[cfg(test)]
+mod any_page;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod laws;

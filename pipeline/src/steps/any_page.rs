@@ -1,0 +1,128 @@
+//! Any bytes at all, taken for a page, end as a document or as a counted reject of the demo job.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU64;
+
+use arrow::array::RecordBatch;
+use pageloom_schemas::{Key, columns};
+
+use super::StepConfig;
+use super::fixture::{repository, resources};
+use crate::engine::reading::{document_key, page_rows};
+use crate::engine::step_exec::guarded;
+use crate::job::LoadedJob;
+use crate::random::KeyedRandom;
+use crate::sources::RawDocument;
+use crate::step::{Kind, Reject};
+
+const PAGES: u32 = 600;
+
+/// What a page is made of here: markup that changes how the rest is read, and bytes that mean nothing.
+const PIECES: &[&[u8]] = &[
+    b"<p>",
+    b"</p>",
+    b"<div><p>Words that are long enough to be kept, for there are more than a hundred and twenty-eight letters in this \
+      paragraph, and that is what the demo job wants of any paragraph that it keeps.",
+    b"<table><tr><td>",
+    b"</table>",
+    b"<select><option>",
+    b"<template><frameset>",
+    b"<svg><foreignObject><math><mi>",
+    b"</svg>",
+    b"<![CDATA[ ]]>",
+    b"<!--",
+    b"-->",
+    b"<script>",
+    b"</script>",
+    b"<plaintext>",
+    b"<title>",
+    b"<base href='http://[::1'>",
+    b"<base href='//elsewhere.example/a/b/'>",
+    b"<meta charset=utf-16>",
+    b"<meta charset=shift_jis>",
+    b"<img src=a.png alt='",
+    b"<img src='data:image/png;base64,AAAA'>",
+    b"<img srcset='a.png 1x, , b.png -2x,c.png 9e999w' src=>",
+    b"<img src='http://x\\..\\%zz?#\x00'>",
+    b"<a href=",
+    b"' onload=\"x\" ",
+    b"&#x110000;&#0;&notit;&amp",
+    b"<mask:0><|endoftext|>",
+    "\u{1f469}\u{200d}\u{1f680}\u{202e}\u{fffd}".as_bytes(),
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    b"\x00\x00",
+    b"\x1b$B",
+    b"\x81\x30\x81",
+];
+
+const CONTENT_TYPES: &[Option<&str>] = &[
+    None,
+    Some("text/html"),
+    Some("text/html; charset=utf-16le"),
+    Some("text/html; charset=\"iso-2022-jp"),
+    Some("text/html; charset=gb18030"),
+    Some(";;="),
+];
+
+/// Page `number`: pieces in any order, with some bytes drawn anew, cut anywhere; every third page is noise.
+fn page(number: u32) -> RawDocument {
+    let mut random = KeyedRandom::new(4, "any page", &number.to_le_bytes(), 0);
+    let mut below = |bound: usize| random.below(NonZeroU64::new(bound.max(1) as u64).unwrap()) as usize;
+    let mut body = Vec::new();
+    for _ in 0..below(60) {
+        match number % 3 {
+            0 => body.push(below(256) as u8),
+            _ => body.extend(PIECES[below(PIECES.len())]),
+        }
+    }
+    for _ in 0..below(4).min(body.len()) {
+        let place = below(body.len());
+        body[place] = below(256) as u8;
+    }
+    body.truncate(body.len() - below(body.len() / 4));
+    RawDocument {
+        locator: format!("any/{number}"),
+        url: format!("https://any.example/{number}"),
+        content_type: CONTENT_TYPES[below(CONTENT_TYPES.len())].map(str::to_owned),
+        body,
+    }
+}
+
+fn demo_documents() -> Vec<StepConfig> {
+    LoadedJob::read(&repository().join("jobs/demo.toml"), &[]).unwrap().draft.documents.unwrap()
+}
+
+fn through(steps: &[StepConfig], mut rows: RecordBatch) -> (RecordBatch, Vec<Reject>) {
+    let resources = resources();
+    let mut rejects = Vec::new();
+    for config in steps {
+        let schema = config.columns().apply(&rows.schema()).unwrap();
+        let step = config.build(&resources).unwrap();
+        let (kept, refused) = guarded(step.as_ref(), Kind::Document, config.name(), &schema, rows).unwrap();
+        rejects.extend(refused.into_parts().0);
+        rows = kept;
+    }
+    (rows, rejects)
+}
+
+#[test]
+fn any_bytes_end_as_a_document_or_a_counted_reject() {
+    let pages: Vec<(Key, RawDocument)> =
+        (0..PAGES).map(page).map(|page| (document_key(0, &page.locator), page)).collect();
+    let (kept, rejects) = through(&demo_documents(), page_rows(&pages).unwrap());
+
+    let panics: Vec<&Reject> = rejects.iter().filter(|reject| reject.reason == "panicked").collect();
+    assert!(panics.is_empty(), "{panics:?}");
+
+    let key = columns::key();
+    let kept_keys = key.of(&kept).unwrap().iter().flatten().map(|key| Key::from_slice(key).unwrap().to_string());
+    let mut ends: Vec<String> = kept_keys.chain(rejects.iter().map(|reject| reject.key.clone())).collect();
+    ends.sort();
+    let mut expected: Vec<String> = pages.iter().map(|(key, _)| key.to_string()).collect();
+    expected.sort();
+    assert_eq!(ends, expected, "each page ends once");
+
+    let reasons: BTreeSet<&str> = rejects.iter().map(|reject| reject.reason).collect();
+    assert!(kept.num_rows() > 50 && reasons.len() > 1, "{} kept, {reasons:?}: too tame a test", kept.num_rows());
+}
