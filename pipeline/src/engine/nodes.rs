@@ -14,8 +14,11 @@ use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
-use futures::StreamExt;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
+};
+use futures::future::{BoxFuture, ready};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 
 use crate::error::StepError;
 
@@ -88,10 +91,15 @@ impl ExecutionPlan for StreamExec {
 /// A batch in, a batch out; may change the number of rows.
 pub type BatchFunction = Arc<dyn Fn(RecordBatch) -> Result<RecordBatch, StepError> + Send + Sync>;
 
-/// The engine's own reshaping between tables: unlike a step it is no part of a job.
+/// A batch in, a batch out, once it is computed elsewhere.
+pub type Background = Arc<dyn Fn(RecordBatch) -> BoxFuture<'static, Result<RecordBatch>> + Send + Sync>;
+
+/// A function over batches, in their order: a job's step, or the engine's own reshaping between tables.
+#[derive(Clone)]
 pub struct MapExec {
     name: &'static str,
-    function: BatchFunction,
+    function: Background,
+    in_hand: usize,
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
 }
@@ -104,7 +112,19 @@ impl MapExec {
         schema: SchemaRef,
         function: BatchFunction,
     ) -> Arc<dyn ExecutionPlan> {
-        Arc::new(Self { name, function, input, properties: one_partition(schema) })
+        let at_once = move |batch| ready(function(batch).map_err(external)).boxed();
+        Self::in_background(name, input, schema, 1, Arc::new(at_once))
+    }
+
+    /// Applies a function that gives batches of `schema`, to so many batches at once.
+    pub fn in_background(
+        name: &'static str,
+        input: Arc<dyn ExecutionPlan>,
+        schema: SchemaRef,
+        in_hand: usize,
+        function: Background,
+    ) -> Arc<dyn ExecutionPlan> {
+        Arc::new(Self { name, function, in_hand, input, properties: one_partition(schema) })
     }
 
     /// The same columns under the fields of `schema`: an optimiser may forget that a column holds no nulls.
@@ -158,15 +178,20 @@ impl ExecutionPlan for MapExec {
     }
 
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = self.schema();
-        Ok(Self::plan(self.name, children.swap_remove(0), schema, self.function.clone()))
+        Ok(Arc::new(Self { input: children.swap_remove(0), ..Self::clone(&self) }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let partitions = self.input.output_partitioning().partition_count();
+        if partitions != 1 {
+            return internal_err!("`{}` reads one partition, and would lose the others of {partitions}", self.name);
+        }
         let function = self.function.clone();
-        let stream = self.input.execute(partition, context)?;
-        let mapped = stream.map(move |batch| function(batch?).map_err(external));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), mapped)))
+        let batches = self.input.execute(partition, context)?;
+        let mapped = batches.map_ok(move |batch| function(batch)).try_buffered(self.in_hand);
+        // An empty batch says nothing, and some operators take it for the end.
+        let some = mapped.try_filter(|batch| ready(batch.num_rows() > 0));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), some.boxed())))
     }
 }
 
@@ -184,4 +209,44 @@ pub fn sort(input: Arc<dyn ExecutionPlan>, by: &[&str]) -> Result<Arc<dyn Execut
 /// An error of ours on its way through DataFusion.
 pub fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
     DataFusionError::External(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int32Array};
+    use datafusion::physical_plan::union::UnionExec;
+    use datafusion::physical_plan::{collect, execute_stream};
+    use datafusion::prelude::SessionContext;
+    use futures::stream;
+
+    use super::*;
+
+    fn numbers(values: &[i32]) -> RecordBatch {
+        let column: ArrayRef = Arc::new(Int32Array::from(values.to_vec()));
+        RecordBatch::try_from_iter([("number", column)]).unwrap()
+    }
+
+    fn leaf(batches: &[RecordBatch]) -> Arc<dyn ExecutionPlan> {
+        let rows = stream::iter(batches.to_vec().into_iter().map(Ok));
+        StreamExec::plan(Box::pin(RecordBatchStreamAdapter::new(batches[0].schema(), rows)))
+    }
+
+    fn unchanged(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        let schema = input.schema();
+        MapExec::plan("unchanged", input, schema, Arc::new(Ok))
+    }
+
+    #[test]
+    fn a_second_partition_is_an_error_and_not_lost() {
+        let union = UnionExec::try_new(vec![leaf(&[numbers(&[1])]), leaf(&[numbers(&[2])])]).unwrap();
+        let refused = execute_stream(unchanged(union), SessionContext::new().task_ctx()).err().unwrap();
+        assert!(refused.to_string().contains("`unchanged` reads one partition"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn batches_keep_their_order_and_empty_ones_go() {
+        let batches = [numbers(&[3]), numbers(&[]), numbers(&[1, 2])];
+        let found = collect(unchanged(leaf(&batches)), SessionContext::new().task_ctx()).await.unwrap();
+        assert_eq!(found, [numbers(&[3]), numbers(&[1, 2])]);
+    }
 }

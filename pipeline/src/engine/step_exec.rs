@@ -1,6 +1,5 @@
 //! Runs one step inside a plan: computes on rayon, counts every row, and turns a panic into a reject.
 
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,15 +7,10 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::Result;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::{StreamExt, TryStreamExt};
+use datafusion::physical_plan::ExecutionPlan;
+use futures::FutureExt;
 
-use crate::engine::nodes::{external, one_partition};
+use crate::engine::nodes::{MapExec, external};
 use crate::engine::unit::UnitLog;
 use crate::error::StepError;
 use crate::step::{Kind, Refusal, Rejects, Step};
@@ -24,38 +18,38 @@ use crate::step::{Kind, Refusal, Rejects, Step};
 /// Batches that one step may have in hand at once, so that a step and the one before it overlap.
 const BATCHES_IN_HAND: usize = 2;
 
-/// One step of a job as a plan node.
-#[derive(Clone)]
-pub struct StepExec {
+/// One step of a job, as a function for a plan node.
+struct StepNode {
     name: &'static str,
     kind: Kind,
     step: Arc<dyn Step>,
+    schema: SchemaRef,
     log: Arc<UnitLog>,
-    input: Arc<dyn ExecutionPlan>,
-    properties: Arc<PlanProperties>,
 }
 
-impl StepExec {
-    /// A node that gives rows of `schema`, the step's promise.
-    pub fn plan(
-        name: &'static str,
-        kind: Kind,
-        step: Arc<dyn Step>,
-        schema: SchemaRef,
-        log: Arc<UnitLog>,
-        input: Arc<dyn ExecutionPlan>,
-    ) -> Arc<dyn ExecutionPlan> {
-        Arc::new(Self { name, kind, step, log, input, properties: one_partition(schema) })
-    }
+/// A node that runs one step; it gives rows of `schema`, the step's promise.
+pub fn step_plan(
+    name: &'static str,
+    kind: Kind,
+    step: Arc<dyn Step>,
+    schema: SchemaRef,
+    log: Arc<UnitLog>,
+    input: Arc<dyn ExecutionPlan>,
+) -> Arc<dyn ExecutionPlan> {
+    let node = Arc::new(StepNode { name, kind, step, schema: schema.clone(), log });
+    let compute = move |batch| node.clone().compute(batch).boxed();
+    MapExec::in_background(name, input, schema, BATCHES_IN_HAND, Arc::new(compute))
+}
 
-    /// Runs the step on rayon's threads; the books are kept in the order of the batches.
-    async fn compute(self: Arc<Self>, batch: RecordBatch) -> Result<RecordBatch> {
+impl StepNode {
+    /// Runs the step on rayon's threads. Two batches may end in either order: the books are sorted when they are closed.
+    async fn compute(self: Arc<Self>, batch: RecordBatch) -> datafusion::common::Result<RecordBatch> {
         let (done, outcome) = tokio::sync::oneshot::channel();
         let node = self.clone();
         rayon::spawn(move || {
             let rows = batch.num_rows();
             let started = Instant::now();
-            let outcome = guarded(node.step.as_ref(), node.kind, node.name, &node.schema(), batch);
+            let outcome = guarded(node.step.as_ref(), node.kind, node.name, &node.schema, batch);
             // The receiver is gone when the run was stopped; then nobody waits for this batch.
             let _ = done.send((rows, started.elapsed(), outcome));
         });
@@ -76,6 +70,11 @@ pub fn guarded(step: &dyn Step, kind: Kind, name: &str, schema: &SchemaRef, batc
     let outcome = catch_unwind(AssertUnwindSafe(|| step.process(batch.clone(), &mut rejects)));
     match outcome {
         Ok(kept) => balanced(name, schema, batch.num_rows(), kept?, rejects),
+        // Without a row there is nothing to halve and nothing to reject.
+        Err(panic) if batch.num_rows() == 0 => {
+            let what = panic_text(panic.as_ref());
+            Err(StepError::Bug(format!("step `{name}` panicked on no rows: {what}")))
+        }
         Err(panic) if batch.num_rows() == 1 => {
             let mut rejects = Rejects::new(kind, name);
             rejects.refuse(&batch, 0, Refusal::new("panicked", panic_text(panic.as_ref())))?;
@@ -107,52 +106,6 @@ fn balanced(name: &str, schema: &SchemaRef, rows: usize, kept: RecordBatch, reje
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
-}
-
-impl fmt::Debug for StepExec {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "StepExec({})", self.name)
-    }
-}
-
-impl DisplayAs for StepExec {
-    fn fmt_as(&self, _: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "StepExec: {}", self.name)
-    }
-}
-
-impl ExecutionPlan for StepExec {
-    fn name(&self) -> &str {
-        "StepExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(Arc::new(Self { input: children.swap_remove(0), ..Self::clone(&self) }))
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let node = Arc::new(self.clone());
-        let batches = self.input.execute(partition, context)?;
-        let computed = batches.map_ok(move |batch| node.clone().compute(batch)).try_buffered(BATCHES_IN_HAND);
-        // An empty batch says nothing, and some operators take it for the end.
-        let some = computed.try_filter(|batch| std::future::ready(batch.num_rows() > 0));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), some.boxed())))
-    }
 }
 
 #[cfg(test)]
@@ -188,6 +141,22 @@ mod tests {
         assert_eq!(url.of(&kept).unwrap().iter().flatten().collect::<Vec<_>>(), ["a", "c", "d", "e"]);
         let reject = &rejects.rows()[0];
         assert_eq!((reject.url.as_str(), reject.reason, reject.detail.as_str()), ("b", "panicked", "hit b"));
+    }
+
+    #[derive(Debug)]
+    struct Panics;
+
+    impl Step for Panics {
+        fn process(&self, _: RecordBatch, _: &mut Rejects) -> Result<RecordBatch, StepError> {
+            panic!("hit anything")
+        }
+    }
+
+    #[test]
+    fn a_panic_without_a_row_is_a_bug() {
+        let none = batch(&["a"]).slice(0, 0);
+        let outcome = guarded(&Panics, Kind::Document, "step", &none.schema(), none.clone());
+        assert!(outcome.unwrap_err().to_string().contains("panicked on no rows: hit anything"));
     }
 
     #[derive(Debug)]

@@ -12,7 +12,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::engine::commit::Commit;
 use crate::engine::plan::{Stage, Unit};
-use crate::engine::step_exec::StepExec;
+use crate::engine::step_exec::step_plan;
 use crate::engine::unit::{Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::step::Kind;
@@ -51,7 +51,7 @@ fn steps_over(
     for config in steps {
         let schema: SchemaRef = config.columns().apply(&plan.schema()).map_err(StepError::Bug)?;
         let step = config.build(&run.checked.resources)?;
-        plan = StepExec::plan(config.name(), kind, step, schema, log.clone(), plan);
+        plan = step_plan(config.name(), kind, step, schema, log.clone(), plan);
     }
     Ok(plan)
 }
