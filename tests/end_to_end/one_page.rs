@@ -4,10 +4,11 @@ use std::fs;
 
 use super::site::{Site, done, repository, text};
 
-/// A page with what minimal HTML keeps, cleans and drops, one image twice, and one that is not there.
+/// A page in an old encoding, with what minimal HTML keeps, cleans and drops, one image twice, and one that is not there.
 const PAGE: &str = r#"<!doctype html>
 <html lang=en>
 <head>
+<meta charset=windows-1252>
 <title>Pebbles &amp; sand</title>
 <meta name=description content="What the tide sorts">
 <script>track("everything")</script>
@@ -17,7 +18,7 @@ const PAGE: &str = r#"<!doctype html>
 <article>
 <h1>Pebbles &amp; sand</h1>
 <p style="color: teal">The tide sorts the beach twice a day: the heaviest stones are left at the foot of the wall, the
-lightest at the water&rsquo;s edge, and whoever walks down from one to the other walks through every size there is.
+lightest at the water’s edge, and whoever walks down from one to the other walks through every size there is.
 <p><img src="pebbles.jpg?size=large" alt="Pebbles at the foot of the wall" width=640 onclick="zoom()">
 <!-- the old picture -->
 <p>Nobody has put them there. <a href="../visit.html" target=_blank>Come and see</a> on any day of the year, and bring
@@ -28,10 +29,15 @@ boots: the wall is dry, the sand is not, and between the two there is nothing at
 </html>
 "#;
 
+/// The page's bytes: in windows-1252, an apostrophe is a byte that is nothing in UTF-8.
+fn windows_1252(page: &str) -> Vec<u8> {
+    page.chars().map(|character| if character == '’' { 0x92 } else { character as u8 }).collect()
+}
+
 #[test]
 fn each_step_leaves_of_a_page_what_the_snapshot_says() {
     let picture = fs::read(repository().join("jobs/demo/site/img/pebbles.jpg")).unwrap();
-    let finished = Site::new().with("page.html", PAGE).with("pebbles.jpg", picture).run();
+    let finished = Site::new().with("page.html", windows_1252(PAGE)).with("pebbles.jpg", picture).run();
     let out = text(&finished.out);
     let commands: [&[&str]; 5] = [
         &["replay", &out, "--id", "file:///page.html"],
