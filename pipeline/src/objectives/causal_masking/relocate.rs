@@ -174,6 +174,12 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_span_loses_nothing() {
+        // None is ever chosen; the published code overwrites token 13 with the sentinel of this one.
+        check(&[3..3, 6..8], &[10, 11, 12, S0, 13, 14, 15, S1, 18, 19, S0, E, S1, 16, 17, E]);
+    }
+
+    #[test]
     fn an_image_moves_with_its_span() {
         // 10 11 S0 15 16 17 18 19 S0 12 13 14 E
         check_images(&[3..5, 6..8], &[2..5], &[4..6, 10..12]);
