@@ -226,9 +226,10 @@ mod tests {
         RecordBatch::try_from_iter([("number", column)]).unwrap()
     }
 
-    fn leaf(batches: &[RecordBatch]) -> Arc<dyn ExecutionPlan> {
-        let rows = stream::iter(batches.to_vec().into_iter().map(Ok));
-        StreamExec::plan(Box::pin(RecordBatchStreamAdapter::new(batches[0].schema(), rows)))
+    fn leaf(batches: Vec<RecordBatch>) -> Arc<dyn ExecutionPlan> {
+        let schema = batches[0].schema();
+        let rows = stream::iter(batches.into_iter().map(Ok));
+        StreamExec::plan(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 
     fn unchanged(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
@@ -238,15 +239,15 @@ mod tests {
 
     #[test]
     fn a_second_partition_is_an_error_and_not_lost() {
-        let union = UnionExec::try_new(vec![leaf(&[numbers(&[1])]), leaf(&[numbers(&[2])])]).unwrap();
+        let union = UnionExec::try_new(vec![leaf(vec![numbers(&[1])]), leaf(vec![numbers(&[2])])]).unwrap();
         let refused = execute_stream(unchanged(union), SessionContext::new().task_ctx()).err().unwrap();
         assert!(refused.to_string().contains("`unchanged` reads one partition"), "{refused}");
     }
 
     #[tokio::test]
     async fn batches_keep_their_order_and_empty_ones_go() {
-        let batches = [numbers(&[3]), numbers(&[]), numbers(&[1, 2])];
-        let found = collect(unchanged(leaf(&batches)), SessionContext::new().task_ctx()).await.unwrap();
+        let batches = vec![numbers(&[3]), numbers(&[]), numbers(&[1, 2])];
+        let found = collect(unchanged(leaf(batches)), SessionContext::new().task_ctx()).await.unwrap();
         assert_eq!(found, [numbers(&[3]), numbers(&[1, 2])]);
     }
 }
