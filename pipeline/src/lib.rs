@@ -15,6 +15,7 @@ pub mod replay;
 pub mod run;
 pub mod show;
 pub mod sources;
+pub mod speed;
 pub mod status;
 pub mod step;
 pub mod steps;

@@ -71,10 +71,17 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Print how far a run is.
+    /// Print how far a run is, and what its stages and steps cost so far.
+    ///
+    /// Rates are by time on the wall in which at least one unit ran, and by CPU second: what one core does. Beside the
+    /// job's own steps stand `read` (the source), `scan_join_sort` (exchanges between stages), `pack` and `write`
+    /// (Parquet). Shares are of the stage's CPU time.
     Status {
         /// Output folder of the run.
         out: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// List what was not kept: every reason with its number and some samples.
     Rejects {
@@ -180,7 +187,11 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             Ok(())
         }
         Command::Verify { out, json } => verify_run(&Store::open(&out)?, json).await,
-        Command::Status { out } => print_status(&Store::open(&out)?).await,
+        Command::Status { out, json } => {
+            let status = status::status(&Store::open(&out)?).await?;
+            print!("{}", if json { to_json(&status)? + "\n" } else { status.text() });
+            Ok(())
+        }
         Command::Rejects { out, reason, sample, json } => {
             let found = rejects::rejects(&Store::open(&out)?, reason.as_deref()).await?;
             if !json {
@@ -265,19 +276,6 @@ async fn verify_run(store: &Store, json: bool) -> Result<(), RunError> {
     for (reason, count) in &balance.dropped_references {
         println!("{count:>8} {reason} (a reference, dropped from its document)");
     }
-    Ok(())
-}
-
-async fn print_status(store: &Store) -> Result<(), RunError> {
-    let (stages, finished) = status::status(store).await?;
-    for stage in &stages {
-        let units = stage.units.map_or("?".to_owned(), |units| units.to_string());
-        println!("{:<9} {}/{units} units", stage.stage, stage.done);
-        for (reason, count) in &stage.rejects {
-            println!("{count:>18} {reason}");
-        }
-    }
-    println!("{}", if finished { "finished" } else { "not finished: run the same command to go on" });
     Ok(())
 }
 

@@ -1,16 +1,26 @@
-//! How far a run is: units committed per stage, and what was rejected so far.
+//! How far a run is: units committed per stage, what they cost, and what was rejected so far.
 
 use std::collections::BTreeMap;
 
-use crate::engine::commit::Commit;
+use crate::engine::commit::{Commit, add_up};
 use crate::engine::plan::{RunPlan, Stage};
 use crate::engine::store::Store;
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::MANIFEST;
 use crate::run::PLAN_RECORD;
+use crate::speed::StageSpeed;
+
+/// A run, finished or not.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Status {
+    /// Its stages, in their order.
+    pub stages: Vec<StageStatus>,
+    /// Whether its manifest is there.
+    pub finished: bool,
+}
 
 /// One stage of a run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct StageStatus {
     /// Its name.
     pub stage: &'static str,
@@ -20,22 +30,43 @@ pub struct StageStatus {
     pub units: Option<usize>,
     /// What was rejected, by `kind.reason`.
     pub rejects: BTreeMap<String, u64>,
+    /// What its units cost.
+    pub speed: StageSpeed,
 }
 
-/// How far a run is, stage by stage, and whether its manifest is there.
-pub async fn status(store: &Store) -> Result<(Vec<StageStatus>, bool), RunError> {
+/// How far a run is, stage by stage.
+pub async fn status(store: &Store) -> Result<Status, RunError> {
     let plan = plan_of(store).await?;
     let mut stages = Vec::new();
     for stage in Stage::ALL {
         let commits = commits_of(store, stage).await?;
         let units = (stage != Stage::Shards).then(|| plan.units(stage).len());
-        let mut rejects = BTreeMap::new();
-        for (reason, count) in commits.iter().flat_map(|commit| &commit.rejects) {
-            *rejects.entry(reason.clone()).or_default() += count;
-        }
-        stages.push(StageStatus { stage: stage.name(), done: commits.len(), units, rejects });
+        let rejects = add_up(commits.iter().map(|commit| &commit.rejects));
+        let speed = StageSpeed::of(stage, &commits);
+        stages.push(StageStatus { stage: stage.name(), done: commits.len(), units, rejects, speed });
     }
-    Ok((stages, store.read(MANIFEST).await?.is_some()))
+    Ok(Status { stages, finished: store.read(MANIFEST).await?.is_some() })
+}
+
+impl Status {
+    /// For a person: each stage with its steps and rejects.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for stage in &self.stages {
+            let units = stage.units.map_or("?".to_owned(), |units| units.to_string());
+            let rejects: u64 = stage.rejects.values().sum();
+            text.push_str(&format!("{:<9} {}/{units} units, {rejects} rejects", stage.stage, stage.done));
+            match stage.done {
+                0 => text.push('\n'),
+                _ => text.push_str(&format!(", {}", stage.speed)),
+            }
+            for (reason, count) in &stage.rejects {
+                text.push_str(&format!("    {count:>10} {reason}\n"));
+            }
+        }
+        text.push_str(if self.finished { "finished\n" } else { "not finished: run the same command to go on\n" });
+        text
+    }
 }
 
 /// The plan of a run; an error says that the folder is none.

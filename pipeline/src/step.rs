@@ -14,7 +14,8 @@ use pageloom_tokenizers::vq::ImageTokenizer;
 use crate::error::StepError;
 use crate::sources::Input;
 
-/// One step of a job. Sees one batch at a time and remembers nothing between batches.
+/// One step of a job. Sees one batch at a time, on one thread, and remembers nothing between batches: the engine spreads
+/// rows over threads, and so knows what each step costs.
 pub trait Step: Debug + Send + Sync {
     /// A row it can't keep goes to `rejects` with a reason; an `Err` means the job itself is wrong.
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError>;

@@ -1,6 +1,6 @@
 //! Encodes noise with a model and prints images per second and CPU seconds per image.
 //!
-//! `cargo run --release -p pageloom-tokenizers --example bench_vq -- MODEL [IMAGES]`; threads by `RAYON_NUM_THREADS`.
+//! `cargo run --release -p pageloom-tokenizers --example bench_vq -- MODEL [IMAGES]`, on one thread.
 
 use std::path::Path;
 use std::time::Instant;

@@ -26,23 +26,29 @@ pub struct Commit {
     pub skipped: BTreeMap<String, u64>,
     /// References to images that were dropped from documents that stayed, by reason.
     pub dropped: BTreeMap<String, u64>,
-    /// What each step did.
+    /// What each step did. Neither this nor what follows goes into any shard.
     pub steps: Vec<StepReport>,
+    /// When the unit began, in seconds since 1970.
+    pub began: f64,
     /// Wall-clock time of the unit.
     pub seconds: f64,
+    /// The most memory that the unit's process had held until its end, other units' in it.
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// What one step did in one unit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
-    /// Its name in the job.
+    /// Its name in the job; or `read`, `pack`, `scan_join_sort` or `write`, which are the engine's own.
     pub step: String,
     /// Rows it took.
     pub rows_in: u64,
     /// Rows it kept.
     pub rows_out: u64,
-    /// Time it was busy, on however many threads.
-    pub busy_seconds: f64,
+    /// CPU time it took, on however many threads.
+    pub cpu_seconds: f64,
+    /// Wall-clock time it was busy, added up over threads: more than its CPU time where it waits.
+    pub seconds: f64,
 }
 
 impl Commit {

@@ -1,5 +1,6 @@
 //! Everything that knows DataFusion: one plan per unit, the exchanges between stages, commits and the launch of units.
 
+pub mod clock;
 pub mod commit;
 pub mod exchange;
 pub mod input;

@@ -12,6 +12,7 @@ use futures::stream;
 use pageloom_schemas::{Key, tables};
 use tokio::sync::mpsc;
 
+use crate::engine::clock::{Spent, Stopwatch};
 use crate::engine::exchange::image_bucket;
 use crate::engine::nodes::external;
 use crate::engine::plan::PlannedSplit;
@@ -68,7 +69,10 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
     let source = run.checked.sources[split.source as usize].clone();
     let input = run.checked.resources.inputs[split.source as usize].clone();
     let (buckets, progress, split) = (run.plan.buckets, run.progress.clone(), split.clone());
+    // Named before any step, so that it is listed first.
+    log.charge("read", (0, 0), Spent::default());
     let thread = tokio::task::spawn_blocking(move || {
+        let watch = Stopwatch::start();
         let mut collector = Collector {
             source: split.source,
             buckets,
@@ -76,11 +80,14 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
             locations: Locations::new(),
             page_sender,
             location_sender,
-            log,
+            log: log.clone(),
             progress,
         };
         source.read(&split.split, input.as_ref(), &mut collector)?;
-        collector.finish()
+        collector.finish()?;
+        let rows = (log.counted("records"), log.counted("pages") + log.counted("image_locations"));
+        log.charge("read", rows, watch.spent());
+        Ok(())
     });
     Reading { pages: receive(tables::pages(), pages), locations: receive(tables::image_locations(), locations), thread }
 }

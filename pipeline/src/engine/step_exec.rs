@@ -2,14 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::FutureExt;
+use rayon::prelude::*;
 
+use crate::engine::clock::{Spent, Stopwatch};
 use crate::engine::nodes::{MapExec, external};
 use crate::engine::unit::UnitLog;
 use crate::error::StepError;
@@ -17,6 +18,8 @@ use crate::step::{Kind, Refusal, Rejects, Step};
 
 /// Batches that one step may have in hand at once, so that a step and the one before it overlap.
 const BATCHES_IN_HAND: usize = 2;
+/// Parts of a batch for each thread: more than one, because rows differ.
+const PARTS_PER_THREAD: usize = 4;
 
 /// One step of a job, as a function for a plan node.
 struct StepNode {
@@ -47,18 +50,43 @@ impl StepNode {
         let (done, outcome) = tokio::sync::oneshot::channel();
         let node = self.clone();
         rayon::spawn(move || {
-            let rows = batch.num_rows();
-            let started = Instant::now();
-            let outcome = guarded(node.step.as_ref(), node.kind, node.name, &node.schema, batch);
             // The receiver is gone when the run was stopped; then nobody waits for this batch.
-            let _ = done.send((rows, started.elapsed(), outcome));
+            let _ = done.send((batch.num_rows(), node.spread(&batch)));
         });
         let outcome = outcome.await.map_err(|_| external(StepError::Bug("a compute thread vanished".into())))?;
-        let (rows, busy, outcome) = outcome;
-        let (batch, rejects) = outcome.map_err(external)?;
-        self.log.step(self.name, rows, batch.num_rows(), busy, rejects);
+        let (rows, outcome) = outcome;
+        let (spent, batch, rejects) = outcome.map_err(external)?;
+        self.log.step(self.name, (rows as u64, batch.num_rows() as u64), spent, rejects);
         Ok(batch)
     }
+
+    /// Spreads the batch over all threads. Steps themselves never do: a part is computed on one thread from its first row
+    /// to its last, so that its time is the step's and nobody else's.
+    fn spread(&self, batch: &RecordBatch) -> Result<(Spent, RecordBatch, Rejects), StepError> {
+        let (step, schema) = (self.step.as_ref(), &self.schema);
+        let compute = |rows: RecordBatch| {
+            let watch = Stopwatch::start();
+            let (kept, rejects) = guarded(step, self.kind, self.name, schema, rows)?;
+            Ok((watch.spent(), kept, rejects))
+        };
+        let parts = parts(batch, PARTS_PER_THREAD * rayon::current_num_threads());
+        let parts: Result<Vec<_>, StepError> = parts.into_par_iter().with_max_len(1).map(compute).collect();
+        let (mut spent, mut rejects) = (Spent::default(), Rejects::new(self.kind, self.name));
+        let mut kept = Vec::new();
+        for (part_spent, part, refused) in parts? {
+            spent += part_spent;
+            rejects.append(refused);
+            kept.push(part);
+        }
+        Ok((spent, concat_batches(schema, &kept)?, rejects))
+    }
+}
+
+/// The batch in so many parts of about equal length, in order; fewer where it has fewer rows.
+fn parts(batch: &RecordBatch, count: usize) -> Vec<RecordBatch> {
+    let (rows, count) = (batch.num_rows(), count.clamp(1, batch.num_rows().max(1)));
+    let start = |part: usize| rows * part / count;
+    (0..count).map(|part| batch.slice(start(part), start(part + 1) - start(part))).collect()
 }
 
 /// The rows that a step kept, and those it did not.
@@ -141,6 +169,16 @@ mod tests {
         assert_eq!(url.of(&kept).unwrap().iter().flatten().collect::<Vec<_>>(), ["a", "c", "d", "e"]);
         let reject = &rejects.rows()[0];
         assert_eq!((reject.url.as_str(), reject.reason, reject.detail.as_str()), ("b", "panicked", "hit b"));
+    }
+
+    #[test]
+    fn the_parts_of_a_batch_are_all_of_it_in_order() {
+        let batch = batch(&["a", "b", "c", "d", "e"]);
+        for (count, lengths) in [(2, vec![2, 3]), (9, vec![1; 5]), (0, vec![5])] {
+            let parts = parts(&batch, count);
+            assert_eq!(parts.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), lengths);
+            assert_eq!(concat_batches(&batch.schema(), &parts).unwrap(), batch);
+        }
     }
 
     #[derive(Debug)]

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
+use crate::engine::clock::{Meter, metered};
 use crate::engine::store::Store;
 use crate::error::RunError;
 
@@ -81,20 +82,22 @@ pub struct TableWriter {
     rows: BatchCoalescer,
     buckets: BTreeMap<u32, u64>,
     row_count: u64,
+    meter: Arc<Meter>,
 }
 
 impl TableWriter {
-    /// Starts a file; nothing is visible under its name before [`Self::finish`].
+    /// Starts a file; nothing is visible under its name before [`Self::finish`]. What writing costs is charged to `meter`.
     pub fn create(
         store: &Store,
         path: String,
         schema: SchemaRef,
         properties: WriterProperties,
+        meter: Arc<Meter>,
     ) -> Result<Self, RunError> {
         let file = HashingWriter::new(BufWriter::new(store.objects(), Path::from(path.as_str())));
         let writer = AsyncArrowWriter::try_new(file, schema.clone(), Some(properties))?;
         let rows = BatchCoalescer::new(schema, ROWS_AT_ONCE);
-        Ok(Self { path, writer, rows, buckets: BTreeMap::new(), row_count: 0 })
+        Ok(Self { path, writer, rows, buckets: BTreeMap::new(), row_count: 0, meter })
     }
 
     /// Adds rows.
@@ -105,8 +108,12 @@ impl TableWriter {
                 *self.buckets.entry(*bucket).or_default() += 1;
             }
         }
-        self.rows.push_batch(batch)?;
-        self.flush().await
+        let meter = self.meter.clone();
+        metered(&meter, async {
+            self.rows.push_batch(batch)?;
+            self.flush().await
+        })
+        .await
     }
 
     async fn flush(&mut self) -> Result<(), RunError> {
@@ -118,9 +125,14 @@ impl TableWriter {
 
     /// Makes the file visible.
     pub async fn finish(mut self) -> Result<TableFile, RunError> {
-        self.rows.finish_buffered_batch()?;
-        self.flush().await?;
-        self.writer.finish().await?;
+        let meter = self.meter.clone();
+        metered(&meter, async {
+            self.rows.finish_buffered_batch()?;
+            self.flush().await?;
+            self.writer.finish().await?;
+            Ok::<(), RunError>(())
+        })
+        .await?;
         let file = self.writer.into_inner();
         let sha256 = hex(&file.digest.finalize());
         Ok(TableFile { path: self.path, rows: self.row_count, bytes: file.bytes, sha256, buckets: self.buckets })

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::SchemaRef;
 use pageloom_schemas::tables;
+use parquet::file::properties::WriterProperties;
 
 use crate::check::CheckedJob;
+use crate::engine::clock::{Meter, Spent, metered, peak_memory_bytes, unix_seconds};
 use crate::engine::commit::{Commit, StepReport};
 use crate::engine::plan::{RunPlan, Unit};
 use crate::engine::progress::Progress;
@@ -41,10 +43,17 @@ impl Run {
 /// The books of a unit while it runs.
 #[derive(Debug)]
 pub struct UnitLog {
-    started: Instant,
+    began: f64,
     books: Mutex<Books>,
     progress: Arc<Progress>,
+    /// What the unit's own task costs, writing and packing in it.
+    task: Meter,
+    writing: Arc<Meter>,
+    packing: Meter,
 }
+
+/// A unit's files by table.
+pub type Files = Vec<(&'static str, TableFile)>;
 
 #[derive(Debug, Default)]
 struct Books {
@@ -58,31 +67,63 @@ struct Books {
 impl UnitLog {
     /// Empty books.
     pub fn new(progress: Arc<Progress>) -> Arc<Self> {
-        Arc::new(Self { started: Instant::now(), books: Mutex::default(), progress })
+        let (task, writing, packing) = (Meter::default(), Arc::default(), Meter::default());
+        Arc::new(Self { began: unix_seconds(), books: Mutex::default(), progress, task, writing, packing })
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// One batch went through a step.
-    pub fn step(&self, name: &str, rows_in: usize, rows_out: usize, busy: Duration, rejects: Rejects) {
-        let mut books = self.books();
-        let report = match books.steps.iter().position(|report| report.step == name) {
-            Some(index) => &mut books.steps[index],
-            None => {
-                books.steps.push(StepReport { step: name.into(), rows_in: 0, rows_out: 0, busy_seconds: 0.0 });
-                let last = books.steps.len() - 1;
-                &mut books.steps[last]
-            }
-        };
-        report.rows_in += rows_in as u64;
-        report.rows_out += rows_out as u64;
-        report.busy_seconds += busy.as_secs_f64();
+    /// One batch went through a step: rows in and out, and what that cost.
+    pub fn step(&self, name: &str, rows: (u64, u64), spent: Spent, rejects: Rejects) {
+        self.charge(name, rows, spent);
         let (rows, dropped) = rejects.into_parts();
         self.progress.rejected(rows.len() as u64);
+        let mut books = self.books();
         books.rejects.extend(rows);
         books.dropped.extend(dropped);
+    }
+
+    /// Adds rows and cost to a step, which is listed where it was first named.
+    pub fn charge(&self, name: &str, (rows_in, rows_out): (u64, u64), spent: Spent) {
+        let mut books = self.books();
+        let index = books.steps.iter().position(|report| report.step == name).unwrap_or_else(|| {
+            books.steps.push(StepReport { step: name.into(), ..StepReport::default() });
+            books.steps.len() - 1
+        });
+        let report = &mut books.steps[index];
+        report.rows_in += rows_in;
+        report.rows_out += rows_out;
+        report.cpu_seconds += spent.cpu_seconds;
+        report.seconds += spent.seconds;
+    }
+
+    /// Awaits what the unit's own task does; the job's steps run elsewhere and are charged by themselves.
+    pub async fn task<T>(&self, work: impl Future<Output = T>) -> T {
+        metered(&self.task, work).await
+    }
+
+    /// Charges packing, which the unit's own task does between reading and writing.
+    pub fn packed(&self, rows: (u64, u64), spent: Spent) {
+        self.packing.add(spent);
+        self.charge("pack", rows, spent);
+    }
+
+    /// Starts a table of an exchange.
+    pub fn table(&self, run: &Run, unit: &Unit, table: &str, schema: SchemaRef) -> Result<TableWriter, RunError> {
+        self.file(run, run.file(unit, table), schema, exchange_properties())
+    }
+
+    /// Starts a file with properties of its own.
+    pub fn file(
+        &self,
+        run: &Run,
+        path: String,
+        schema: SchemaRef,
+        properties: WriterProperties,
+    ) -> Result<TableWriter, RunError> {
+        TableWriter::create(&run.store, path, schema, properties, self.writing.clone())
     }
 
     /// A source could not keep a record.
@@ -101,8 +142,14 @@ impl UnitLog {
         *self.books().counts.entry(name.into()).or_default() += rows;
     }
 
+    /// A count so far.
+    pub fn counted(&self, name: &str) -> u64 {
+        self.books().counts.get(name).copied().unwrap_or(0)
+    }
+
     /// Writes the rejects and closes the books over the unit's files.
-    pub async fn close(&self, run: &Run, unit: &Unit, files: Vec<(&str, TableFile)>) -> Result<Commit, RunError> {
+    pub async fn close(&self, run: &Run, unit: &Unit, files: Files) -> Result<Commit, RunError> {
+        self.charge_task(files.iter().map(|(_, file)| file.rows).sum());
         let mut books = std::mem::take(&mut *self.books());
         books.rejects.sort();
         books.dropped.sort();
@@ -110,8 +157,7 @@ impl UnitLog {
             files.into_iter().map(|(table, file)| (table.into(), file)).collect();
         for (table, rows) in [("rejects", &books.rejects), ("dropped", &books.dropped)] {
             if !rows.is_empty() {
-                let path = run.file(unit, table);
-                let mut writer = TableWriter::create(&run.store, path, tables::rejects(), exchange_properties())?;
+                let mut writer = self.table(run, unit, table, tables::rejects())?;
                 writer.write(reject_rows(rows)?).await?;
                 files.insert(table.into(), writer.finish().await?);
             }
@@ -125,8 +171,22 @@ impl UnitLog {
             skipped: books.skipped,
             dropped: tally(&books.dropped),
             steps: books.steps,
-            seconds: self.started.elapsed().as_secs_f64(),
+            began: self.began,
+            seconds: unix_seconds() - self.began,
+            peak_memory_bytes: peak_memory_bytes(),
         })
+    }
+
+    /// Two more steps: writing the unit's files, and what is left of its task: scans, joins and sorts.
+    fn charge_task(&self, rows_written: u64) {
+        let (task, writing, packing) = (self.task.sum(), self.writing.sum(), self.packing.sum());
+        let left = |task: f64, writing: f64, packing: f64| (task - writing - packing).max(0.0);
+        let plan = Spent {
+            cpu_seconds: left(task.cpu_seconds, writing.cpu_seconds, packing.cpu_seconds),
+            seconds: left(task.seconds, writing.seconds, packing.seconds),
+        };
+        self.charge("scan_join_sort", (0, 0), plan);
+        self.charge("write", (rows_written, rows_written), writing);
     }
 }
 

@@ -6,7 +6,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Int32Type;
 use pageloom_schemas::lists::{ListColumn, int32_rows};
 use pageloom_schemas::{columns, runs};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -60,7 +59,7 @@ impl Step for ApplyObjective {
             let mut random = KeyedRandom::new(self.seed, "objective", key.value(row), 0);
             Ok(self.objective.apply(&document, &mut random))
         };
-        let examples: Result<Vec<Example>, StepError> = (0..batch.num_rows()).into_par_iter().map(example).collect();
+        let examples: Result<Vec<Example>, StepError> = (0..batch.num_rows()).map(example).collect();
         let mut input_ids = ListColumn::<Int32Type>::default();
         let mut labels = ListColumn::<Int32Type>::default();
         let mut image_runs = Vec::with_capacity(batch.num_rows());

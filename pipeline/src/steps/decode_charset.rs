@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use pageloom_schemas::columns;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -54,7 +53,7 @@ impl Step for Settings {
             let charset = content_type.is_valid(row).then(|| charset_of_content_type(content_type.value(row)));
             self.text(decode(body.value(row), charset.flatten()))
         };
-        let outcomes: Vec<Result<String, Refusal>> = (0..batch.num_rows()).into_par_iter().map(decoded).collect();
+        let outcomes: Vec<Result<String, Refusal>> = (0..batch.num_rows()).map(decoded).collect();
         let (batch, pages) = rejects.keep_ok(&batch, outcomes)?;
         let html: ArrayRef = Arc::new(StringArray::from_iter_values(pages));
         self.columns().replace(&batch, vec![html])

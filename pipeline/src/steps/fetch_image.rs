@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BinaryArray, FixedSizeBinaryArray, RecordBatch, StringArray};
 use data_url::DataUrl;
 use pageloom_schemas::columns;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -70,11 +69,11 @@ impl Step for FetchImage {
         let url = url.of(&batch)?;
         let locations = locations(&batch)?;
         let outcomes: Vec<Result<Vec<u8>, Refusal>> = (0..batch.num_rows())
-            .into_par_iter()
+            
             .map(|row| self.bytes(url.value(row), locations[row].as_ref()))
             .collect();
         let (batch, images) = rejects.keep_ok(&batch, outcomes)?;
-        let digests: Vec<[u8; 32]> = images.par_iter().map(|image| Sha256::digest(image).into()).collect();
+        let digests: Vec<[u8; 32]> = images.iter().map(|image| Sha256::digest(image).into()).collect();
         let url = columns::url();
         let named = url.of(&batch)?.iter().flatten().zip(&digests);
         let urls: Vec<String> = named.map(|(url, digest)| public_url(url, digest)).collect();

@@ -12,7 +12,6 @@ use pageloom_schemas::{Key, columns, runs};
 use pageloom_tokenizers::TokenId;
 use pageloom_tokenizers::text::TextTokenizer;
 use pageloom_tokenizers::vocabulary::Vocabulary;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -113,7 +112,7 @@ impl InterleaveImages {
     fn outcomes(&self, batch: &RecordBatch) -> Result<Outcomes, StepError> {
         let (tokens, slots, images) = (columns::tokens(), columns::image_slots(), columns::images());
         let (tokens, slots, images) = (int32_rows(tokens.of(batch)?)?, slots.of(batch)?, images.of(batch)?);
-        let rows = (0..batch.num_rows()).into_par_iter();
+        let rows = 0..batch.num_rows();
         Ok(rows.map(|row| self.document(tokens.row(row), &image_places_of(slots, row)?, codes(images, row)?)).collect())
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use pageloom_schemas::columns;
 use pageloom_schemas::places::{ImagePlace, image_places};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -43,7 +42,7 @@ impl Step for Settings {
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
         let (url, html) = (columns::url(), columns::html());
         let (url, html) = (url.of(&batch)?, html.of(&batch)?);
-        let rows = (0..batch.num_rows()).into_par_iter();
+        let rows = 0..batch.num_rows();
         let mut outcomes: Vec<Result<MinimalDocument, Refusal>> =
             rows.map(|row| self.minimal(html.value(row), url.value(row))).collect();
         for (row, outcome) in outcomes.iter_mut().enumerate() {

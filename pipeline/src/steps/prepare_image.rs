@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryArray, RecordBatch, UInt32Array};
 use pageloom_schemas::columns;
 use pageloom_tokenizers::image::{CropAt, Limits, prepare};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -82,7 +81,7 @@ impl Step for PrepareImage {
         let (key, bytes) = (columns::key(), columns::bytes());
         let (key, bytes) = (key.of(&batch)?, bytes.of(&batch)?);
         let outcomes: Vec<Result<Picture, Refusal>> = (0..batch.num_rows())
-            .into_par_iter()
+            
             .map(|row| self.picture(key.value(row), bytes.value(row)))
             .collect();
         let (batch, pictures) = rejects.keep_ok(&batch, outcomes)?;

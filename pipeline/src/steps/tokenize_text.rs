@@ -9,7 +9,6 @@ use pageloom_schemas::lists::ListColumn;
 use pageloom_schemas::places::{ImagePlace, image_places, image_places_of};
 use pageloom_tokenizers::TokenId;
 use pageloom_tokenizers::text::TextTokenizer;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -49,7 +48,7 @@ impl Step for TokenizeText {
         let (markup, images) = (markup.of(&batch)?, images.of(&batch)?);
         let rows = 0..batch.num_rows();
         let outcomes: Result<Vec<_>, StepError> = rows
-            .into_par_iter()
+            
             .map(|row| Ok(tokenize(markup.value(row), &image_places_of(images, row)?, &self.tokenizer)))
             .collect();
         let (batch, documents) = rejects.keep_ok(&batch, outcomes?)?;

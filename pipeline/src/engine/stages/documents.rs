@@ -1,23 +1,23 @@
 //! Documents: one split of a source becomes tokens, image references and image locations, each in its buckets.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionContext, col};
 use futures::try_join;
 use pageloom_schemas::places::image_places_of;
 use pageloom_schemas::{Key, columns, tables};
 
-use crate::engine::commit::Commit;
 use crate::engine::exchange::{bucket_of, image_bucket};
 use crate::engine::nodes::{MapExec, StreamExec, sort};
 use crate::engine::plan::Unit;
 use crate::engine::reading::read;
 use crate::engine::session::{scan, session};
 use crate::engine::stages::steps_over;
-use crate::engine::table_writer::{TableFile, TableWriter, exchange_properties, write_plan};
-use crate::engine::unit::{Run, UnitLog};
+use crate::engine::table_writer::{TableFile, write_plan};
+use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::random::order_hash;
 use crate::step::Kind;
@@ -26,42 +26,34 @@ use crate::step::Kind;
 const BATCH_ROWS: usize = 256;
 
 /// Runs one unit.
-pub async fn run(run: &Run, unit: &Unit) -> Result<Commit, RunError> {
-    let log = UnitLog::new(run.progress.clone());
+pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>) -> Result<Files, RunError> {
     let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
     let reading = read(run, &run.plan.splits[unit.index as usize], log.clone());
     let pages = StreamExec::plan(reading.pages);
-    let tokenised = steps_over(run, pages, &run.checked.job.documents, Kind::Document, &log)?;
-    let documents = place_documents(run, tokenised);
+    let tokenised = steps_over(run, pages, &run.checked.job.documents, Kind::Document, log)?;
+    let documents = place_documents(run, tokenised, log);
     let documents = sort(documents, &["bucket", "order", "key"])?;
     let locations = sort(StreamExec::plan(reading.locations), &["bucket", "key", "source", "path", "offset"])?;
     let thread = async { reading.thread.await.map_err(|error| RunError::Bug(error.to_string()))? };
     let (documents, locations, ()) = try_join!(
-        write_plan(&context, documents, writer(run, unit, "documents", tables::documents())?),
-        write_plan(&context, locations, writer(run, unit, "image_locations", tables::image_locations())?),
+        write_plan(&context, documents, log.table(run, unit, "documents", tables::documents())?),
+        write_plan(&context, locations, log.table(run, unit, "image_locations", tables::image_locations())?),
         thread,
     )?;
-    let references = write_references(run, unit, &context, &documents).await?;
+    let references = write_references(run, unit, log, &context, &documents).await?;
     log.count("documents", documents.rows);
     log.count("image_references", references.rows);
-    let files = vec![("documents", documents), ("image_locations", locations), ("image_references", references)];
-    log.close(run, unit, files).await
-}
-
-fn writer(run: &Run, unit: &Unit, table: &str, schema: arrow::datatypes::SchemaRef) -> Result<TableWriter, RunError> {
-    TableWriter::create(&run.store, run.file(unit, table), schema, exchange_properties())
+    Ok(vec![("documents", documents), ("image_locations", locations), ("image_references", references)])
 }
 
 /// Adds each document's position in the global order, and the bucket that follows from it.
-fn place_documents(
-    run: &Run,
-    input: Arc<dyn datafusion::physical_plan::ExecutionPlan>,
-) -> Arc<dyn datafusion::physical_plan::ExecutionPlan> {
-    let (seed, buckets) = (run.checked.job.seed, run.plan.buckets);
+fn place_documents(run: &Run, input: Arc<dyn ExecutionPlan>, log: &Arc<UnitLog>) -> Arc<dyn ExecutionPlan> {
+    let (seed, buckets, log) = (run.checked.job.seed, run.plan.buckets, log.clone());
     let place = move |batch: RecordBatch| {
         let (key, url) = (columns::key(), columns::url());
         let (tokens, slots) = (columns::tokens(), columns::image_slots());
         let (key, url, tokens, slots) = (key.of(&batch)?, url.of(&batch)?, tokens.of(&batch)?, slots.of(&batch)?);
+        log.count("text_tokens", tokens.value_offsets().windows(2).map(|ends| (ends[1] - ends[0]) as u64).sum());
         let orders: Vec<u64> = key.iter().flatten().map(|key| order_hash(seed, key)).collect();
         let bucket = UInt32Array::from_iter_values(orders.iter().map(|order| bucket_of(*order, buckets)));
         let columns: Vec<ArrayRef> = vec![
@@ -81,6 +73,7 @@ fn place_documents(
 async fn write_references(
     run: &Run,
     unit: &Unit,
+    log: &Arc<UnitLog>,
     context: &SessionContext,
     documents: &TableFile,
 ) -> Result<TableFile, RunError> {
@@ -90,7 +83,28 @@ async fn write_references(
     let explode = move |batch: RecordBatch| references(&batch, buckets);
     let plan = MapExec::plan("image_references", documents, tables::image_references(), Arc::new(explode));
     let plan = sort(plan, &["bucket", "key", "document_key"])?;
-    write_plan(context, plan, writer(run, unit, "image_references", tables::image_references())?).await
+    let plan = count_images(plan, log);
+    write_plan(context, plan, log.table(run, unit, "image_references", tables::image_references())?).await
+}
+
+/// Counts the images that the unit's documents show, each once, while their sorted references go by.
+fn count_images(plan: Arc<dyn ExecutionPlan>, log: &Arc<UnitLog>) -> Arc<dyn ExecutionPlan> {
+    let (log, last) = (log.clone(), Mutex::new(Vec::new()));
+    let count = move |batch: RecordBatch| {
+        let keys = columns::key();
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut images = 0;
+        for key in keys.of(&batch)?.iter().flatten() {
+            if *last != key {
+                images += 1;
+                *last = key.to_vec();
+            }
+        }
+        log.count("shown_images", images);
+        Ok(batch)
+    };
+    let schema = plan.schema();
+    MapExec::plan("count_images", plan, schema, Arc::new(count))
 }
 
 fn references(batch: &RecordBatch, buckets: u32) -> Result<RecordBatch, StepError> {

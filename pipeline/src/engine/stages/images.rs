@@ -15,8 +15,8 @@ use crate::engine::nodes::{MapExec, sort};
 use crate::engine::plan::Unit;
 use crate::engine::session::{scan, session};
 use crate::engine::stages::steps_over;
-use crate::engine::table_writer::{TableFile, TableWriter, exchange_properties, write_plan};
-use crate::engine::unit::{Run, UnitLog};
+use crate::engine::table_writer::{TableFile, write_plan};
+use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::random::order_hash;
 use crate::step::Kind;
@@ -25,23 +25,21 @@ use crate::step::Kind;
 const BATCH_ROWS: usize = 64;
 
 /// Runs one unit: one bucket of images.
-pub async fn run(run: &Run, unit: &Unit, documents: &[Commit]) -> Result<Commit, RunError> {
-    let log = UnitLog::new(run.progress.clone());
+pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, documents: &[Commit]) -> Result<Files, RunError> {
     let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
     let references = bucket(&context, documents, "image_references", unit.index).await?;
     let located = located_images(&context, documents, unit.index).await?;
-    let located = count_images(located, &log);
-    let encoded = steps_over(run, located, &run.checked.job.images, Kind::Image, &log)?;
+    let located = count_images(located, log);
+    let encoded = steps_over(run, located, &run.checked.job.images, Kind::Image, log)?;
     let encoded = count_work(encoded, run);
     let encoded = sort(MapExec::conform(encoded, tables::images()), &["key"])?;
-    let writer = TableWriter::create(&run.store, run.file(unit, "images"), tables::images(), exchange_properties())?;
-    let images = write_plan(&context, encoded, writer).await?;
+    let images = write_plan(&context, encoded, log.table(run, unit, "images", tables::images())?).await?;
     let without_tokens = count_without_tokens(&context, references.clone(), &images).await?;
-    let image_tokens = write_image_tokens(run, unit, &context, references, &images).await?;
+    let image_tokens = write_image_tokens(run, unit, log, &context, references, &images).await?;
     log.count("images", images.rows);
     log.count("image_tokens", image_tokens.rows);
     log.count("references_without_tokens", without_tokens);
-    log.close(run, unit, vec![("images", images), ("image_tokens", image_tokens)]).await
+    Ok(vec![("images", images), ("image_tokens", image_tokens)])
 }
 
 /// One bucket's rows of a table that the documents stage wrote.
@@ -79,6 +77,8 @@ fn count_images(plan: Arc<dyn ExecutionPlan>, log: &Arc<UnitLog>) -> Arc<dyn Exe
     let log = log.clone();
     let count = move |batch: RecordBatch| {
         log.count("wanted_images", batch.num_rows() as u64);
+        let bytes = columns::length();
+        log.count("image_bytes", bytes.of(&batch)?.iter().flatten().sum());
         Ok(batch)
     };
     let schema = plan.schema();
@@ -111,6 +111,7 @@ async fn count_without_tokens(
 async fn write_image_tokens(
     run: &Run,
     unit: &Unit,
+    log: &UnitLog,
     context: &SessionContext,
     references: DataFrame,
     images: &TableFile,
@@ -126,9 +127,7 @@ async fn write_image_tokens(
     // The image's key is inside `image`, so rows of one document are told apart by nothing that a sort can name;
     // their order has no meaning, for the document says where each image stands.
     let plan = sort(plan, &["bucket", "document_key"])?;
-    let path = run.file(unit, "image_tokens");
-    let writer = TableWriter::create(&run.store, path, tables::image_tokens(), exchange_properties())?;
-    write_plan(context, plan, writer).await
+    write_plan(context, plan, log.table(run, unit, "image_tokens", tables::image_tokens())?).await
 }
 
 fn image_tokens(batch: &RecordBatch, seed: u64, buckets: u32) -> Result<RecordBatch, StepError> {

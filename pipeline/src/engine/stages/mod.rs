@@ -20,12 +20,17 @@ use crate::steps::StepConfig;
 
 /// Runs one unit up to its commit record, which the caller commits. `before` are the commits it reads.
 pub async fn run_unit(run: &Run, unit: &Unit, before: &Before) -> Result<Commit, RunError> {
-    match unit.stage {
-        Stage::Documents => documents::run(run, unit).await,
-        Stage::Images => images::run(run, unit, &before.documents).await,
-        Stage::Sequences => sequences::run(run, unit, before).await,
-        Stage::Shards => shards::run(run, unit, &before.sequences).await,
-    }
+    let log = UnitLog::new(run.progress.clone());
+    let files = log.task(async {
+        match unit.stage {
+            Stage::Documents => documents::run(run, unit, &log).await,
+            Stage::Images => images::run(run, unit, &log, &before.documents).await,
+            Stage::Sequences => sequences::run(run, unit, &log, before).await,
+            Stage::Shards => shards::run(run, unit, &log, &before.sequences).await,
+        }
+    });
+    let files = files.await?;
+    log.close(run, unit, files).await
 }
 
 /// Commits of the stages before a unit's own; empty where they aren't read.

@@ -11,14 +11,14 @@ use futures::TryStreamExt;
 use pageloom_schemas::lists::int32_rows;
 use pageloom_schemas::{Key, columns, runs, tables};
 
-use crate::engine::commit::Commit;
+use crate::engine::clock::{Spent, Stopwatch};
 use crate::engine::exchange::files_with_bucket;
 use crate::engine::nodes::{MapExec, sort};
 use crate::engine::plan::Unit;
 use crate::engine::session::{scan, session};
 use crate::engine::stages::{Before, steps_over};
-use crate::engine::table_writer::{TableFile, TableWriter, exchange_properties};
-use crate::engine::unit::{Run, UnitLog};
+use crate::engine::table_writer::{TableFile, TableWriter};
+use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::objectives::Example;
 use crate::packing::{PackedRow, Packer};
@@ -30,14 +30,13 @@ mod rows;
 const BATCH_ROWS: usize = 128;
 
 /// Runs one unit: one bucket of documents.
-pub async fn run(run: &Run, unit: &Unit, before: &Before) -> Result<Commit, RunError> {
-    let log = UnitLog::new(run.progress.clone());
+pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, before: &Before) -> Result<Files, RunError> {
     let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
     let documents = illustrated_documents(&context, before, unit.index).await?;
     let documents = sort(documents, &["order", "key"])?;
-    let examples = steps_over(run, documents, &run.checked.job.sequences.steps(), Kind::Document, &log)?;
-    let rows = pack(run, unit, &context, examples, &log).await?;
-    log.close(run, unit, vec![("sequences", rows)]).await
+    let examples = steps_over(run, documents, &run.checked.job.sequences.steps(), Kind::Document, log)?;
+    let rows = pack(run, unit, &context, examples, log).await?;
+    Ok(vec![("sequences", rows)])
 }
 
 /// Each document of a bucket, with all of its images that have tokens.
@@ -67,8 +66,7 @@ async fn pack(
     log: &UnitLog,
 ) -> Result<TableFile, RunError> {
     let mut packer = run.checked.job.sequences.packing.build(run.checked.resources.vocabulary.specials().pad);
-    let path = run.file(unit, "sequences");
-    let mut writer = TableWriter::create(&run.store, path, tables::sequences(), exchange_properties())?;
+    let mut writer = log.table(run, unit, "sequences", tables::sequences())?;
     let mut batches = execute_stream(examples, context.task_ctx())?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {
@@ -78,6 +76,7 @@ async fn pack(
         run.progress.worked(batch.num_rows() as u64);
     }
     packer.finish(&mut rows);
+    log.packed((0, rows.len() as u64), Spent::default());
     write_rows(&mut rows, &mut writer, log).await?;
     writer.finish().await
 }
@@ -92,6 +91,7 @@ fn push_examples(
     let images = columns::image_runs();
     let (key, images) = (key.of(batch)?, images.of(batch)?);
     let (input_ids, labels) = (int32_rows(input_ids.of(batch)?)?, int32_rows(labels.of(batch)?)?);
+    let watch = Stopwatch::start();
     for row in 0..batch.num_rows() {
         let example = Example {
             input_ids: input_ids.row(row).to_vec(),
@@ -101,6 +101,7 @@ fn push_examples(
         log.count("example_tokens", example.input_ids.len() as u64);
         packer.push(Key::from_slice(key.value(row)).unwrap_or_default().0, example, rows);
     }
+    log.packed((batch.num_rows() as u64, rows.len() as u64), watch.spent());
     Ok(())
 }
 

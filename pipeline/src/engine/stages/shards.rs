@@ -7,7 +7,7 @@ use crate::engine::commit::Commit;
 use crate::engine::plan::Unit;
 use crate::engine::table_reader::open_table;
 use crate::engine::table_writer::{TableFile, TableWriter, shard_properties};
-use crate::engine::unit::{Run, UnitLog};
+use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::RunError;
 
 const BATCH_ROWS: usize = 256;
@@ -21,8 +21,7 @@ struct Stretch {
 }
 
 /// Runs one unit: one shard. Its name and its bytes are the same for whoever writes it, so it is written in place.
-pub async fn run(run: &Run, unit: &Unit, sequences: &[Commit]) -> Result<Commit, RunError> {
-    let log = UnitLog::new(run.progress.clone());
+pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, sequences: &[Commit]) -> Result<Files, RunError> {
     let per_shard = run.checked.job.shards.rows_per_shard;
     let files: Vec<TableFile> = sequences.iter().filter_map(|commit| commit.file("sequences").cloned()).collect();
     let total: u64 = files.iter().map(|file| file.rows).sum();
@@ -30,13 +29,15 @@ pub async fn run(run: &Run, unit: &Unit, sequences: &[Commit]) -> Result<Commit,
     let path = shard_path(unit.index, total.div_ceil(per_shard));
     let properties =
         shard_properties(&tables::sequences(), run.checked.job.shards.rows_per_row_group, provenance(run))?;
-    let mut writer = TableWriter::create(&run.store, path, tables::sequences(), properties)?;
+    let mut writer = log.file(run, path, tables::sequences(), properties)?;
     for stretch in stretches(&files, first, per_shard.min(total - first)) {
         copy(run, &stretch, &mut writer).await?;
     }
     let shard = writer.finish().await?;
     log.count("rows", shard.rows);
-    log.close(run, unit, vec![("shard", shard)]).await
+    log.count("shard_bytes", shard.bytes);
+    log.count("row_tokens", shard.rows * u64::from(run.checked.job.sequences.packing.sequence_length()));
+    Ok(vec![("shard", shard)])
 }
 
 /// `data/train-00000-of-00128.parquet`

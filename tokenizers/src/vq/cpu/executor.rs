@@ -3,7 +3,6 @@
 use std::sync::{Mutex, PoisonError};
 
 use pulp::Arch;
-use rayon::prelude::*;
 
 use super::super::plan::{Codes, Executor, GroupNorm, Op, Padding, Plan};
 use super::activation::{Activation, Buffers};
@@ -151,17 +150,11 @@ impl Executor for CpuExecutor {
     }
 
     fn encode(&self, images: &[&[u8]]) -> Vec<Vec<u32>> {
-        // A task is one image, so that its sums never depend on its neighbours.
-        images
-            .par_iter()
-            .with_max_len(1)
-            .map(|image| {
-                let mut buffers = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-                let ids = self.ids(image, &mut buffers);
-                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
-                ids
-            })
-            .collect()
+        // One image after another, so that its sums never depend on its neighbours; callers spread images over threads.
+        let mut buffers = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        let ids = images.iter().map(|image| self.ids(image, &mut buffers)).collect();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
+        ids
     }
 }
 

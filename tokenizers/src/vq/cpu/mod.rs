@@ -1,4 +1,4 @@
-//! Runs a plan on the CPU: single precision, one image per rayon task.
+//! Runs a plan on the CPU: single precision, one image after another.
 //!
 //! Every sum is taken in an order of its own, whatever the width of the processor's vectors, and products are fused into
 //! sums everywhere; so an image has the same features on every machine and for every number of threads.
