@@ -111,12 +111,21 @@ impl Line {
     }
 
     fn time_left(&self, progress: &Progress) -> String {
-        let done = progress.work_done.load(Ordering::Relaxed) as f64;
+        let done = self.settled(progress) as f64;
         let total = progress.work_total.load(Ordering::Relaxed) as f64;
         if done == 0.0 || total <= done {
             return String::new();
         }
         format!("{:.0} s left", self.started.elapsed().as_secs_f64() * (total - done) / done)
+    }
+
+    /// Work of which nothing is left: a rejected row is settled too.
+    fn settled(&self, progress: &Progress) -> u64 {
+        let done = progress.work_done.load(Ordering::Relaxed);
+        match self.measure {
+            Measure::Bytes => done,
+            Measure::Rows(_) => done + progress.rejects.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -136,7 +145,7 @@ async fn draw_bar(progress: Arc<Progress>, line: Line, total: u64) {
     }
     loop {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        bar.set_position(progress.work_done.load(Ordering::Relaxed));
+        bar.set_position(line.settled(&progress));
         bar.set_message(line.text(&progress, &line.time_left(&progress)));
     }
 }
