@@ -1,5 +1,6 @@
 //! Weaves web pages and their images into training sequences. Read `run.rs` first.
 
+pub mod bench;
 pub mod check;
 pub mod engine;
 pub mod error;

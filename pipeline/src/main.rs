@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use pageloom::bench::{self, Bench};
 use pageloom::check::check;
 use pageloom::engine::plan::Stage;
 use pageloom::engine::progress::Progress;
@@ -80,6 +81,36 @@ enum Command {
         /// Output folder of the run.
         out: PathBuf,
         /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measure what a job costs: run it several times and print the medians.
+    ///
+    /// Each run is a process of its own with an output folder of its own, which is removed at once. Time and memory are
+    /// taken from the runs' commits, as `status` prints them, and from the system; rounds are interleaved, so that a busy
+    /// machine is unfair to nobody. Compare CPU seconds, not seconds, where other work goes on beside.
+    ///
+    /// With `--copies 1 --copies 10` the corpus is presented once and ten times over: peak memory should hardly differ,
+    /// because it follows from `units.bytes`, `units.memory` and `--parallel`. A folder is linked ten times, so that its
+    /// images are ten times as many; an archive is read ten times, and its images are encoded once.
+    #[command(after_help = "Example: pageloom bench jobs/demo.toml --copies 1 --copies 10 --rounds 3\n\
+        Documents alone: add --set images.0.fetch_image.max_bytes=1, so that no image is encoded.")]
+    Bench {
+        #[command(flatten)]
+        job: JobOptions,
+        /// How many times over the corpus is presented; may be given several times.
+        #[arg(long, default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        copies: Vec<u32>,
+        /// Runs for each number of copies.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+        /// Units in flight, and threads that compute.
+        #[arg(long, default_value_t = cores())]
+        parallel: usize,
+        /// Folder for corpora and outputs while they are needed; on the corpus' own disk nothing need be copied.
+        #[arg(long, default_value_os_t = std::env::temp_dir())]
+        scratch: PathBuf,
+        /// Print JSON, with every round's values.
         #[arg(long)]
         json: bool,
     },
@@ -190,6 +221,13 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
         Command::Status { out, json } => {
             let status = status::status(&Store::open(&out)?).await?;
             print!("{}", if json { to_json(&status)? + "\n" } else { status.text() });
+            Ok(())
+        }
+        Command::Bench { job: JobOptions { job, sets }, copies, rounds, parallel, scratch, json } => {
+            let bench = Bench { job, sets, copies, rounds, parallel, scratch };
+            let measured = tokio::task::spawn_blocking(move || bench.measure(|line| eprintln!("{line}")));
+            let measured = measured.await.map_err(|error| RunError::Bug(error.to_string()))??;
+            print!("{}", if json { to_json(&measured)? + "\n" } else { bench::text(&measured) });
             Ok(())
         }
         Command::Rejects { out, reason, sample, json } => {

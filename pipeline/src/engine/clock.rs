@@ -88,6 +88,20 @@ fn peak_of(status: &str) -> Option<u64> {
     Some(kibibytes << 10)
 }
 
+/// CPU time of all processes that this one has started and waited for, where Linux says so.
+pub fn children_cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    children_of(&stat)
+}
+
+/// User and system time of waited-for children in the text of a `/proc/*/stat`; Linux counts it in hundredths there.
+fn children_of(stat: &str) -> Option<f64> {
+    // The second field is the program's name in brackets, with whatever it is made of.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks: Result<Vec<f64>, _> = fields.split_whitespace().skip(13).take(2).map(str::parse).collect();
+    ticks.ok().filter(|ticks| ticks.len() == 2).map(|ticks| ticks.iter().sum::<f64>() / 100.0)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -114,5 +128,11 @@ mod tests {
     fn the_peak_is_read_in_bytes() {
         assert_eq!(peak_of("Name:\tx\nVmPeak:\t  900 kB\nVmHWM:\t    300 kB\n"), Some(300 << 10));
         assert_eq!(peak_of("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn the_time_of_children_is_read_behind_a_strange_name() {
+        assert_eq!(children_of("7 (a) b c) R 1 2 3 4 5 6 7 8 9 10 11 12 250 50 20 0"), Some(3.0));
+        assert_eq!(children_of("7 (a) R 1"), None);
     }
 }

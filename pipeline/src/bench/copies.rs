@@ -1,0 +1,93 @@
+//! A corpus presented several times over, without taking its room on the disk.
+
+use std::io;
+use std::path::Path;
+
+use crate::job::LoadedJob;
+use crate::sources::SourceConfig;
+
+/// The `--set` option that makes a job's corpus so many times larger; `None` for once.
+///
+/// A folder becomes a folder of such folders, with hard links for files: pages and images get new URLs, so there are more
+/// of both. A single file (a tar, a web archive) is read by so many sources: its pages are new documents, but its images
+/// keep their URLs, and are encoded once.
+pub fn sources_copied(job: &LoadedJob, copies: u32, folder: &Path) -> io::Result<Option<String>> {
+    if copies == 1 {
+        return Ok(None);
+    }
+    let mut sources = Vec::new();
+    for (index, source) in job.draft.sources.iter().flatten().enumerate() {
+        let path = std::path::absolute(job.resolve(Path::new(source.path())))?;
+        if path.is_dir() {
+            let several = folder.join(index.to_string());
+            for copy in 0..copies {
+                link_tree(&path, &several.join(format!("{copy:04}")))?;
+            }
+            sources.push(with_path(source, &several)?);
+        } else {
+            sources.resize(sources.len() + copies as usize, with_path(source, &path)?);
+        }
+    }
+    Ok(Some(format!("sources={}", toml::Value::Array(sources))))
+}
+
+/// The source as the job file would say it, with another path.
+fn with_path(source: &SourceConfig, path: &Path) -> io::Result<toml::Value> {
+    let mut value = toml::Value::try_from(source).map_err(io::Error::other)?;
+    if let Some(settings) = value.get_mut(source.name()).and_then(toml::Value::as_table_mut) {
+        settings.insert("path".into(), path.display().to_string().into());
+    }
+    Ok(value)
+}
+
+/// The same tree elsewhere. Files are hard links, or copies where the folders are on two disks.
+fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (there, here) = (entry.path(), to.join(entry.file_name()));
+        // Links are followed; one that leads nowhere is no part of the corpus.
+        match std::fs::metadata(&there) {
+            Ok(kind) if kind.is_dir() => link_tree(&there, &here)?,
+            Ok(_) => {
+                let there = std::fs::canonicalize(&there)?;
+                if std::fs::hard_link(&there, &here).is_err() {
+                    std::fs::copy(&there, &here)?;
+                }
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_linked_several_times_and_a_file_is_read_several_times() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("site/img")).unwrap();
+        std::fs::write(folder.path().join("site/img/a.png"), "a").unwrap();
+        std::fs::write(folder.path().join("crawl.warc"), "w").unwrap();
+        let job = "[[sources]]\nhtml_files = { path = \"site\" }\n[[sources]]\nwarc = { path = \"crawl.warc\" }\n";
+        std::fs::write(folder.path().join("job.toml"), job).unwrap();
+        let job = LoadedJob::read(&folder.path().join("job.toml"), &[]).unwrap();
+        let copies = folder.path().join("copies");
+        let set = sources_copied(&job, 3, &copies).unwrap().unwrap();
+        assert!(copies.join("0/0002/img/a.png").is_file() && !copies.join("0/0003").exists());
+        let again = LoadedJob::read(&folder.path().join("job.toml"), &[set]).unwrap();
+        let sources = again.draft.sources.unwrap();
+        let paths: Vec<_> =
+            sources.iter().map(|source| (source.name(), Path::new(source.path()).file_name())).collect();
+        let warc = ("warc", Some("crawl.warc".as_ref()));
+        assert_eq!(paths, [("html_files", Some("0".as_ref())), warc, warc, warc]);
+    }
+
+    #[test]
+    fn once_leaves_the_job_as_it_is() {
+        let job = LoadedJob::read(Path::new("../jobs/demo.toml"), &[]).unwrap();
+        assert_eq!(sources_copied(&job, 1, Path::new("nowhere")).unwrap(), None);
+    }
+}
