@@ -15,6 +15,8 @@ def pytest_addoption(parser):
 def pytest_generate_tests(metafunc):
     if "run" in metafunc.fixturenames:
         folders = metafunc.config.getoption("out")
+        if not folders:
+            raise pytest.UsageError("name finished runs with --out DIR")
         metafunc.parametrize("run", [Run(folder) for folder in folders], ids=[folder.name for folder in folders])
 
 
@@ -32,6 +34,7 @@ class Run:
     def __init__(self, folder):
         self.folder = folder
         self.manifest = json.loads((folder / "manifest.json").read_text())
+        self.job = json.loads((folder / "job.json").read_text())["job"]
         self.vocabulary = json.loads((folder / "vocabulary.json").read_text())
         self.shards = [folder / shard["path"] for shard in self.manifest["files"]]
         self.ranges = {entry["name"]: range(entry["first"], entry["first"] + entry["count"]) for entry in self.vocabulary["ranges"]}

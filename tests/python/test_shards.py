@@ -1,6 +1,7 @@
 """Shards as trainers read them: with pyarrow, with Hugging Face datasets, with numpy."""
 
 import hashlib
+import json
 
 import datasets
 import numpy
@@ -38,6 +39,14 @@ def test_ids_are_split_by_byte_and_compressed_without_a_dictionary(run):
                 assert chunk.compression == "ZSTD" and chunk.has_offset_index, chunk
 
 
+def test_the_footer_names_the_features_that_datasets_reads(run):
+    for shard in run.shards:
+        metadata = parquet.read_schema(shard).metadata
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        for name, item in COLUMNS.items():
+            assert features[name] == {"feature": {"dtype": str(item), "_type": "Value"}, "_type": "Sequence"}
+
+
 def test_files_are_numbered_without_gaps_and_hold_equal_rows_but_the_last(run):
     count = len(run.shards)
     assert [shard.name for shard in run.shards] == [f"train-{index:05}-of-{count:05}.parquet" for index in range(count)]
@@ -51,7 +60,8 @@ def test_row_groups_hold_equal_rows_but_the_last(run):
     for shard in run.shards:
         metadata = parquet.ParquetFile(shard).metadata
         rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-        assert len(set(rows[:-1])) <= 1 and rows[-1] <= rows[0], rows
+        promised = run.job["shards"]["rows_per_row_group"]
+        assert all(number == promised for number in rows[:-1]) and 0 < rows[-1] <= promised, rows
 
 
 def test_the_manifest_is_true(run):
