@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use tokenizers::{Encoding, Tokenizer};
 
+use crate::bpe::ByteLevelBpe;
 use crate::vocabulary::TokenId;
 
 /// A text tokenizer that reads all text as text.
@@ -15,9 +16,13 @@ use crate::vocabulary::TokenId;
 /// file marks as special are not looked for in text, no special tokens are put around it, and where the model still finds
 /// one (a SentencePiece model that has `</s>` as a piece), the text is encoded in two parts, cut behind the first character
 /// of that spelling. Only a special that stands for unknown text (`<unk>`) may come out. Added tokens that the file does
-/// not mark as special (runs of blanks, HTML tags) are text like any other.
+/// not mark as special (runs of blanks, HTML tags, `<think>`) are spellings like any other of the model's and are found in
+/// text, as the Hugging Face crate finds them.
+///
+/// Byte-level BPE tokenizers (GPT-2 to GPT-4o, Llama 3, Qwen and their kin) are done by code of our own, with the same ids.
 pub struct TextTokenizer {
     tokenizer: Tokenizer,
+    byte_level: Option<ByteLevelBpe>,
     digest: String,
     never_in_text: BTreeSet<u32>,
 }
@@ -68,16 +73,32 @@ impl TextTokenizer {
         tokenizer.with_truncation(None).map_err(format)?;
         tokenizer.with_padding(None);
         let never_in_text = specials_but_unknown(&tokenizer, bytes)?;
-        Ok(Self { tokenizer, digest: blake3::hash(bytes).to_hex().to_string(), never_in_text })
+        let byte_level = ByteLevelBpe::of(bytes, &tokenizer);
+        Ok(Self { tokenizer, byte_level, digest: blake3::hash(bytes).to_hex().to_string(), never_in_text })
     }
 
     /// The ids of this text, with nothing before, between or after.
     pub fn encode(&self, text: &str) -> Result<Vec<TokenId>, TextTokenizerError> {
+        let Some(byte_level) = &self.byte_level else { return self.encode_plainly(text) };
+        let ids = byte_level.encode(text);
+        if byte_level.can_give_specials() && ids.iter().any(|id| self.never_in_text.contains(&(*id as u32))) {
+            return self.encode_without_specials(text);
+        }
+        Ok(ids)
+    }
+
+    /// The same ids as `encode` gives, by the Hugging Face crate alone: to compare with.
+    pub fn encode_plainly(&self, text: &str) -> Result<Vec<TokenId>, TextTokenizerError> {
         let encoding = self.tokenizer.encode_fast(text, false).map_err(encode_error)?;
         if encoding.get_ids().iter().any(|id| self.never_in_text.contains(id)) {
             return self.encode_without_specials(text);
         }
         Ok(token_ids(encoding.get_ids()))
+    }
+
+    /// Whether `encode` does this tokenizer without the Hugging Face crate.
+    pub fn is_byte_level(&self) -> bool {
+        self.byte_level.is_some()
     }
 
     /// The text of these ids; special tokens come out as they are spelled.

@@ -1,0 +1,14 @@
+//! Byte-level BPE, done fast where the result is sure to be what the Hugging Face crate gives.
+
+mod added;
+mod encoder;
+mod file;
+mod kinds;
+mod merges;
+mod pattern;
+mod reader;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use encoder::ByteLevelBpe;
