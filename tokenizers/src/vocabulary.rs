@@ -80,20 +80,30 @@ pub enum TokenKind {
     Sentinel(u32),
     /// The image tokenizer's code.
     Image(u32),
-    /// Nothing: it makes the vocabulary's size a multiple.
+    /// Nothing: it makes the vocabulary's size a multiple, or the text tokenizer leaves it out.
     Unused,
 }
 
 /// Why a text tokenizer, settings and codebook make no vocabulary.
 #[derive(Debug, Error)]
 pub enum VocabularyError {
-    /// Ids must be consecutive, so that nothing of ours lands in a gap that the tokenizer fills later.
-    #[error("the text tokenizer has no token {id}, although its ids reach up to {last}")]
-    Gap {
-        /// The first id that is missing.
-        id: u32,
+    /// A few ids may be left out, but not so many that most of the vocabulary would be nothing.
+    #[error("the text tokenizer's ids reach up to {last}, but it has {tokens} tokens: too many ids are left out")]
+    Sparse {
+        /// How many tokens there are.
+        tokens: usize,
         /// The highest id there is.
         last: u32,
+    },
+    /// An id stands for one token.
+    #[error("the text tokenizer has two tokens with id {id}: `{first}` and `{second}`")]
+    SameId {
+        /// The id.
+        id: u32,
+        /// One token.
+        first: String,
+        /// The other one.
+        second: String,
     },
     /// Two ids with the same name could not be told apart in `vocabulary.json`.
     #[error("the text tokenizer has a token `{token}` of its own, a name that the vocabulary gives to another id")]
@@ -123,12 +133,18 @@ const RANGE_NAMES: [&str; 7] = ["text", "pad", "eod", "eoss", "sentinel", "image
 
 /// Every id of a job: the text tokenizer's own, then `<pad>`, `<eod>`, `<eoss>`, `<sentinel:i>`, `<image:i>`, `<unused:i>`,
 /// in that order and without gaps.
+///
+/// Ids that the text tokenizer leaves out, as GPT-4's does, stay unused and are called `<gap:id>`: nothing of ours lands on
+/// an id that it may fill later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vocabulary {
     size: u32,
     text_tokenizer_blake3: String,
     ranges: Vec<NamedRange>,
+    // The unused ids among the text tokens, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    gaps: Vec<u32>,
     tokens: Vec<String>,
 }
 
@@ -148,7 +164,7 @@ impl Vocabulary {
         settings: &VocabularySettings,
         codebook_size: u32,
     ) -> Result<Self, VocabularyError> {
-        let text_tokens = text_tokens(text)?;
+        let (text_tokens, gaps) = text_tokens(text)?;
         let used = text_tokens.len() as u64 + 3 + u64::from(settings.num_sentinels) + u64::from(codebook_size);
         let multiple = u64::from(settings.pad_to_multiple_of);
         if multiple == 0 {
@@ -168,11 +184,12 @@ impl Vocabulary {
         }
         let ours = ranges[1..].iter().flat_map(names);
         let tokens: Vec<_> = text_tokens.into_iter().chain(ours).collect();
-        let taken = tokens[counts[0] as usize..].iter().find(|token| text.id_of(token).is_some());
+        let names_of_gaps = gaps.iter().map(|&id| &tokens[id as usize]);
+        let taken = tokens[counts[0] as usize..].iter().chain(names_of_gaps).find(|token| text.id_of(token).is_some());
         if let Some(token) = taken {
             return Err(VocabularyError::NameTaken { token: token.clone() });
         }
-        Ok(Self { size: size as u32, text_tokenizer_blake3: text.digest().to_owned(), ranges, tokens })
+        Ok(Self { size: size as u32, text_tokenizer_blake3: text.digest().to_owned(), ranges, gaps, tokens })
     }
 
     /// The vocabulary that a run wrote as `vocabulary.json`.
@@ -211,7 +228,7 @@ impl Vocabulary {
         self.size
     }
 
-    /// How many of the ids, from 0 on, are the text tokenizer's own.
+    /// How many of the ids, from 0 on, are the text tokenizer's own, those that it leaves out included.
     pub fn num_text_tokens(&self) -> u32 {
         self.ranges[0].count
     }
@@ -232,6 +249,7 @@ impl Vocabulary {
         let (number, range) = self.ranges.iter().enumerate().find(|(_, range)| range.ids().contains(&id))?;
         let index = id - range.first;
         Some(match number {
+            0 if self.gaps.binary_search(&id).is_ok() => TokenKind::Unused,
             0 => TokenKind::Text,
             1 => TokenKind::Pad,
             2 => TokenKind::EndOfDocument,
@@ -259,6 +277,12 @@ impl Vocabulary {
         if next != u64::from(self.size) || self.tokens.len() as u64 != next || TokenId::try_from(next).is_err() {
             return Some("its size, its ranges and its tokens differ in number");
         }
+        if self.gaps.iter().any(|gap| self.tokens.get(*gap as usize) != Some(&name_of_gap(*gap))) {
+            return Some("its gaps are not called so");
+        }
+        if !self.gaps.is_sorted() || self.gaps.last().is_some_and(|gap| !self.ranges[0].ids().contains(gap)) {
+            return Some("its gaps are not among the text tokens, in order");
+        }
         None
     }
 }
@@ -276,113 +300,32 @@ fn names(range: &NamedRange) -> Vec<String> {
     }
 }
 
-// The text tokenizer's tokens by id.
-fn text_tokens(text: &TextTokenizer) -> Result<Vec<String>, VocabularyError> {
+fn name_of_gap(id: u32) -> String {
+    format!("<gap:{id}>")
+}
+
+// The text tokenizer's tokens by id, and the ids without one, which have a name too.
+fn text_tokens(text: &TextTokenizer) -> Result<(Vec<String>, Vec<u32>), VocabularyError> {
     let mut by_id = text.tokens();
-    by_id.sort_unstable_by_key(|(id, _)| *id);
+    by_id.sort_unstable();
     let last = by_id.last().map_or(0, |(id, _)| *id);
-    match (0..).zip(&by_id).find(|(expected, (id, _))| expected != id) {
-        Some((id, _)) => Err(VocabularyError::Gap { id, last }),
-        None => Ok(by_id.into_iter().map(|(_, token)| token).collect()),
+    if last as usize > 2 * by_id.len() {
+        return Err(VocabularyError::Sparse { tokens: by_id.len(), last });
     }
+    let (mut tokens, mut gaps) = (Vec::with_capacity(by_id.len()), Vec::new());
+    for (id, token) in by_id {
+        while (tokens.len() as u64) < u64::from(id) {
+            let gap = tokens.len() as u32;
+            gaps.push(gap);
+            tokens.push(name_of_gap(gap));
+        }
+        if let Some(first) = tokens.get(id as usize) {
+            return Err(VocabularyError::SameId { id, first: first.clone(), second: token });
+        }
+        tokens.push(token);
+    }
+    Ok((tokens, gaps))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(tokens: &[(&str, u32)]) -> TextTokenizer {
-        let vocab: serde_json::Map<_, _> =
-            tokens.iter().map(|(token, id)| ((*token).to_owned(), (*id).into())).collect();
-        let file = serde_json::json!({"version": "1.0", "truncation": null, "padding": null, "added_tokens": [],
-            "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
-            "model": {"type": "BPE", "vocab": vocab, "merges": []}});
-        TextTokenizer::load_bytes(file.to_string().as_bytes()).unwrap()
-    }
-
-    fn vocabulary(num_sentinels: u32, pad_to_multiple_of: u32) -> Result<Vocabulary, VocabularyError> {
-        let settings = VocabularySettings { num_sentinels, pad_to_multiple_of };
-        Vocabulary::new(&text(&[("a", 0), ("b", 1)]), &settings, 3)
-    }
-
-    #[test]
-    fn ids_follow_one_another_in_the_order_of_kinds() {
-        use TokenKind::{EndOfDocument, EndOfSpan, Image, Pad, Sentinel, Text, Unused};
-        let expected = [
-            (Text, "a"),
-            (Text, "b"),
-            (Pad, "<pad>"),
-            (EndOfDocument, "<eod>"),
-            (EndOfSpan, "<eoss>"),
-            (Sentinel(0), "<sentinel:0>"),
-            (Sentinel(1), "<sentinel:1>"),
-            (Image(0), "<image:0>"),
-            (Image(1), "<image:1>"),
-            (Image(2), "<image:2>"),
-            (Unused, "<unused:0>"),
-            (Unused, "<unused:1>"),
-        ];
-        let vocabulary = vocabulary(2, 4).unwrap();
-        let ids: Vec<_> = (0..12).filter_map(|id| vocabulary.kind(id).zip(vocabulary.token(id))).collect();
-        assert_eq!(ids, expected);
-        assert_eq!((vocabulary.size(), vocabulary.kind(12), vocabulary.kind(-100)), (12, None, None));
-    }
-
-    #[test]
-    fn specials_are_where_the_ranges_say() {
-        let expected = Specials { pad: 2, end_of_document: 3, end_of_span: 4, first_sentinel: 5, num_sentinels: 2 };
-        assert_eq!(vocabulary(2, 1).unwrap().specials(), expected);
-    }
-
-    #[test]
-    fn image_codes_and_ids_are_each_others_inverse() {
-        let vocabulary = vocabulary(2, 4).unwrap();
-        assert_eq!([0, 2, 3].map(|code| vocabulary.image_token(code)), [Some(7), Some(9), None]);
-        assert_eq!([6, 7, 9, 10, -100].map(|id| vocabulary.image_code(id)), [None, Some(0), Some(2), None, None]);
-    }
-
-    #[test]
-    fn only_sentinels_have_an_index() {
-        let specials = vocabulary(2, 4).unwrap().specials();
-        assert_eq!([4, 5, 6, 7, -100].map(|id| specials.sentinel_index(id)), [None, Some(0), Some(1), None, None]);
-    }
-
-    #[test]
-    fn a_written_vocabulary_is_read_back() {
-        let vocabulary = vocabulary(2, 4).unwrap();
-        let json = serde_json::to_string(&vocabulary).unwrap();
-        assert_eq!(Vocabulary::from_json(&json).unwrap(), vocabulary);
-    }
-
-    #[test]
-    fn a_changed_vocabulary_is_refused() {
-        let json = serde_json::to_string(&vocabulary(2, 4).unwrap()).unwrap();
-        for (written, changed) in
-            [(r#""size":12"#, r#""size":13"#), ("eoss\",", "eos\","), (r#""first":5"#, r#""first":6"#)]
-        {
-            assert!(json.contains(written), "{json}");
-            assert!(Vocabulary::from_json(&json.replace(written, changed)).is_err(), "{changed}");
-        }
-    }
-
-    #[test]
-    fn a_gap_in_the_text_tokenizer_is_refused() {
-        let settings = VocabularySettings::default();
-        let error = Vocabulary::new(&text(&[("a", 0), ("b", 2)]), &settings, 3).unwrap_err();
-        assert!(matches!(error, VocabularyError::Gap { id: 1, last: 2 }), "{error}");
-    }
-
-    #[test]
-    fn a_text_token_with_a_name_of_ours_is_refused() {
-        let settings = VocabularySettings::default();
-        let error = Vocabulary::new(&text(&[("a", 0), ("<sentinel:7>", 1)]), &settings, 3).unwrap_err();
-        assert!(matches!(&error, VocabularyError::NameTaken { token } if token == "<sentinel:7>"), "{error}");
-    }
-
-    #[test]
-    fn more_ids_than_32_bits_are_refused() {
-        assert!(matches!(vocabulary(u32::MAX, 1), Err(VocabularyError::TooLarge { .. })));
-        assert!(matches!(vocabulary(2, u32::MAX), Err(VocabularyError::TooLarge { .. })));
-        assert!(matches!(vocabulary(2, 0), Err(VocabularyError::MultipleOfZero)));
-    }
-}
+mod tests;

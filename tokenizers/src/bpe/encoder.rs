@@ -10,6 +10,7 @@ use unicode_normalization_alignments::{IsNormalized, UnicodeNormalization, is_nf
 use super::added::{AddedTokens, Part};
 use super::file::ByteLevelFile;
 use super::kinds::Kinds;
+use super::memory::Memory;
 use super::merges::{Merges, Workbench};
 use super::pattern::{Pattern, Words};
 use super::reader::Text;
@@ -34,26 +35,6 @@ pub(crate) struct ByteLevelBpe {
     memories: Mutex<Vec<Memory>>,
 }
 
-/// What an encoder remembers from one text to the next, which changes how fast it is and nothing else.
-struct Memory {
-    bench: Workbench,
-    // Where in `ids` those of a word lie.
-    words: WordTable<Place>,
-    ids: Vec<TokenId>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Place {
-    start: u32,
-    count: u32,
-}
-
-// The memory takes some 10 MB at most: 64 bytes per word in its table, and the ids and bytes of long words.
-const REMEMBERED_WORDS: usize = 1 << 16;
-const REMEMBERED_IDS: usize = 1 << 19;
-// A longer word is unlikely to come again.
-const REMEMBERED_WORD_BYTES: usize = 128;
-
 impl ByteLevelBpe {
     /// The encoder for the file that this tokenizer is from; none where it could give other ids.
     pub(crate) fn of(file: &[u8], tokenizer: &Tokenizer) -> Option<Self> {
@@ -73,7 +54,7 @@ impl ByteLevelBpe {
             by_stage[usize::from(token.normalized)].push((spelling, (!token.special).then_some(id)));
         }
         let [added, added_normalized] = by_stage.map(searcher);
-        let merges = Merges::new(file.of_byte, &file.merges);
+        let merges = Merges::new(file.of_byte, &file.merges)?;
         let tokens = WordTable::of(&single_tokens(&file, &merges))?;
         Some(Self {
             pattern: file.pattern,
@@ -119,43 +100,15 @@ impl ByteLevelBpe {
     }
 
     fn encode_words(&self, words: impl Words, text: &str, memory: &mut Memory, ids: &mut Vec<TokenId>) {
-        let reader = Text::new(text, &self.kinds);
+        let (reader, bytes) = (Text::new(text, &self.kinds), text.as_bytes());
         let mut start = 0;
-        while start < text.len() {
+        while start < bytes.len() {
             let end = words.word_end(reader, start);
-            let key = Key::new(text.as_bytes(), start, end);
-            match self.tokens.get(key) {
-                Some(id) => ids.push(id),
-                None => memory.encode(&self.merges, key, &text.as_bytes()[start..end], ids),
+            let key = Key::new(bytes, start, end);
+            if !memory.recall(key, ids) {
+                memory.encode(key, &bytes[start..end], (&self.tokens, &self.merges), ids);
             }
             start = end;
-        }
-    }
-}
-
-impl Memory {
-    fn new() -> Self {
-        Self { bench: Workbench::default(), words: WordTable::with_room_for(REMEMBERED_WORDS), ids: Vec::new() }
-    }
-
-    #[inline(never)]
-    fn encode(&mut self, merges: &Merges, key: Key<'_>, word: &[u8], ids: &mut Vec<TokenId>) {
-        if let Some(Place { start, count }) = self.words.get(key) {
-            ids.extend_from_slice(&self.ids[start as usize..(start + count) as usize]);
-            return;
-        }
-        let before = ids.len();
-        merges.encode(word, &mut self.bench, ids);
-        if word.len() > REMEMBERED_WORD_BYTES {
-            return;
-        }
-        if self.ids.len() > REMEMBERED_IDS || self.words.is_full() {
-            self.words.clear();
-            self.ids.clear();
-        }
-        let place = Place { start: self.ids.len() as u32, count: (ids.len() - before) as u32 };
-        if self.words.insert(key, place) {
-            self.ids.extend_from_slice(&ids[before..]);
         }
     }
 }

@@ -247,12 +247,8 @@ mod tests {
     #[test]
     fn other_tokenizers_are_left_to_the_plain_path() {
         assert!(is_read_with("/normalizer", json!({"type": "NFC"})));
-        let byte_level = |regex: bool, space: bool| {
-            json!({"type": "ByteLevel", "add_prefix_space": space, "trim_offsets": true, "use_regex": regex})
-        };
-        let split = |regex: &str, behavior: &str| {
-            json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": behavior, "invert": false})
-        };
+        let byte_level = |regex: bool, space: bool| json!({"type": "ByteLevel", "add_prefix_space": space, "trim_offsets": true, "use_regex": regex});
+        let split = |regex: &str, behavior: &str| json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": behavior, "invert": false});
         let gpt2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
         let sequence = |first: Value, second: Value| json!({"type": "Sequence", "pretokenizers": [first, second]});
         assert!(is_read_with("/pre_tokenizer", sequence(split(gpt2, "Isolated"), byte_level(false, false))));
@@ -264,7 +260,10 @@ mod tests {
             ("/pre_tokenizer", sequence(split(gpt2, "Isolated"), byte_level(false, true))),
             ("/pre_tokenizer", sequence(split(gpt2, "MergedWithNext"), byte_level(false, false))),
             ("/pre_tokenizer", sequence(split(r"\s+|\S+", "Isolated"), byte_level(false, false))),
-            ("/pre_tokenizer", json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true})),
+            (
+                "/pre_tokenizer",
+                json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true}),
+            ),
             ("/model/type", json!("WordPiece")),
             ("/model/vocab/b", json!(0)),
             ("/model/vocab/b", json!(u32::MAX)),

@@ -9,30 +9,11 @@ use crate::TokenId;
 pub(super) struct Merges {
     // Bytes without a token are left out of every word.
     of_byte: Vec<Option<u32>>,
-    // For two bytes as one number, how their tokens merge: most merges begin there.
-    of_two_bytes: Vec<Merge>,
-    // A power of two of slots.
-    pairs: Vec<PairSlot>,
-}
-
-/// A rank in the upper half and the token that comes out in the lower one, so that the lowest merge is the next one.
-type Merge = u64;
-
-const NO_MERGE: Merge = u64::MAX;
-
-#[derive(Clone, Copy)]
-struct PairSlot {
-    left: u32,
-    right: u32,
-    merge: Merge,
-}
-
-/// Room to work in, kept between words.
-#[derive(Default)]
-pub(super) struct Workbench {
-    tokens: Vec<u32>,
-    // How each token merges with the one behind it.
-    merges: Vec<Merge>,
+    // For two bytes as one number, the rank of the merge of their tokens: most merges begin there.
+    of_two_bytes: Vec<u32>,
+    pairs: PairTable,
+    // The token that each merge makes, by rank.
+    merged: Vec<u32>,
 }
 
 /// Two tokens that become one.
@@ -43,98 +24,112 @@ pub(super) struct Pair {
     pub(super) merged: u32,
 }
 
-// Looking through so many tokens for the lowest merge is quicker than keeping them in a heap.
+/// Room to work in, kept between words.
+#[derive(Default)]
+pub(super) struct Workbench {
+    tokens: Vec<u32>,
+    // The rank at which each token merges with the one behind it.
+    ranks: Vec<u32>,
+    // What is next to the tokens of a short word.
+    previous: Vec<u8>,
+    next: Vec<u8>,
+}
+
+// Looking through so many tokens for the lowest rank is quicker than keeping them in a heap.
 const FEW_TOKENS: usize = 64;
+const NO_RANK: u32 = u32::MAX;
 
 impl Merges {
-    /// Merges with the first pair as the lowest; of a pair that is there twice the last one counts.
-    pub(super) fn new(of_byte: [Option<u32>; 256], pairs: &[Pair]) -> Self {
-        let free = PairSlot { left: 0, right: 0, merge: NO_MERGE };
-        let mut table = vec![free; (2 * pairs.len() + 2).next_power_of_two()];
-        let mask = table.len() - 1;
-        for (rank, pair) in pairs.iter().enumerate() {
-            let mut slot = hash(pair.left, pair.right) as usize & mask;
-            while table[slot].merge != NO_MERGE && (table[slot].left, table[slot].right) != (pair.left, pair.right) {
-                slot = (slot + 1) & mask;
-            }
-            let merge = (rank as u64) << 32 | u64::from(pair.merged);
-            table[slot] = PairSlot { left: pair.left, right: pair.right, merge };
-        }
-        let mut merges = Self { of_byte: of_byte.to_vec(), of_two_bytes: Vec::new(), pairs: table };
+    /// Merges with the first pair as the lowest; of a pair that is there twice the last one counts. None if there are more
+    /// merges or tokens than there is room for in the tables.
+    pub(super) fn new(of_byte: [Option<u32>; 256], pairs: &[Pair]) -> Option<Self> {
+        let table = PairTable::new(pairs)?;
         let two_bytes = of_byte.iter().flat_map(|&left| of_byte.iter().map(move |&right| left.zip(right)));
-        merges.of_two_bytes =
-            two_bytes.map(|pair| pair.map_or(NO_MERGE, |(left, right)| merges.of(left, right))).collect();
-        merges
+        let of_two_bytes = two_bytes.map(|pair| pair.map_or(NO_RANK, |(left, right)| table.rank(left, right)));
+        Some(Self {
+            of_byte: of_byte.to_vec(),
+            of_two_bytes: of_two_bytes.collect(),
+            merged: pairs.iter().map(|pair| pair.merged).collect(),
+            pairs: table,
+        })
     }
 
     /// Adds the tokens of this word to `ids`.
     pub(super) fn encode(&self, word: &[u8], bench: &mut Workbench, ids: &mut Vec<TokenId>) {
         bench.tokens.clear();
-        bench.merges.clear();
+        bench.ranks.clear();
         let mut previous: Option<u8> = None;
         for &byte in word {
             let Some(token) = self.of_byte[usize::from(byte)] else { continue };
             if let Some(previous) = previous {
-                bench.merges.push(self.of_two_bytes[usize::from(previous) << 8 | usize::from(byte)]);
+                bench.ranks.push(self.of_two_bytes[usize::from(previous) << 8 | usize::from(byte)]);
             }
             bench.tokens.push(token);
             previous = Some(byte);
         }
-        bench.merges.push(NO_MERGE);
+        bench.ranks.push(NO_RANK);
         if bench.tokens.len() <= FEW_TOKENS {
-            self.merge_few(bench);
-            ids.extend(bench.tokens.iter().map(|&token| token as TokenId));
+            self.merge_few(bench, ids);
         } else {
             self.merge_many(bench, ids);
             *bench = Workbench::default();
         }
     }
 
-    fn merge_few(&self, bench: &mut Workbench) {
-        let (tokens, merges) = (&mut bench.tokens, &mut bench.merges);
-        loop {
-            let mut lowest = (NO_MERGE, 0);
-            for (index, &merge) in merges.iter().enumerate() {
-                if merge < lowest.0 {
-                    lowest = (merge, index);
+    fn merge_few(&self, bench: &mut Workbench, ids: &mut Vec<TokenId>) {
+        let Workbench { tokens, ranks, previous, next } = bench;
+        let count = tokens.len();
+        previous.clear();
+        previous.extend((0..count as u8).map(|position| position.wrapping_sub(1)));
+        next.clear();
+        next.extend(1..=count as u8);
+        while let Some((rank, position)) = lowest(ranks) {
+            let merged = self.merged[rank as usize];
+            tokens[position] = merged;
+            let gone = usize::from(next[position]);
+            let behind = usize::from(next[gone]);
+            ranks[gone] = NO_RANK;
+            next[position] = behind as u8;
+            ranks[position] = match tokens.get(behind) {
+                Some(&right) => {
+                    previous[behind] = position as u8;
+                    self.pairs.rank(merged, right)
                 }
+                None => NO_RANK,
+            };
+            let before = usize::from(previous[position]);
+            if let Some(&left) = tokens.get(before) {
+                ranks[before] = self.pairs.rank(left, merged);
             }
-            let (merge, index) = lowest;
-            if merge == NO_MERGE {
-                return;
-            }
-            let merged = merge as u32;
-            tokens[index] = merged;
-            tokens.remove(index + 1);
-            merges.remove(index + 1);
-            merges[index] = tokens.get(index + 1).map_or(NO_MERGE, |&right| self.of(merged, right));
-            if index > 0 {
-                merges[index - 1] = self.of(tokens[index - 1], merged);
-            }
+        }
+        let mut position = 0;
+        while position < count {
+            ids.push(tokens[position] as TokenId);
+            position = usize::from(next[position]);
         }
     }
 
     fn merge_many(&self, bench: &mut Workbench, ids: &mut Vec<TokenId>) {
-        let (tokens, merges) = (&mut bench.tokens, &mut bench.merges);
+        let (tokens, ranks) = (&mut bench.tokens, &mut bench.ranks);
         let count = tokens.len();
         let mut chain = Chain::new(count);
-        let in_rank_order = |merge: Merge, position: usize| Reverse((merge >> 32, position));
-        let possible = merges.iter().enumerate().filter(|(_, merge)| **merge != NO_MERGE);
-        let mut heap: BinaryHeap<_> = possible.map(|(position, &merge)| in_rank_order(merge, position)).collect();
+        let in_rank_order = |rank: u32, position: usize| Reverse((rank, position as u32));
+        let possible = ranks.iter().enumerate().filter(|(_, rank)| **rank != NO_RANK);
+        let mut heap: BinaryHeap<_> = possible.map(|(position, &rank)| in_rank_order(rank, position)).collect();
         while let Some(Reverse((rank, position))) = heap.pop() {
-            // What is merged since then has another merge, or none.
-            if merges[position] == NO_MERGE || merges[position] >> 32 != rank {
+            let position = position as usize;
+            // What is merged since then has another rank, or none.
+            if ranks[position] != rank {
                 continue;
             }
-            tokens[position] = merges[position] as u32;
-            merges[chain.next(position)] = NO_MERGE;
+            tokens[position] = self.merged[rank as usize];
+            ranks[chain.next(position)] = NO_RANK;
             chain.remove(chain.next(position));
             for left in [chain.previous(position), Some(position)].into_iter().flatten() {
                 let right = chain.next(left);
-                let merge = if right < count { self.of(tokens[left], tokens[right]) } else { NO_MERGE };
-                merges[left] = merge;
-                if merge != NO_MERGE {
-                    heap.push(in_rank_order(merge, left));
+                ranks[left] = if right < count { self.pairs.rank(tokens[left], tokens[right]) } else { NO_RANK };
+                if ranks[left] != NO_RANK {
+                    heap.push(in_rank_order(ranks[left], left));
                 }
             }
         }
@@ -144,20 +139,86 @@ impl Merges {
             position = chain.next(position);
         }
     }
+}
 
-    // How these two merge.
-    #[inline]
-    fn of(&self, left: u32, right: u32) -> Merge {
-        let mask = self.pairs.len() - 1;
-        let mut slot = hash(left, right) as usize & mask;
-        loop {
-            let found = &self.pairs[slot];
-            if (found.left, found.right) == (left, right) || found.merge == NO_MERGE {
-                return found.merge;
+// The lowest rank and the first place where it is.
+#[inline]
+fn lowest(ranks: &[u32]) -> Option<(u32, usize)> {
+    // Rank above position in one number, so that there is no branch to guess.
+    let lowest = ranks.iter().zip(0..).map(|(&rank, position)| u64::from(rank) << 32 | position).min()?;
+    let rank = (lowest >> 32) as u32;
+    (rank != NO_RANK).then_some((rank, lowest as u32 as usize))
+}
+
+/// The ranks of pairs of tokens.
+struct PairTable {
+    // The left token, the right one and the rank, in a power of two of slots.
+    slots: Vec<u64>,
+    // A bit for every hash that some pair has: nearly all pairs of neighbours have none and need not go on to `slots`.
+    known: Vec<u64>,
+    shift: u32,
+}
+
+const TOKEN_BITS: u32 = 20;
+const RANK_BITS: u32 = 24;
+const FREE: u64 = u64::MAX;
+
+impl PairTable {
+    fn new(pairs: &[Pair]) -> Option<Self> {
+        let largest = pairs.iter().flat_map(|pair| [pair.left, pair.right]).max().unwrap_or(0);
+        if largest >= (1 << TOKEN_BITS) - 1 || pairs.len() >= 1 << RANK_BITS {
+            return None;
+        }
+        let slots = (2 * pairs.len() + 2).next_power_of_two();
+        let bits = (6 * pairs.len() + 64).next_power_of_two();
+        let mut table = Self { slots: vec![FREE; slots], known: vec![0; bits / 64], shift: 64 - bits.trailing_zeros() };
+        for (rank, pair) in (0..).zip(pairs) {
+            let key = key(pair.left, pair.right);
+            let hash = hash(key);
+            let bit = hash >> table.shift;
+            table.known[bit as usize / 64] |= 1 << (bit % 64);
+            let mut slot = hash as usize & (slots - 1);
+            while table.slots[slot] != FREE && table.slots[slot] >> RANK_BITS != key {
+                slot = (slot + 1) & (slots - 1);
             }
-            slot = (slot + 1) & mask;
+            table.slots[slot] = key << RANK_BITS | rank;
+        }
+        Some(table)
+    }
+
+    // The rank of the merge of these two.
+    #[inline]
+    fn rank(&self, left: u32, right: u32) -> u32 {
+        let key = key(left, right);
+        let hash = hash(key);
+        let bit = hash >> self.shift;
+        if self.known[bit as usize / 64] >> (bit % 64) & 1 == 0 {
+            return NO_RANK;
+        }
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        loop {
+            let found = self.slots[slot & mask];
+            if found >> RANK_BITS == key {
+                return (found & ((1 << RANK_BITS) - 1)) as u32;
+            }
+            if found == FREE {
+                return NO_RANK;
+            }
+            slot += 1;
         }
     }
+}
+
+#[inline]
+fn key(left: u32, right: u32) -> u64 {
+    u64::from(left) << TOKEN_BITS | u64::from(right)
+}
+
+#[inline]
+fn hash(key: u64) -> u64 {
+    let product = u128::from(key ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93;
+    product as u64 ^ (product >> 64) as u64
 }
 
 /// Positions in a row, from which some are taken out.
@@ -190,13 +251,6 @@ impl Chain {
     }
 }
 
-#[inline]
-fn hash(left: u32, right: u32) -> u64 {
-    let pair = u64::from(left) << 32 | u64::from(right);
-    let product = u128::from(pair ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93;
-    product as u64 ^ (product >> 64) as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,13 +262,24 @@ mod tests {
             of_byte[usize::from(letter)] = Some(token as u32);
         }
         let pairs = (26..).zip(pairs).map(|(merged, &(left, right))| Pair { left, right, merged });
-        Merges::new(of_byte, &pairs.collect::<Vec<_>>())
+        Merges::new(of_byte, &pairs.collect::<Vec<_>>()).unwrap()
     }
 
     fn encode(merges: &Merges, word: &str) -> Vec<TokenId> {
         let mut ids = Vec::new();
         merges.encode(word.as_bytes(), &mut Workbench::default(), &mut ids);
         ids
+    }
+
+    // What merging is, without any cleverness.
+    fn slowly(merges: &Merges, word: &str) -> Vec<TokenId> {
+        let mut tokens: Vec<_> = word.bytes().map(|byte| u32::from(byte - b'a')).collect();
+        loop {
+            let ranks: Vec<_> = tokens.windows(2).map(|pair| merges.pairs.rank(pair[0], pair[1])).collect();
+            let Some((rank, position)) = lowest(&ranks) else { break };
+            tokens.splice(position..position + 2, [merges.merged[rank as usize]]);
+        }
+        tokens.into_iter().map(|token| token as TokenId).collect()
     }
 
     #[test]
@@ -240,16 +305,11 @@ mod tests {
     }
 
     #[test]
-    fn long_words_are_merged_as_short_ones() {
+    fn words_of_any_length_are_merged_alike() {
         let merges = merges(&[(0, 1), (26, 26), (27, 27), (2, 0), (29, 1), (27, 2), (1, 0)]);
-        for word in ["a", "ab", "abc", "caab", "abababbabac"] {
-            let long = word.repeat(200);
-            let mut bench = Workbench::default();
-            bench.tokens = long.bytes().map(|byte| u32::from(byte - b'a')).collect();
-            bench.merges = bench.tokens.windows(2).map(|pair| merges.of(pair[0], pair[1])).collect();
-            bench.merges.push(NO_MERGE);
-            merges.merge_few(&mut bench);
-            let expected: Vec<_> = bench.tokens.iter().map(|&token| token as TokenId).collect();
+        for (word, times) in [("a", 7), ("abab", 16), ("abab", 17), ("abc", 200), ("caab", 200), ("abababbabac", 200)] {
+            let long = word.repeat(times);
+            let expected = slowly(&merges, &long);
             assert_eq!(encode(&merges, &long), expected, "{word}");
         }
     }

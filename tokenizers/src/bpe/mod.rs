@@ -4,6 +4,7 @@ mod added;
 mod encoder;
 mod file;
 mod kinds;
+mod memory;
 mod merges;
 mod pattern;
 mod reader;

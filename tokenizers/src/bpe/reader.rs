@@ -1,6 +1,6 @@
 //! Reads text as characters with their kinds, and finds where a run of one kind ends.
 
-use super::kinds::{Kinds, LETTER, LOWER, NEWLINE, NUMBER, SPACE, UPPER};
+use super::kinds::{Kinds, LOWER, NEWLINE, NUMBER, SPACE, UPPER};
 
 /// A text and the table of kinds.
 #[derive(Clone, Copy)]
@@ -275,6 +275,7 @@ impl AsciiLetters {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kinds::LETTER;
     use super::*;
 
     #[test]

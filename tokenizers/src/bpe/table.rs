@@ -5,7 +5,8 @@ pub(super) struct WordTable<V> {
     short: Vec<ShortSlot<V>>,
     long: Vec<LongSlot<V>>,
     long_bytes: Vec<u8>,
-    words: usize,
+    short_words: usize,
+    long_words: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -57,25 +58,28 @@ impl<'a> Key<'a> {
 }
 
 impl<V: Copy + Default> WordTable<V> {
-    /// An empty table with room for this many words, of either length; `insert` refuses more.
-    pub(super) fn with_room_for(words: usize) -> Self {
-        let slots = (2 * words).next_power_of_two().max(PROBES);
+    /// An empty table with room for this many short and long words; `insert` refuses more.
+    pub(super) fn with_room_for(short: usize, long: usize) -> Self {
+        let slots = |words: usize| (2 * words).next_power_of_two().max(PROBES);
         Self {
-            short: vec![ShortSlot { key: 0, value: V::default() }; slots],
-            long: vec![LongSlot { hash: 0, start: 0, bytes: 0, value: V::default() }; slots],
+            short: vec![ShortSlot { key: 0, value: V::default() }; slots(short)],
+            long: vec![LongSlot { hash: 0, start: 0, bytes: 0, value: V::default() }; slots(long)],
             long_bytes: Vec::new(),
-            words: 0,
+            short_words: 0,
+            long_words: 0,
         }
     }
 
     /// The table of all these words; none if too many have one hash.
     pub(super) fn of(words: &[(Vec<u8>, V)]) -> Option<Self> {
         // Twice as many slots halve the length of the runs of taken ones.
+        let long = words.iter().filter(|(word, _)| word.len() > SHORT_BYTES).count();
+        let short = words.len() - long;
         (0..4).find_map(|doublings| {
-            let mut table = Self::with_room_for((words.len() + 1) << doublings);
-            let all = words.iter().all(|(word, value)| {
-                word.is_empty() || table.insert(Key::new(word, 0, word.len()), *value)
-            });
+            let mut table = Self::with_room_for((short + 1) << doublings, (long + 1) << doublings);
+            let all = words
+                .iter()
+                .all(|(word, value)| word.is_empty() || table.insert(Key::new(word, 0, word.len()), *value));
             all.then_some(table)
         })
     }
@@ -104,7 +108,7 @@ impl<V: Copy + Default> WordTable<V> {
 
     /// Whether half of the room is taken, behind which lookups get slow.
     pub(super) fn is_full(&self) -> bool {
-        2 * self.words >= self.short.len()
+        2 * self.short_words >= self.short.len() || 2 * self.long_words >= self.long.len()
     }
 
     /// Whether there was room to remember the value of this word, which must not be there already.
@@ -112,15 +116,17 @@ impl<V: Copy + Default> WordTable<V> {
         if self.is_full() {
             return false;
         }
-        let mask = self.short.len() - 1;
         match key {
             Key::Short(key) => {
+                let mask = self.short.len() - 1;
                 let first = hash_short(key) as usize;
                 let free = (0..PROBES).map(|step| (first + step) & mask).find(|&slot| self.short[slot].key == 0);
                 let Some(slot) = free else { return false };
                 self.short[slot] = ShortSlot { key, value };
+                self.short_words += 1;
             }
             Key::Long(bytes, hash) => {
+                let mask = self.long.len() - 1;
                 let first = hash as usize;
                 let free = (0..PROBES).map(|step| (first + step) & mask).find(|&slot| self.long[slot].bytes == 0);
                 let (Some(slot), Ok(start), Ok(length)) =
@@ -130,9 +136,9 @@ impl<V: Copy + Default> WordTable<V> {
                 };
                 self.long[slot] = LongSlot { hash, start, bytes: length, value };
                 self.long_bytes.extend_from_slice(bytes);
+                self.long_words += 1;
             }
         }
-        self.words += 1;
         true
     }
 
@@ -141,7 +147,7 @@ impl<V: Copy + Default> WordTable<V> {
         self.short.iter_mut().for_each(|slot| slot.key = 0);
         self.long.iter_mut().for_each(|slot| slot.bytes = 0);
         self.long_bytes.clear();
-        self.words = 0;
+        (self.short_words, self.long_words) = (0, 0);
     }
 
     fn get_long(&self, bytes: &[u8], hash: u64) -> Option<V> {
@@ -165,15 +171,15 @@ fn pack_last(word: &[u8]) -> u128 {
 }
 
 #[inline]
-fn hash_short(key: u128) -> u64 {
+pub(super) fn hash_short(key: u128) -> u64 {
     fold(key as u64 ^ 0x9e37_79b9_7f4a_7c15, (key >> 64) as u64 ^ 0xc2b2_ae3d_27d4_eb4f)
 }
 
 fn hash_bytes(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks();
-    let hash = words.iter().fold(bytes.len() as u64, |hash, word| {
-        fold(hash ^ u64::from_le_bytes(*word), 0x9e37_79b9_7f4a_7c15)
-    });
+    let hash = words
+        .iter()
+        .fold(bytes.len() as u64, |hash, word| fold(hash ^ u64::from_le_bytes(*word), 0x9e37_79b9_7f4a_7c15));
     fold(hash ^ pack_last(rest) as u64, 0xc2b2_ae3d_27d4_eb4f)
 }
 
@@ -219,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_full_table_refuses_and_a_cleared_one_has_room() {
-        let mut table = WordTable::with_room_for(16);
+        let mut table = WordTable::with_room_for(16, 16);
         let words: Vec<_> = (0..40).map(|number| number.to_string()).collect();
         let kept = words.iter().filter(|word| table.insert(key(word), 1)).count();
         assert!((16..40).contains(&kept), "{kept}");

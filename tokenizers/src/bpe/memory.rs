@@ -1,0 +1,150 @@
+//! Remembers the ids of words, so that most words are looked up in one place and merged once.
+
+use super::merges::{Merges, Workbench};
+use super::table::{Key, WordTable, hash_short};
+use crate::TokenId;
+
+/// What an encoder remembers from one text to the next, which changes how fast it is and nothing else.
+pub(super) struct Memory {
+    bench: Workbench,
+    // Short words of few ids that came up lately. A new word takes the place of an older one with the same hash.
+    recent: Vec<Recent>,
+    // Where in `ids` those of words that are not one token lie.
+    merged: WordTable<Place>,
+    ids: Vec<TokenId>,
+}
+
+#[derive(Clone, Copy)]
+struct Recent {
+    // 0 where there is no word.
+    word: u128,
+    ids: PackedIds,
+}
+
+/// Up to six ids in one number, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PackedIds(u128);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    start: u32,
+    count: u32,
+}
+
+// 32 bytes each: 2 MB.
+const RECENT_WORDS: usize = 1 << 16;
+// 64 bytes each, and the bytes and ids of the words: some 20 MB at most.
+const MERGED_WORDS: usize = 1 << 17;
+const MERGED_IDS: usize = 1 << 20;
+// A longer word is unlikely to come again.
+const REMEMBERED_WORD_BYTES: usize = 128;
+
+const COUNT_BITS: u32 = 3;
+const ID_BITS: u32 = 20;
+const MOST_PACKED: usize = 6;
+
+impl PackedIds {
+    const NONE: Self = Self(0);
+
+    // None where these are too many or too large.
+    fn new(ids: &[TokenId]) -> Self {
+        if ids.is_empty() || ids.len() > MOST_PACKED || ids.iter().any(|&id| id >> ID_BITS != 0) {
+            return Self::NONE;
+        }
+        let packed = ids.iter().rev().fold(0, |packed, &id| packed << ID_BITS | u128::from(id as u32));
+        Self(packed << COUNT_BITS | ids.len() as u128)
+    }
+
+    /// Adds these to `ids`; false if there are none.
+    #[inline]
+    fn unpack(self, ids: &mut Vec<TokenId>) -> bool {
+        let count = self.0 as u32 & ((1 << COUNT_BITS) - 1);
+        let mut packed = self.0 >> COUNT_BITS;
+        if count == 1 {
+            ids.push(packed as TokenId);
+            return true;
+        }
+        for _ in 0..count {
+            ids.push(packed as TokenId & ((1 << ID_BITS) - 1));
+            packed >>= ID_BITS;
+        }
+        count > 0
+    }
+}
+
+impl Memory {
+    pub(super) fn new() -> Self {
+        Self {
+            bench: Workbench::default(),
+            recent: vec![Recent { word: 0, ids: PackedIds::NONE }; RECENT_WORDS],
+            merged: WordTable::with_room_for(MERGED_WORDS, MERGED_WORDS / 4),
+            ids: Vec::new(),
+        }
+    }
+
+    /// Whether this is a word that came up lately, whose ids are then added.
+    #[inline]
+    pub(super) fn recall(&self, key: Key<'_>, ids: &mut Vec<TokenId>) -> bool {
+        let Key::Short(word) = key else { return false };
+        let place = hash_short(word) as usize & (self.recent.len() - 1);
+        self.recent.get(place).is_some_and(|recent| recent.word == word && recent.ids.unpack(ids))
+    }
+
+    /// Adds the ids of this word, which may be one of `tokens`, and remembers them.
+    #[inline(never)]
+    pub(super) fn encode(
+        &mut self,
+        key: Key<'_>,
+        word: &[u8],
+        (tokens, merges): (&WordTable<TokenId>, &Merges),
+        ids: &mut Vec<TokenId>,
+    ) {
+        let before = ids.len();
+        if let Some(id) = tokens.get(key) {
+            ids.push(id);
+        } else if let Some(Place { start, count }) = self.merged.get(key) {
+            ids.extend_from_slice(&self.ids[start as usize..(start + count) as usize]);
+        } else {
+            merges.encode(word, &mut self.bench, ids);
+            if word.len() <= REMEMBERED_WORD_BYTES {
+                self.remember(key, &ids[before..]);
+            }
+        }
+        if let Key::Short(word) = key {
+            let place = hash_short(word) as usize & (RECENT_WORDS - 1);
+            self.recent[place] = Recent { word, ids: PackedIds::new(&ids[before..]) };
+        }
+    }
+
+    fn remember(&mut self, key: Key<'_>, ids: &[TokenId]) {
+        if self.ids.len() > MERGED_IDS || self.merged.is_full() {
+            self.merged.clear();
+            self.ids.clear();
+        }
+        let place = Place { start: self.ids.len() as u32, count: ids.len() as u32 };
+        if self.merged.insert(key, place) {
+            self.ids.extend_from_slice(ids);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_ids_come_out_as_they_went_in() {
+        for ids in [&[7][..], &[0], &[1, 2, 3], &[0, 0, 0, 0, 0, 1_048_575]] {
+            let mut unpacked = Vec::new();
+            assert!(PackedIds::new(ids).unpack(&mut unpacked));
+            assert_eq!(unpacked, ids);
+        }
+    }
+
+    #[test]
+    fn no_ids_many_or_large_ones_are_not_packed() {
+        for ids in [&[][..], &[1; 7], &[1_048_576]] {
+            assert_eq!(PackedIds::new(ids), PackedIds::NONE);
+        }
+    }
+}
