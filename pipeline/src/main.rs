@@ -1,5 +1,7 @@
 //! The command line: parses, calls, prints.
 
+mod allocator;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -169,6 +171,7 @@ fn cores() -> usize {
 }
 
 fn main() -> ExitCode {
+    allocator::start_with_trimming();
     let command_line = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
         Err(message) => {
@@ -194,7 +197,12 @@ fn execute(command: Command) -> Result<(), RunError> {
     let threads = if let Command::Run { parallel, .. } = &command { (*parallel).max(1) } else { cores() };
     let bug = |error: &dyn std::fmt::Display| RunError::Bug(error.to_string());
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| bug(&error))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        // Each thread has a heap of its own. Units read on one each; the rest is for the files that they read.
+        .max_blocking_threads(2 * threads + 4)
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| bug(&error))?;
     let outcome = runtime.block_on(async {
         tokio::select! {
