@@ -50,7 +50,7 @@ pub fn image_url(tree: &Tree, image: NodeId, base: &Url) -> Result<String, NoIma
     Ok(canonical(url))
 }
 
-fn source(tree: &Tree, image: NodeId) -> Option<&str> {
+fn source<'a>(tree: &'a Tree<'_>, image: NodeId) -> Option<&'a str> {
     let usable = |value: &&str| !value.trim().is_empty();
     let attribute = |name: &&str| tree.attribute(image, name).filter(usable);
     let lazy = LAZY.iter().find_map(attribute);
@@ -65,7 +65,7 @@ fn source(tree: &Tree, image: NodeId) -> Option<&str> {
     }
 }
 
-fn of_picture(tree: &Tree, image: NodeId) -> Option<&str> {
+fn of_picture<'a>(tree: &'a Tree<'_>, image: NodeId) -> Option<&'a str> {
     let picture = tree.parent(image).filter(|parent| tree.name(*parent) == "picture")?;
     // Pictures hold a handful of sources; a page made to be slow has a million images in one.
     let sources = tree.children(picture).take(64).filter(|child| tree.name(*child) == "source");

@@ -159,7 +159,7 @@ impl Unusable {
             Unusable::Limit(TooMuch::Depth) => "too_deep",
             Unusable::Limit(TooMuch::Nodes) => "too_many_nodes",
             Unusable::Limit(TooMuch::Attributes) => "too_many_attributes",
-            Unusable::TooLarge => "too_large",
+            Unusable::TooLarge | Unusable::Limit(TooMuch::Bytes) => "too_large",
         }
     }
 }
@@ -201,7 +201,7 @@ fn dropped(none: &NoImage, tree: &Tree, id: NodeId) -> DroppedImage {
 
 /// A page, measured: what its writer goes by.
 pub(super) struct Page<'a> {
-    pub tree: &'a Tree,
+    pub tree: &'a Tree<'a>,
     pub rules: &'a MinimalHtml,
     pub measures: Vec<Measure>,
     pub images: BTreeMap<NodeId, String>,

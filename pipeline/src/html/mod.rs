@@ -7,6 +7,7 @@ pub mod tree;
 mod image_source;
 mod measure;
 mod names;
+mod parse;
 mod prescan;
 mod srcset;
 mod write;

@@ -1,13 +1,17 @@
-//! A page's tree, in one arena. html5ever builds it; no other file knows of html5ever.
+//! A page's tree, in one arena.
 
-mod feed;
+pub(super) mod arena;
 mod limits;
-mod sink;
+#[cfg(test)]
+mod outline;
+pub mod reference;
 
-use html5ever::ParseOpts;
-use html5ever::tendril::StrTendril;
-use html5ever::tree_builder::TreeBuilderOpts;
+use std::borrow::Cow;
 
+use crate::html::parse::names::{Name, Namespace};
+use crate::html::tree::arena::{Arena, Attribute, Kind, NONE, Node, Span};
+
+pub use crate::html::parse::parse;
 pub use limits::{Limits, TooMuch};
 
 /// A node's place in the arena.
@@ -15,70 +19,64 @@ pub type NodeId = u32;
 
 /// A page's nodes. The document is node 0.
 #[derive(Debug)]
-pub struct Tree {
-    nodes: Vec<Node>,
+pub struct Tree<'a> {
+    /// The page, its lines ended by line feeds alone.
+    pub(super) page: Cow<'a, str>,
+    /// Text that doesn't stand in the page like that.
+    pub(super) side: String,
+    pub(super) arena: Arena,
 }
 
-#[derive(Debug)]
-struct Node {
-    parent: Option<NodeId>,
-    previous: Option<NodeId>,
-    next: Option<NodeId>,
-    first_child: Option<NodeId>,
-    last_child: Option<NodeId>,
-    depth: u32,
-    content: Content,
-}
-
-#[derive(Debug)]
-enum Content {
-    /// The document, or what a `<template>` holds.
-    Root,
-    Element {
-        name: html5ever::LocalName,
-        attributes: Vec<(html5ever::LocalName, StrTendril)>,
-    },
-    Text(StrTendril),
-    /// A comment, or something else without text of its own.
-    Other,
-}
-
-impl Tree {
+impl Tree<'_> {
     /// The document.
     pub const DOCUMENT: NodeId = 0;
 
+    #[inline]
     fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id as usize]
+        self.arena.node(id)
+    }
+
+    #[inline]
+    fn span(&self, span: Span) -> &str {
+        arena::text_of(&self.page, &self.side, span)
     }
 
     /// Nodes in the arena; ids are below this.
     pub fn node_count(&self) -> usize {
-        self.nodes.len()
+        self.arena.nodes.len()
     }
 
-    /// The element's name in lower case; empty if the node is none.
+    /// The element's name, in lower case but for some of SVG's; empty if the node is none.
+    #[inline]
     pub fn name(&self, id: NodeId) -> &str {
-        match &self.node(id).content {
-            Content::Element { name, .. } => name,
+        let node = self.node(id);
+        match (node.kind, node.name) {
+            (Kind::Element, Name::Other) => {
+                let before = (node.content.start as usize).wrapping_sub(1);
+                self.arena.attributes.get(before).map_or("", |name| self.span(name.name))
+            }
+            (Kind::Element, name) if node.namespace == Namespace::Svg => name.svg_text(),
+            (Kind::Element, name) => name.text(),
             _ => "",
         }
     }
 
     /// The text, if the node is text.
+    #[inline]
     pub fn text(&self, id: NodeId) -> Option<&str> {
-        match &self.node(id).content {
-            Content::Text(text) => Some(text),
-            _ => None,
-        }
+        let node = self.node(id);
+        (node.kind == Kind::Text).then(|| self.span(node.content))
+    }
+
+    fn raw_attributes(&self, id: NodeId) -> &[Attribute] {
+        let node = self.node(id);
+        let range = node.content.start as usize..node.content.end() as usize;
+        if node.kind == Kind::Element { self.arena.attributes.get(range).unwrap_or_default() } else { &[] }
     }
 
     /// The element's attributes in the order of the page.
     pub fn attributes(&self, id: NodeId) -> impl Iterator<Item = (&str, &str)> {
-        let attributes = match &self.node(id).content {
-            Content::Element { attributes, .. } => attributes.as_slice(),
-            _ => &[],
-        };
-        attributes.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+        self.raw_attributes(id).iter().map(|attribute| (self.span(attribute.name), self.span(attribute.value)))
     }
 
     /// An attribute's value.
@@ -88,28 +86,34 @@ impl Tree {
 
     /// The node's parent.
     pub fn parent(&self, id: NodeId) -> Option<NodeId> {
-        self.node(id).parent
+        some(self.node(id).parent)
+    }
+
+    /// The node's first child.
+    #[inline]
+    pub fn first_child(&self, id: NodeId) -> Option<NodeId> {
+        some(self.node(id).first_child)
+    }
+
+    /// The node behind it, with the same parent.
+    #[inline]
+    pub fn next(&self, id: NodeId) -> Option<NodeId> {
+        some(self.node(id).next)
     }
 
     /// The node's children, in order.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
-        std::iter::successors(self.node(id).first_child, |child| self.node(*child).next)
+        std::iter::successors(some(self.node(id).first_child), |child| some(self.node(*child).next))
     }
 
     /// The node's children, last first.
     pub fn children_reversed(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
-        std::iter::successors(self.node(id).last_child, |child| self.node(*child).previous)
+        std::iter::successors(some(self.node(id).last_child), |child| some(self.node(*child).previous))
     }
 }
 
-/// Parses a page without scripting, so that what stands in `<noscript>` is part of the tree.
-pub fn parse(html: &str, limits: &Limits) -> Result<Tree, TooMuch> {
-    feed::Feed::new(html).parse(limits)
-}
-
-fn options() -> ParseOpts {
-    let tree_builder = TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() };
-    ParseOpts { tree_builder, ..ParseOpts::default() }
+fn some(id: NodeId) -> Option<NodeId> {
+    (id != NONE).then_some(id)
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use html5ever::tokenizer::{Token, TokenSink, TokenSinkResult, Tokenizer};
 use html5ever::tree_builder::{TreeBuilder, TreeSink};
 use html5ever::{ParseOpts, TokenizerResult};
 
-use crate::html::tree::limits::{Limits, TooMuch, attributes};
-use crate::html::tree::sink::{Handle, Sink};
-use crate::html::tree::{Tree, options};
+use crate::html::tree::reference::long_tags::attributes;
+use crate::html::tree::reference::options;
+use crate::html::tree::reference::sink::{Handle, Sink};
+use crate::html::tree::{Limits, TooMuch, Tree};
 
 /// Bytes that are parsed between two looks at the limits.
 const STRIDE: usize = 16 << 10;
@@ -62,7 +63,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Parses the whole page.
-    pub fn parse(mut self, limits: &Limits) -> Result<Tree, TooMuch> {
+    pub fn parse(mut self, limits: &Limits) -> Result<Tree<'static>, TooMuch> {
         let mut at = 0;
         while let Some(found) = self.html.get(at..).and_then(|rest| rest.find('<')) {
             let start = at + found;
@@ -122,9 +123,17 @@ impl<'a> Feed<'a> {
             self.input.push_back(StrTendril::from_slice(&self.html[self.fed..stride]));
             self.fed = stride;
             while !matches!(self.tokenizer.feed(&self.input), TokenizerResult::Done) {}
-            limits.check(&self.tokenizer.sink.builder.sink)?;
+            check(&self.tokenizer.sink.builder.sink, limits)?;
         }
         Ok(())
+    }
+}
+
+fn check(sink: &Sink, limits: &Limits) -> Result<(), TooMuch> {
+    match () {
+        () if sink.deepest() > limits.depth => Err(TooMuch::Depth),
+        () if sink.len() > limits.nodes as usize => Err(TooMuch::Nodes),
+        () => Ok(()),
     }
 }
 
