@@ -163,7 +163,7 @@ impl Builder<'_> {
         self.open.remove_id(id);
         let behind = self.open.position(block.id).map_or(0, |index| index + 1);
         let flags = name.flags(Namespace::Html);
-        self.open.insert(behind, Open { id: copy, flags, name, namespace: Namespace::Html });
+        self.open.insert(behind, Open { id: copy, digest: 0, flags, name, namespace: Namespace::Html });
     }
 
     /// Copies the three innermost formatting elements between a formatting element and a block, and closes all others. The

@@ -147,7 +147,8 @@ impl Builder<'_> {
     fn start_behind_head(&mut self, tag: Tag) -> Flow {
         let Some(id) = self.head else { return Flow::Done };
         let flags = Name::Head.flags(Namespace::Html);
-        let head = crate::html::parse::open::Open { id, flags, name: Name::Head, namespace: Namespace::Html };
+        let head =
+            crate::html::parse::open::Open { id, digest: 0, flags, name: Name::Head, namespace: Namespace::Html };
         self.open.push(head);
         let flow = self.start_of_head(tag);
         self.open.remove_id(id);

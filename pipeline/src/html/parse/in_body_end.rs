@@ -105,7 +105,8 @@ impl Builder<'_> {
 
     /// Whether a tag has the name of an element.
     pub(super) fn is_named(&self, open: Open, tag: Tag) -> bool {
-        open.name == tag.name && (open.name != Name::Other || self.other_name(open.id) == self.tokens.text(tag.text))
+        (open.name, open.digest) == (tag.name, tag.digest)
+            && (open.name != Name::Other || self.other_name(open.id) == self.tokens.text(tag.text))
     }
 
     /// The name of an element that no rule mentions.

@@ -97,13 +97,13 @@ impl Builder<'_> {
         if namespace == Namespace::MathMl && tag.name == Name::AnnotationXml && self.tokens.holds_html() {
             flags |= HTML_POINT;
         }
-        self.insert_open(node, flags)
+        self.insert_open(node, flags, tag.digest)
     }
 
     #[inline]
-    fn insert_open(&mut self, node: Node, flags: u16) -> NodeId {
+    fn insert_open(&mut self, node: Node, flags: u16, digest: u32) -> NodeId {
         let id = self.insert(node);
-        let open = Open { id, flags, name: node.name, namespace: node.namespace };
+        let open = Open { id, digest, flags, name: node.name, namespace: node.namespace };
         if open.is(Name::Template) {
             self.arena.create(Node::new(Kind::Root, Span::default()));
         }
@@ -120,7 +120,7 @@ impl Builder<'_> {
     /// Inserts an element whose tag is missing.
     pub(super) fn insert_named(&mut self, name: Name) -> NodeId {
         let node = Node { name, ..Node::new(Kind::Element, Span::default()) };
-        self.insert_open(node, name.flags(Namespace::Html))
+        self.insert_open(node, name.flags(Namespace::Html), 0)
     }
 
     /// An element like this one, without what is in it. It shares the attributes.
@@ -132,7 +132,7 @@ impl Builder<'_> {
     /// Inserts an element like this one, which is open then.
     pub(super) fn insert_copy(&mut self, id: NodeId) -> NodeId {
         let node = self.copy_of(id);
-        self.insert_open(node, node.name.flags(Namespace::Html))
+        self.insert_open(node, node.name.flags(Namespace::Html), 0)
     }
 
     /// Gives an element those attributes of the last tag that it lacks.

@@ -7,6 +7,8 @@ use crate::html::tree::NodeId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Open {
     pub id: NodeId,
+    /// That of the tag.
+    pub digest: u32,
     pub flags: u16,
     pub name: Name,
     pub namespace: Namespace,
@@ -25,7 +27,7 @@ impl Open {
 }
 
 /// What stands below the page, where no element is open.
-const PAGE: Open = Open { id: 0, flags: 0, name: Name::Other, namespace: Namespace::Html };
+const PAGE: Open = Open { id: 0, digest: 0, flags: 0, name: Name::Other, namespace: Namespace::Html };
 
 /// Open elements, the outermost first.
 #[derive(Debug, Default)]

@@ -34,6 +34,11 @@ pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\t' | b'\x0c' | b'\r')
 }
 
+/// FNV-1a.
+fn digest(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |digest, byte| (digest ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
 impl Tokenizer<'_> {
     /// The tag whose name begins here; `None` if the page ends inside of it.
     pub(super) fn tag(&mut self, name_start: usize) -> Option<Tag> {
@@ -49,8 +54,9 @@ impl Tokenizer<'_> {
         let text = self.name_span(name_start, at, seen);
         let length = at - name_start;
         let name = Name::find(key, length, |name| self.text(text) == name);
+        let digest = if name == Name::Other { digest(self.text(text)) } else { 0 };
         let self_closing = self.attributes_from(at)?;
-        Some(Tag { name, text, self_closing })
+        Some(Tag { name, text, digest, self_closing })
     }
 
     /// A name in lower case.

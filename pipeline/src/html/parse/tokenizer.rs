@@ -32,6 +32,8 @@ pub struct Tag {
     pub name: Name,
     /// The name in lower case.
     pub text: Span,
+    /// A digest of a name that no rule mentions, so that it is seldom compared letter by letter.
+    pub digest: u32,
     pub self_closing: bool,
 }
 
@@ -60,6 +62,8 @@ pub struct Tokenizer<'p> {
     pub(super) at: usize,
     /// Text that doesn't stand in the page like that.
     pub side: String,
+    /// What the last reference stood for.
+    resolved: String,
     /// How text is read.
     pub content: Content,
     /// The attributes of the last tag.
@@ -84,6 +88,7 @@ impl<'p> Tokenizer<'p> {
             bytes: page.as_bytes(),
             at: 0,
             side: String::new(),
+            resolved: String::new(),
             content: Content::Data,
             attributes: Vec::new(),
             doctype: Doctype::default(),
@@ -183,18 +188,12 @@ impl<'p> Tokenizer<'p> {
 
     /// Reads a reference, if this is one; the answer is the next byte.
     pub(super) fn reference(&mut self, at: usize, place: Place, pending: &mut Pending) -> usize {
-        let before = self.side.len();
+        self.resolved.clear();
+        let Some(length) = resolve(&self.bytes[at + 1..], place, &mut self.resolved) else { return at + 1 };
         self.side.push_str(self.page.get(pending.copied..at).unwrap_or_default());
-        match resolve(&self.bytes[at + 1..], place, &mut self.side) {
-            Some(length) => {
-                pending.copied = at + 1 + length;
-                pending.copied
-            }
-            None => {
-                self.side.truncate(before);
-                at + 1
-            }
-        }
+        self.side.push_str(&self.resolved);
+        pending.copied = at + 1 + length;
+        pending.copied
     }
 
     /// Puts U+FFFD in the place of U+0000.
