@@ -2,6 +2,8 @@
 
 use url::Url;
 
+use crate::html::measure::document_order;
+use crate::html::parse::names::Name;
 use crate::html::srcset::largest_candidate;
 use crate::html::tree::{NodeId, Tree};
 use crate::sources::canonical;
@@ -73,11 +75,16 @@ fn of_picture<'a>(tree: &'a Tree<'_>, image: NodeId) -> Option<&'a str> {
 }
 
 /// The URL that the page's links are relative to: the first `<base href>`, itself relative to the page.
-pub fn base_url(tree: &Tree, document: &Url, order: &[NodeId]) -> Url {
-    let mut bases = order.iter().filter(|id| tree.name(**id) == "base");
-    let href = bases.find_map(|id| tree.attribute(*id, "href"));
-    let base = href.and_then(|href| document.join(href).ok());
+pub fn base_url(tree: &Tree<'_>, document: &Url) -> Url {
+    let base = base_of(tree).and_then(|href| document.join(href).ok());
     base.filter(|base| !matches!(base.scheme(), "data" | "javascript")).unwrap_or_else(|| document.clone())
+}
+
+fn base_of<'a>(tree: &'a Tree<'_>) -> Option<&'a str> {
+    let is_base = |id: &NodeId| tree.element(*id) == Some(Name::Base);
+    // Most pages have none, so that their order need not be known.
+    (0..tree.node_count() as NodeId).find(is_base)?;
+    document_order(tree).into_iter().filter(is_base).find_map(|id| tree.attribute(id, "href"))
 }
 
 #[cfg(test)]
@@ -89,7 +96,7 @@ mod tests {
     fn urls(html: &str) -> Vec<Result<String, NoImage>> {
         let tree = parse(html, &Limits::default()).unwrap();
         let order = document_order(&tree);
-        let base = base_url(&tree, &Url::parse("file:///a/page.html").unwrap(), &order);
+        let base = base_url(&tree, &Url::parse("file:///a/page.html").unwrap());
         let images = order.iter().filter(|id| tree.name(**id) == "img");
         images.map(|image| image_url(&tree, *image, &base)).collect()
     }

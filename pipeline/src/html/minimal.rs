@@ -6,9 +6,11 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::html::drops::Drops;
 use crate::html::image_source::{NoImage, base_url, image_url};
-use crate::html::measure::{Measure, Thresholds, document_order, kept_order, measure};
-use crate::html::names;
+use crate::html::kept_attributes::KeptAttributes;
+use crate::html::measure::{Measure, Thresholds, kept_order, measure};
+use crate::html::parse::names::Name;
 use crate::html::tree::{Limits, NodeId, TooMuch, Tree, parse};
 use crate::html::write::write;
 
@@ -167,11 +169,12 @@ impl Unusable {
 /// Makes a page's minimal HTML.
 pub fn minimal_html(html: &str, document_url: &Url, rules: &MinimalHtml) -> Result<MinimalDocument, Unusable> {
     let tree = parse(html, &rules.limits).map_err(Unusable::Limit)?;
-    let base = base_url(&tree, document_url, &document_order(&tree));
-    let order = kept_order(&tree, |id| !rules.drops(&tree, id));
+    let base = base_url(&tree, document_url);
+    let drops = Drops::new(rules);
+    let order = kept_order(&tree, |id| !drops.has(&tree, id));
     let mut images = BTreeMap::new();
     let mut dropped_images = Vec::new();
-    for id in order.iter().copied().filter(|id| tree.name(*id) == "img") {
+    for id in order.iter().copied().filter(|id| tree.element(*id) == Some(Name::Img)) {
         match image_url(&tree, id, &base) {
             Ok(url) => drop(images.insert(id, url)),
             Err(none) => dropped_images.push(dropped(&none, &tree, id)),
@@ -179,7 +182,7 @@ pub fn minimal_html(html: &str, document_url: &Url, rules: &MinimalHtml) -> Resu
     }
     let thresholds = Thresholds { standard: rules.min_text_chars, list_like: rules.min_text_chars_list };
     let measures = measure(&tree, &order, thresholds, |id| images.contains_key(&id) || rules.keeps_meta(&tree, id));
-    let page = Page { tree: &tree, rules, measures, images };
+    let page = Page { tree: &tree, drops, kept_attributes: KeptAttributes::new(rules), measures, images };
     let written = write(&page);
     if written.body_chars == 0 {
         return Err(Unusable::NoText);
@@ -202,7 +205,8 @@ fn dropped(none: &NoImage, tree: &Tree, id: NodeId) -> DroppedImage {
 /// A page, measured: what its writer goes by.
 pub(super) struct Page<'a> {
     pub tree: &'a Tree<'a>,
-    pub rules: &'a MinimalHtml,
+    pub drops: Drops<'a>,
+    pub kept_attributes: KeptAttributes<'a>,
     pub measures: Vec<Measure>,
     pub images: BTreeMap<NodeId, String>,
 }
@@ -214,47 +218,9 @@ impl Page<'_> {
     }
 }
 
-/// RDFa and microdata.
-const STRUCTURED: [&str; 12] = [
-    "about",
-    "content",
-    "datatype",
-    "itemid",
-    "itemprop",
-    "itemref",
-    "itemscope",
-    "itemtype",
-    "property",
-    "resource",
-    "typeof",
-    "vocab",
-];
-
 impl MinimalHtml {
-    /// Whether an element is dropped with all that is in it, whatever that is.
-    pub(super) fn drops(&self, tree: &Tree, id: NodeId) -> bool {
-        let name = tree.name(id);
-        if name.is_empty() || matches!(name, "html" | "head" | "body") {
-            return false;
-        }
-        if self.drop_elements.iter().any(|dropped| dropped == name) {
-            return name != "form" || !wraps_page(tree, id);
-        }
-        if matches!(name, "header" | "footer") && is_of_page(tree, id) {
-            return true;
-        }
-        let role = tree.attribute(id, "role").unwrap_or_default();
-        if self.drop_roles.iter().any(|dropped| role.eq_ignore_ascii_case(dropped)) {
-            return true;
-        }
-        let words = ["class", "id"].into_iter().filter_map(|name| tree.attribute(id, name));
-        words
-            .flat_map(str::split_ascii_whitespace)
-            .any(|word| self.drop_classes.iter().any(|dropped| word.eq_ignore_ascii_case(dropped)))
-    }
-
     fn keeps_meta(&self, tree: &Tree, id: NodeId) -> bool {
-        if tree.name(id) != "meta" {
+        if tree.element(id) != Some(Name::Meta) {
             return false;
         }
         let named = ["property", "name"].into_iter().filter_map(|name| tree.attribute(id, name));
@@ -264,35 +230,6 @@ impl MinimalHtml {
         let content = tree.attribute(id, "content").is_some_and(|content| !content.trim().is_empty());
         content && (known || (self.keep_structured_data && tree.attribute(id, "itemprop").is_some()))
     }
-
-    /// Whether an attribute stays on an element.
-    pub(super) fn keeps_attribute(&self, element: &str, attribute: &str) -> bool {
-        let structured = self.keep_structured_data && STRUCTURED.contains(&attribute);
-        structured || self.keep_attributes.get(element).is_some_and(|kept| kept.iter().any(|name| name == attribute))
-    }
-}
-
-/// Whether a form is the page itself: some servers put one around everything.
-fn wraps_page(tree: &Tree, form: NodeId) -> bool {
-    let mut open = vec![form];
-    while let Some(id) = open.pop() {
-        if matches!(tree.name(id), "article" | "h1" | "main") {
-            return true;
-        }
-        open.extend(tree.children(id));
-    }
-    false
-}
-
-fn is_of_page(tree: &Tree, id: NodeId) -> bool {
-    let mut at = tree.parent(id);
-    while let Some(parent) = at {
-        if names::is_sectioning(tree.name(parent)) {
-            return false;
-        }
-        at = tree.parent(parent);
-    }
-    true
 }
 
 #[cfg(test)]

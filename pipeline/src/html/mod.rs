@@ -4,7 +4,9 @@ pub mod charset;
 pub mod minimal;
 pub mod tree;
 
+mod drops;
 mod image_source;
+mod kept_attributes;
 mod measure;
 mod names;
 mod parse;

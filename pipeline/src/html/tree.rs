@@ -61,6 +61,13 @@ impl Tree<'_> {
         }
     }
 
+    /// Which of the names that rules mention an element has; `None` if the node is no element.
+    #[inline]
+    pub fn element(&self, id: NodeId) -> Option<Name> {
+        let node = self.node(id);
+        (node.kind == Kind::Element).then_some(node.name)
+    }
+
     /// The text, if the node is text.
     #[inline]
     pub fn text(&self, id: NodeId) -> Option<&str> {
@@ -79,9 +86,17 @@ impl Tree<'_> {
         self.raw_attributes(id).iter().map(|attribute| (self.span(attribute.name), self.span(attribute.value)))
     }
 
+    /// Those of an element's attributes whose names pass; the others' values aren't touched.
+    pub fn attributes_named(&self, id: NodeId, passes: impl Fn(&str) -> bool) -> impl Iterator<Item = (&str, &str)> {
+        self.raw_attributes(id).iter().filter_map(move |attribute| {
+            let name = self.span(attribute.name);
+            passes(name).then(|| (name, self.span(attribute.value)))
+        })
+    }
+
     /// An attribute's value.
     pub fn attribute(&self, id: NodeId, name: &str) -> Option<&str> {
-        self.attributes(id).find(|(found, _)| *found == name).map(|(_, value)| value)
+        self.attributes_named(id, |found| found == name).next().map(|(_, value)| value)
     }
 
     /// The node's parent.

@@ -2,6 +2,7 @@
 
 use crate::html::minimal::{ImageReference, Page};
 use crate::html::names::{self, Kind};
+use crate::html::parse::names::Name;
 use crate::html::tree::{NodeId, Tree};
 
 /// What was written.
@@ -28,6 +29,27 @@ pub fn write(page: &Page<'_>) -> Written {
     }
     writer.written
 }
+
+const SPACE: u8 = 1;
+const SPECIAL: u8 = 2;
+/// Part of a character of several bytes.
+const WIDE: u8 = 4;
+
+/// What a byte is to text that is being written.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b' ' | b'\t' | b'\n' | b'\x0c' | b'\r' => SPACE,
+            b'&' | b'<' | b'>' => SPECIAL,
+            0x80.. => WIDE,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 #[derive(Debug, Clone, Copy)]
 enum Visit {
@@ -63,24 +85,23 @@ impl Writer<'_> {
             self.text(text);
             return;
         }
-        let name = tree.name(id);
-        if name.is_empty() {
+        let Some(name) = tree.element(id) else {
             if id == Tree::DOCUMENT {
                 self.enter_children(id, open);
             }
             return;
-        }
+        };
         if !self.page.keeps(id) {
             self.remove(id, name, open);
             return;
         }
         match name {
-            "img" => self.image(id),
-            "picture" => self.enter_children(id, open),
+            Name::Img => self.image(id),
+            Name::Picture => self.enter_children(id, open),
             _ => {
-                self.body |= name == "body";
-                let folded = self.folded(id);
-                self.start_tag(&folded, name);
+                self.body |= name == Name::Body;
+                let folded = if name == Name::Div { self.folded(id) } else { Vec::new() };
+                self.start_tag(id, &folded, name);
                 if !names::is_void(name) {
                     open.push(Visit::Leave(id));
                     self.enter_children(folded.last().copied().unwrap_or(id), open);
@@ -94,22 +115,21 @@ impl Writer<'_> {
     }
 
     fn leave(&mut self, id: NodeId) {
-        let name = self.page.tree.name(id);
+        let name = self.page.tree.element(id).unwrap_or(Name::Other);
         if names::kind(name) != Kind::Inline {
             self.gap = Gap::Swallowed;
         }
         self.preformatted -= u32::from(names::is_preformatted(name));
         self.written.markup.push_str("</");
-        self.written.markup.push_str(names::written(name));
+        self.written.markup.push_str(written_name(self.page, id, name));
         self.written.markup.push('>');
     }
 
-    /// The element; if it is a `div`, with the chain of `div`s in it, each the only content of the one before.
+    /// The chain of `div`s in a `div`, each the only content of the one before.
     fn folded(&self, id: NodeId) -> Vec<NodeId> {
-        let mut chain = vec![id];
+        let mut chain = Vec::new();
         let mut at = id;
-        while self.page.tree.name(at) == "div" {
-            let Some(only) = self.only_child(at).filter(|child| self.page.tree.name(*child) == "div") else { break };
+        while let Some(only) = self.only_child(at).filter(|child| self.page.tree.element(*child) == Some(Name::Div)) {
             chain.push(only);
             at = only;
         }
@@ -126,20 +146,21 @@ impl Writer<'_> {
     }
 
     /// One tag for elements folded into one; where attributes clash, the first one's stays.
-    fn start_tag(&mut self, folded: &[NodeId], name: &str) {
-        if names::kind(name) != Kind::Inline || name == "br" {
+    fn start_tag(&mut self, id: NodeId, folded: &[NodeId], name: Name) {
+        if names::kind(name) != Kind::Inline || name == Name::Br {
             self.gap = Gap::Swallowed;
         } else {
             self.flush_gap();
         }
         self.preformatted += u32::from(names::is_preformatted(name));
         self.written.markup.push('<');
-        self.written.markup.push_str(names::written(name));
+        let page = self.page;
+        self.written.markup.push_str(written_name(page, id, name));
         let mut attributes: Vec<(&str, &str)> = Vec::new();
-        for id in folded {
-            for (attribute, value) in self.page.tree.attributes(*id) {
-                let new = attributes.iter().all(|(there, _)| *there != attribute);
-                if new && self.page.rules.keeps_attribute(name, attribute) {
+        for id in [id].iter().chain(folded) {
+            let is_kept = |attribute: &str| page.kept_attributes.has(page.tree, *id, attribute);
+            for (attribute, value) in page.tree.attributes_named(*id, is_kept) {
+                if attributes.iter().all(|(there, _)| *there != attribute) {
                     attributes.push((attribute, value));
                 }
             }
@@ -159,7 +180,7 @@ impl Writer<'_> {
         markup.push(' ');
         markup.push_str(name);
         markup.push_str("=\"");
-        escape(value, '"', "&quot;", markup);
+        escape(value, b'"', "&quot;", markup);
         markup.push('"');
     }
 
@@ -169,8 +190,8 @@ impl Writer<'_> {
         self.gap = Gap::None;
         let start = self.written.markup.len();
         let tree = self.page.tree;
-        let kept =
-            tree.attributes(id).filter(|(name, _)| *name != "src" && self.page.rules.keeps_attribute("img", name));
+        let is_kept = |name: &str| name != "src" && self.page.kept_attributes.has(tree, id, name);
+        let kept = tree.attributes_named(id, is_kept);
         let mut attributes: Vec<(&str, &str)> = kept.chain([("src", "")]).collect();
         attributes.sort_unstable();
         let mut src = start;
@@ -193,22 +214,47 @@ impl Writer<'_> {
             if text.starts_with('\n') && self.after_pre == self.written.markup.len() {
                 self.written.markup.push('\n');
             }
-            escape(text, '>', "&gt;", &mut self.written.markup);
+            escape(text, b'>', "&gt;", &mut self.written.markup);
             self.count(text.chars().count());
             self.gap = if text.ends_with(|last: char| last.is_ascii_whitespace()) { Gap::Swallowed } else { Gap::None };
             return;
         }
-        for (index, word) in text.split(|character: char| character.is_ascii_whitespace()).enumerate() {
-            if index > 0 && self.gap == Gap::None {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        loop {
+            let word = bytes[at..].iter().position(|byte| !byte.is_ascii_whitespace());
+            let is_space = at < bytes.len() && word != Some(0);
+            if is_space && self.gap == Gap::None {
                 self.gap = Gap::Due;
             }
-            if !word.is_empty() {
-                self.flush_gap();
-                escape(word, '>', "&gt;", &mut self.written.markup);
-                self.count(word.chars().count());
-                self.gap = Gap::None;
-            }
+            let Some(word) = word else { return };
+            self.flush_gap();
+            at = self.words(text, at + word);
+            self.gap = Gap::None;
         }
+    }
+
+    /// Writes words that single spaces part; the answer is where they end.
+    fn words(&mut self, text: &str, start: usize) -> usize {
+        let bytes = text.as_bytes();
+        let (mut at, mut seen) = (start + plain_length(&bytes[start..]), 0);
+        while let Some(byte) = bytes.get(at) {
+            let class = CLASSES[*byte as usize];
+            let is_single = || *byte == b' ' && bytes.get(at + 1).is_some_and(|next| CLASSES[*next as usize] != SPACE);
+            if class == SPACE && !is_single() {
+                break;
+            }
+            seen |= class;
+            at += 1;
+        }
+        let words = &text[start..at];
+        if seen & SPECIAL == 0 {
+            self.written.markup.push_str(words);
+        } else {
+            escape(words, b'>', "&gt;", &mut self.written.markup);
+        }
+        self.count(if seen & WIDE == 0 { words.len() } else { words.chars().count() });
+        at
     }
 
     fn flush_gap(&mut self) {
@@ -221,9 +267,9 @@ impl Writer<'_> {
 
     /// A block that is removed still parts the words around it, and so does what was shown inside of a line; a blank
     /// part of a line leaves its whitespace.
-    fn remove(&mut self, id: NodeId, name: &str, open: &mut Vec<Visit>) {
+    fn remove(&mut self, id: NodeId, name: Name, open: &mut Vec<Visit>) {
         let is_inline = names::kind(name) == Kind::Inline;
-        if is_inline && !self.page.rules.drops(self.page.tree, id) {
+        if is_inline && !self.page.drops.has(self.page.tree, id) {
             self.enter_children(id, open);
             return;
         }
@@ -253,10 +299,37 @@ impl Writer<'_> {
     }
 }
 
+/// A length of text at the beginning in which there is nothing but letters of ASCII and single spaces.
+fn plain_length(bytes: &[u8]) -> usize {
+    const STRIDE: usize = 16;
+    let mut at = 0;
+    while let Some(stride) = bytes.get(at..at + STRIDE + 1) {
+        let is_odd = |index: usize| {
+            let (byte, next) = (stride[index], stride[index + 1]);
+            !(b' '..0x80).contains(&byte)
+                | (byte == b'&')
+                | (byte == b'<')
+                | (byte == b'>')
+                | ((byte == b' ') & (next <= b' '))
+        };
+        // All of them are looked at, so that the compiler does it in one vector.
+        if (0..STRIDE).fold(false, |odd, index| odd | is_odd(index)) {
+            break;
+        }
+        at += STRIDE;
+    }
+    at
+}
+
+fn written_name<'a>(page: &Page<'a>, id: NodeId, name: Name) -> &'a str {
+    names::written(name).unwrap_or_else(|| page.tree.name(id))
+}
+
 /// Appends text with `&`, `<` and one more character escaped, and carriage returns, which parsers take for line feeds.
-fn escape(text: &str, special: char, entity: &str, markup: &mut String) {
+fn escape(text: &str, special: u8, entity: &str, markup: &mut String) {
+    let is_special = |byte: u8| matches!(byte, b'&' | b'<' | b'\r') || byte == special;
     let mut rest = text;
-    while let Some(found) = rest.find(['&', '<', '\r', special]) {
+    while let Some(found) = rest.bytes().position(is_special) {
         markup.push_str(&rest[..found]);
         match rest.as_bytes()[found] {
             b'&' => markup.push_str("&amp;"),
@@ -267,4 +340,23 @@ fn escape(text: &str, special: char, entity: &str, markup: &mut String) {
         rest = &rest[found + 1..];
     }
     markup.push_str(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_ends_at_what_must_be_rewritten() {
+        let text = "sixteen letters and more, with single spaces";
+        assert_eq!(plain_length(text.as_bytes()), 32);
+        for odd in ["&", "<", ">", "\n", "  ", "\u{e9}"] {
+            for at in [0, 7, 14] {
+                let mut text = text.to_owned();
+                text.insert_str(at, odd);
+                assert_eq!(plain_length(text.as_bytes()), 0, "{text:?}");
+            }
+        }
+        assert_eq!(plain_length("fifteen letters  and".as_bytes()), 0);
+    }
 }

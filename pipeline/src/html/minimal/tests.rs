@@ -1,6 +1,7 @@
 //! Small pages, and what is left of them.
 
 use super::*;
+use crate::html::measure::document_order;
 
 const LONG: &str = "A paragraph that is long enough to be kept by the thresholds of the papers, for it has more than a \
                     hundred and twenty-eight characters of text.";

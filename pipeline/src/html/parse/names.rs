@@ -310,6 +310,9 @@ impl Name {
         }
     }
 
+    /// How many there are, with `Other`.
+    pub const COUNT: usize = NAMES.len();
+
     /// The name that a text is, whatever its case.
     pub fn of(text: &str) -> Self {
         let lower = text.to_ascii_lowercase();
