@@ -275,7 +275,7 @@ fn damaged_pages_become_the_same_tree() {
         for _ in 0..count("DAMAGES", 20) {
             let mut damaged = page.clone();
             for _ in 0..1 + dice.below(8) {
-                let [start, length] = [dice.below(damaged.len()), dice.below(40)];
+                let [start, length] = [dice.below(damaged.len() + 1), dice.below(40)];
                 let start = damaged.floor_char_boundary(start);
                 let end = damaged.floor_char_boundary(start + length);
                 let patch = if dice.below(2) == 0 { soup(&mut dice) } else { String::new() };
