@@ -9,8 +9,15 @@ pub(super) struct Memory {
     bench: Workbench,
     // Short words of few ids that came up lately. A new word takes the place of an older one with the same hash.
     recent: Vec<Recent>,
-    // Where in `ids` those of words that are not one token lie.
-    merged: WordTable<Place>,
+    // Words that are not one token. When the young ones are too many, they become the old ones, and those are forgotten.
+    young: Merged,
+    old: Merged,
+}
+
+/// Words with the ids that they were merged to.
+struct Merged {
+    // Where in `ids` those of a word lie.
+    words: WordTable<Place>,
     ids: Vec<TokenId>,
 }
 
@@ -33,7 +40,7 @@ struct Place {
 
 // 32 bytes each: 2 MB.
 const RECENT_WORDS: usize = 1 << 16;
-// 64 bytes each, and the bytes and ids of the words: some 20 MB at most.
+// 64 bytes each, and the bytes and ids of the words: some 15 MB at most, once for the young and once for the old.
 const MERGED_WORDS: usize = 1 << 17;
 const MERGED_IDS: usize = 1 << 20;
 // A longer word is unlikely to come again.
@@ -77,8 +84,8 @@ impl Memory {
         Self {
             bench: Workbench::default(),
             recent: vec![Recent { word: 0, ids: PackedIds::NONE }; RECENT_WORDS],
-            merged: WordTable::with_room_for(MERGED_WORDS, MERGED_WORDS / 4),
-            ids: Vec::new(),
+            young: Merged::new(),
+            old: Merged::new(),
         }
     }
 
@@ -102,10 +109,13 @@ impl Memory {
         let before = ids.len();
         if let Some(id) = tokens.get(key) {
             ids.push(id);
-        } else if let Some(Place { start, count }) = self.merged.get(key) {
-            ids.extend_from_slice(&self.ids[start as usize..(start + count) as usize]);
+        } else if let Some(known) = self.young.get(key) {
+            ids.extend_from_slice(known);
         } else {
-            merges.encode(word, &mut self.bench, ids);
+            match self.old.get(key) {
+                Some(known) => ids.extend_from_slice(known),
+                None => merges.encode(word, &mut self.bench, ids),
+            }
             if word.len() <= REMEMBERED_WORD_BYTES {
                 self.remember(key, &ids[before..]);
             }
@@ -117,14 +127,38 @@ impl Memory {
     }
 
     fn remember(&mut self, key: Key<'_>, ids: &[TokenId]) {
-        if self.ids.len() > MERGED_IDS || self.merged.is_full() {
-            self.merged.clear();
-            self.ids.clear();
+        if self.young.is_full() {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
         }
+        self.young.insert(key, ids);
+    }
+}
+
+impl Merged {
+    fn new() -> Self {
+        Self { words: WordTable::with_room_for(MERGED_WORDS, MERGED_WORDS / 4), ids: Vec::new() }
+    }
+
+    fn get(&self, key: Key<'_>) -> Option<&[TokenId]> {
+        let Place { start, count } = self.words.get(key)?;
+        self.ids.get(start as usize..(start + count) as usize)
+    }
+
+    fn insert(&mut self, key: Key<'_>, ids: &[TokenId]) {
         let place = Place { start: self.ids.len() as u32, count: ids.len() as u32 };
-        if self.merged.insert(key, place) {
+        if self.words.insert(key, place) {
             self.ids.extend_from_slice(ids);
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.words.is_full() || self.ids.len() > MERGED_IDS
+    }
+
+    fn clear(&mut self) {
+        self.words.clear();
+        self.ids.clear();
     }
 }
 

@@ -238,10 +238,12 @@ impl<'a> Text<'a> {
     #[inline(never)]
     fn wide(self, position: usize, lead: u8) -> Character {
         let low_bits = |offset: usize| u32::from(self.byte(position + offset).unwrap_or(0) & 0x3f);
+        let joined =
+            |lead: u8, rest: u32| (1..=rest).fold(u32::from(lead), |code, at| (code << 6) | low_bits(at as usize));
         let (code, bytes) = match lead {
-            ..0xe0 => (u32::from(lead & 0x1f) << 6 | low_bits(1), 2),
-            ..0xf0 => (u32::from(lead & 0x0f) << 12 | low_bits(1) << 6 | low_bits(2), 3),
-            _ => (u32::from(lead & 0x07) << 18 | low_bits(1) << 12 | low_bits(2) << 6 | low_bits(3), 4),
+            0xf0..=0xff => (joined(lead & 0x07, 3), 4),
+            0xe0..=0xef => (joined(lead & 0x0f, 2), 3),
+            _ => (joined(lead & 0x1f, 1), 2),
         };
         Character { kinds: self.kinds.of(code), bytes }
     }
@@ -266,7 +268,7 @@ impl AsciiLetters {
         const EACH: u64 = 0x0101_0101_0101_0101;
         const HIGH: u64 = 0x80 * EACH;
         // Without its high bit no byte can carry over into the next one.
-        let low = (bytes | u64::from(self.fold) * EACH) & !HIGH;
+        let low = (bytes | (u64::from(self.fold) * EACH)) & !HIGH;
         let from_first = low + u64::from(0x80 - self.first) * EACH;
         let behind_last = low + u64::from(0x80 - self.first - 26) * EACH;
         (bytes | !from_first | behind_last) & HIGH

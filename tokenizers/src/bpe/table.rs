@@ -89,16 +89,16 @@ impl<V: Copy + Default> WordTable<V> {
     pub(super) fn get(&self, key: Key<'_>) -> Option<V> {
         match key {
             Key::Short(key) => {
-                let mut slot = hash_short(key) as usize;
-                for _ in 0..PROBES {
-                    let found = self.short.get(slot & (self.short.len() - 1))?;
+                let mask = self.short.len() - 1;
+                let first = hash_short(key) as usize & mask;
+                for step in 0..PROBES {
+                    let found = self.short.get((first + step) & mask)?;
                     if found.key == key {
                         return Some(found.value);
                     }
                     if found.key == 0 {
                         return None;
                     }
-                    slot += 1;
                 }
                 None
             }
@@ -119,7 +119,7 @@ impl<V: Copy + Default> WordTable<V> {
         match key {
             Key::Short(key) => {
                 let mask = self.short.len() - 1;
-                let first = hash_short(key) as usize;
+                let first = hash_short(key) as usize & mask;
                 let free = (0..PROBES).map(|step| (first + step) & mask).find(|&slot| self.short[slot].key == 0);
                 let Some(slot) = free else { return false };
                 self.short[slot] = ShortSlot { key, value };
@@ -127,7 +127,7 @@ impl<V: Copy + Default> WordTable<V> {
             }
             Key::Long(bytes, hash) => {
                 let mask = self.long.len() - 1;
-                let first = hash as usize;
+                let first = hash as usize & mask;
                 let free = (0..PROBES).map(|step| (first + step) & mask).find(|&slot| self.long[slot].bytes == 0);
                 let (Some(slot), Ok(start), Ok(length)) =
                     (free, u32::try_from(self.long_bytes.len()), u32::try_from(bytes.len()))
@@ -152,8 +152,9 @@ impl<V: Copy + Default> WordTable<V> {
 
     fn get_long(&self, bytes: &[u8], hash: u64) -> Option<V> {
         let mask = self.long.len() - 1;
+        let first = hash as usize & mask;
         for step in 0..PROBES {
-            let found = self.long.get((hash as usize + step) & mask)?;
+            let found = self.long.get((first + step) & mask)?;
             if found.bytes == 0 {
                 return None;
             }
