@@ -44,7 +44,7 @@ impl<'a> Drops<'a> {
         let is_any = |words: &[String], word: &str| words.iter().any(|dropped| word.eq_ignore_ascii_case(dropped));
         // An SVG element may have an `xlink:role` beside its `role`: the first counts.
         let mut has_role = false;
-        let mut named = tree.attributes_named(id, |name| matches!(name, "role" | "class" | "id"));
+        let mut named = tree.attributes_among(id, &["role", "class", "id"]);
         named.any(|(name, value)| match name {
             "role" if std::mem::replace(&mut has_role, true) => false,
             "role" => is_any(&self.rules.drop_roles, value),

@@ -94,26 +94,25 @@ impl Tree<'_> {
         })
     }
 
+    /// Those of an element's attributes that have one of these names.
+    pub fn attributes_among(&self, id: NodeId, names: &[&'static str]) -> impl Iterator<Item = (&'static str, &str)> {
+        self.raw_attributes(id).iter().filter_map(move |attribute| {
+            let has =
+                |name: &&&str| name.len() == attribute.name.length as usize && self.span(attribute.name) == **name;
+            names.iter().find(has).map(|name| (*name, self.span(attribute.value)))
+        })
+    }
+
     /// An attribute's value.
     pub fn attribute(&self, id: NodeId, name: &str) -> Option<&str> {
-        self.attributes_named(id, |found| found == name).next().map(|(_, value)| value)
+        let has =
+            |attribute: &&Attribute| attribute.name.length as usize == name.len() && self.span(attribute.name) == name;
+        self.raw_attributes(id).iter().find(has).map(|attribute| self.span(attribute.value))
     }
 
     /// The node's parent.
     pub fn parent(&self, id: NodeId) -> Option<NodeId> {
         some(self.node(id).parent)
-    }
-
-    /// The node's first child.
-    #[inline]
-    pub fn first_child(&self, id: NodeId) -> Option<NodeId> {
-        some(self.node(id).first_child)
-    }
-
-    /// The node behind it, with the same parent.
-    #[inline]
-    pub fn next(&self, id: NodeId) -> Option<NodeId> {
-        some(self.node(id).next)
     }
 
     /// The node's children, in order.

@@ -303,7 +303,7 @@ impl Writer<'_> {
 fn plain_length(bytes: &[u8]) -> usize {
     const STRIDE: usize = 16;
     let mut at = 0;
-    while let Some(stride) = bytes.get(at..at + STRIDE + 1) {
+    while let Some(stride) = bytes[at..].first_chunk::<{ STRIDE + 1 }>() {
         let is_odd = |index: usize| {
             let (byte, next) = (stride[index], stride[index + 1]);
             !(b' '..0x80).contains(&byte)
