@@ -81,11 +81,6 @@ impl Tree<'_> {
         if node.kind == Kind::Element { self.arena.attributes.get(range).unwrap_or_default() } else { &[] }
     }
 
-    /// The element's attributes in the order of the page.
-    pub fn attributes(&self, id: NodeId) -> impl Iterator<Item = (&str, &str)> {
-        self.raw_attributes(id).iter().map(|attribute| (self.span(attribute.name), self.span(attribute.value)))
-    }
-
     /// Those of an element's attributes whose names pass; the others' values aren't touched.
     pub fn attributes_named(&self, id: NodeId, passes: impl Fn(&str) -> bool) -> impl Iterator<Item = (&str, &str)> {
         self.raw_attributes(id).iter().filter_map(move |attribute| {

@@ -33,10 +33,11 @@ impl Tree<'_> {
             Namespace::MathMl => "math ",
         };
         *out += &format!("| {pad}<{namespace}{}>\n", self.name(id));
-        let attributes = self.raw_attributes(id).iter().zip(self.attributes(id));
+        let attributes = self.raw_attributes(id).iter();
         let mut lines: Vec<String> = attributes
-            .map(|(raw, (name, value))| {
-                let prefix = match raw.prefix {
+            .map(|attribute| {
+                let (name, value) = (self.span(attribute.name), self.span(attribute.value));
+                let prefix = match attribute.prefix {
                     Prefix::Xlink => "xlink ",
                     Prefix::Xml => "xml ",
                     Prefix::Xmlns => "xmlns ",
