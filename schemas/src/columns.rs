@@ -22,6 +22,11 @@ pub fn content_type() -> Column<StringArray> {
     Column::optional("content_type", DataType::Utf8)
 }
 
+/// The `X-Robots-Tag` that came with a page, where there was one: who may not use it for what.
+pub fn robots() -> Column<StringArray> {
+    Column::optional("robots", DataType::Utf8)
+}
+
 /// A page's bytes as they were read.
 pub fn body() -> Column<BinaryArray> {
     Column::required("body", DataType::Binary)
@@ -40,6 +45,11 @@ pub fn markup() -> Column<StringArray> {
 /// The images of `markup`, in order: `{key, url, tag_start, src, tag_end}`, in bytes of `markup`.
 pub fn markup_images() -> Column<ListArray> {
     Column::required("markup_images", list_of(DataType::Struct(image_place_fields())))
+}
+
+/// A document's text as it is read, for filters: whitespace collapsed, a line for each block, nothing for images.
+pub fn text() -> Column<StringArray> {
+    Column::required("text", DataType::Utf8)
 }
 
 /// A document's text tokens, without its images'.

@@ -19,6 +19,7 @@ pub fn pages() -> SchemaRef {
         columns::key().field(),
         columns::url().field(),
         columns::content_type().field(),
+        columns::robots().field(),
         columns::body().field(),
     ])
 }

@@ -115,9 +115,25 @@ fn verify_sees_a_count_that_does_not_add_up() {
 }
 
 #[test]
+fn bench_measures_one_corpus_against_copies_of_it() {
+    let said = done(&["bench", &text(&one_page().job()), "--copies", "1", "--copies", "3", "--rounds", "1", "--json"]);
+    let measured: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert!(measured.to_string().contains("peak memory"), "{measured}");
+}
+
+#[test]
+fn status_says_what_each_step_cost() {
+    let finished = one_page().run();
+    let status = done(&["status", &text(&finished.out)]).stdout;
+    for step in ["decode_charset", "minimal_html", "tokenize_text"] {
+        assert!(status.contains(step), "{status}");
+    }
+}
+
+#[test]
 fn every_command_explains_itself() {
     let commands = done(&["--help"]).stdout;
-    for command in ["run", "check", "plan", "unit", "verify", "status", "rejects", "replay", "show"] {
+    for command in ["run", "check", "plan", "unit", "verify", "status", "rejects", "replay", "show", "bench"] {
         assert!(commands.contains(&format!("  {command} ")), "{commands}");
         assert!(done(&[command, "--help"]).stdout.contains("Usage:"));
     }

@@ -188,6 +188,7 @@ struct Pages {
     key: FixedSizeBinaryBuilder,
     url: StringBuilder,
     content_type: StringBuilder,
+    robots: StringBuilder,
     body: BinaryBuilder,
     rows: usize,
     bytes: usize,
@@ -200,6 +201,7 @@ impl Pages {
             key: FixedSizeBinaryBuilder::new(Key::BYTES as i32),
             url: StringBuilder::new(),
             content_type: StringBuilder::new(),
+            robots: StringBuilder::new(),
             body: BinaryBuilder::new(),
             rows: 0,
             bytes: 0,
@@ -211,6 +213,7 @@ impl Pages {
         self.mistake = self.mistake.take().or(self.key.append_value(key.0).err());
         self.url.append_value(&document.url);
         self.content_type.append_option(document.content_type.as_ref());
+        self.robots.append_option(document.robots.as_ref());
         self.body.append_value(&document.body);
         self.rows += 1;
         self.bytes += document.body.len();
@@ -228,6 +231,7 @@ impl Pages {
             Arc::new(self.key.finish()),
             Arc::new(self.url.finish()),
             Arc::new(self.content_type.finish()),
+            Arc::new(self.robots.finish()),
             Arc::new(self.body.finish()),
         ];
         Ok(RecordBatch::try_new(tables::pages(), columns)?)

@@ -118,8 +118,8 @@ pub struct MinimalDocument {
     pub images: Vec<ImageReference>,
     /// Images of the page that could not be kept.
     pub dropped_images: Vec<DroppedImage>,
-    /// Characters of text in the markup.
-    pub text_chars: u64,
+    /// The markup's text as it is read: whitespace collapsed, a line for each block, nothing for images.
+    pub text: String,
 }
 
 /// One image of a page.
@@ -184,14 +184,15 @@ pub fn minimal_html(html: &str, document_url: &Url, rules: &MinimalHtml) -> Resu
     let measures = measure(&tree, &order, thresholds, |id| images.contains_key(&id) || rules.keeps_meta(&tree, id));
     let page = Page { tree: &tree, drops, kept_attributes: KeptAttributes::new(rules), measures, images };
     let written = write(&page);
-    if written.body_chars == 0 {
+    let body = written.body.and_then(|start| written.text.get(start..)).unwrap_or_default();
+    if body.is_empty() {
         return Err(Unusable::NoText);
     }
     if u32::try_from(written.markup.len()).is_err() {
         return Err(Unusable::TooLarge);
     }
-    let (markup, images, text_chars) = (written.markup, written.images, written.text_chars);
-    Ok(MinimalDocument { markup, images, dropped_images, text_chars })
+    let (markup, images, text) = (written.markup, written.images, written.text);
+    Ok(MinimalDocument { markup, images, dropped_images, text })
 }
 
 fn dropped(none: &NoImage, tree: &Tree, id: NodeId) -> DroppedImage {

@@ -10,16 +10,15 @@ use crate::html::tree::{NodeId, Tree};
 pub struct Written {
     pub markup: String,
     pub images: Vec<ImageReference>,
-    /// Characters of text, whitespace collapsed.
-    pub text_chars: u64,
-    /// Those of the body alone.
-    pub body_chars: u64,
+    /// The text alone, whitespace collapsed, a line for each block.
+    pub text: String,
+    /// Where the body begins in `text`.
+    pub body: Option<usize>,
 }
 
 /// Writes the page.
 pub fn write(page: &Page<'_>) -> Written {
-    let mut writer =
-        Writer { page, written: Written::default(), gap: Gap::Swallowed, preformatted: 0, after_pre: 0, body: false };
+    let mut writer = Writer { page, written: Written::default(), gap: Gap::Swallowed, preformatted: 0, after_pre: 0 };
     let mut open = vec![Visit::Enter(Tree::DOCUMENT)];
     while let Some(visit) = open.pop() {
         match visit {
@@ -32,8 +31,6 @@ pub fn write(page: &Page<'_>) -> Written {
 
 const SPACE: u8 = 1;
 const SPECIAL: u8 = 2;
-/// Part of a character of several bytes.
-const WIDE: u8 = 4;
 
 /// What a byte is to text that is being written.
 static CLASSES: [u8; 256] = {
@@ -43,7 +40,6 @@ static CLASSES: [u8; 256] = {
         classes[byte] = match byte as u8 {
             b' ' | b'\t' | b'\n' | b'\x0c' | b'\r' => SPACE,
             b'&' | b'<' | b'>' => SPECIAL,
-            0x80.. => WIDE,
             _ => 0,
         };
         byte += 1;
@@ -75,7 +71,6 @@ struct Writer<'a> {
     preformatted: u32,
     /// Where the tag of a `pre` ends.
     after_pre: usize,
-    body: bool,
 }
 
 impl Writer<'_> {
@@ -99,7 +94,9 @@ impl Writer<'_> {
             Name::Img => self.image(id),
             Name::Picture => self.enter_children(id, open),
             _ => {
-                self.body |= name == Name::Body;
+                if name == Name::Body {
+                    self.written.body.get_or_insert(self.written.text.len());
+                }
                 let folded = if name == Name::Div { self.folded(id) } else { Vec::new() };
                 self.start_tag(id, &folded, name);
                 if !names::is_void(name) {
@@ -117,7 +114,7 @@ impl Writer<'_> {
     fn leave(&mut self, id: NodeId) {
         let name = self.page.tree.element(id).unwrap_or(Name::Other);
         if names::kind(name) != Kind::Inline {
-            self.gap = Gap::Swallowed;
+            self.end_line();
         }
         self.preformatted -= u32::from(names::is_preformatted(name));
         self.written.markup.push_str("</");
@@ -148,7 +145,7 @@ impl Writer<'_> {
     /// One tag for elements folded into one; where attributes clash, the first one's stays.
     fn start_tag(&mut self, id: NodeId, folded: &[NodeId], name: Name) {
         if names::kind(name) != Kind::Inline || name == Name::Br {
-            self.gap = Gap::Swallowed;
+            self.end_line();
         } else {
             self.flush_gap();
         }
@@ -215,7 +212,7 @@ impl Writer<'_> {
                 self.written.markup.push('\n');
             }
             escape(text, b'>', "&gt;", &mut self.written.markup);
-            self.count(text.chars().count());
+            self.written.text.push_str(text);
             self.gap = if text.ends_with(|last: char| last.is_ascii_whitespace()) { Gap::Swallowed } else { Gap::None };
             return;
         }
@@ -253,15 +250,24 @@ impl Writer<'_> {
         } else {
             escape(words, b'>', "&gt;", &mut self.written.markup);
         }
-        self.count(if seen & WIDE == 0 { words.len() } else { words.chars().count() });
+        self.written.text.push_str(words);
         at
     }
 
     fn flush_gap(&mut self) {
         if self.gap == Gap::Due {
             self.written.markup.push(' ');
-            self.count(1);
+            self.written.text.push(' ');
             self.gap = Gap::Swallowed;
+        }
+    }
+
+    /// A block begins or ends here: what follows stands in a line of its own.
+    fn end_line(&mut self) {
+        self.gap = Gap::Swallowed;
+        let text = &mut self.written.text;
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
         }
     }
 
@@ -289,13 +295,6 @@ impl Writer<'_> {
             open.extend(tree.children_reversed(id));
         }
         false
-    }
-
-    fn count(&mut self, chars: usize) {
-        self.written.text_chars += chars as u64;
-        if self.body {
-            self.written.body_chars += chars as u64;
-        }
     }
 }
 

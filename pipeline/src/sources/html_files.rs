@@ -189,7 +189,8 @@ impl Settings {
 }
 
 fn page(locator: &str, body: Vec<u8>) -> RawDocument {
-    RawDocument { locator: locator.to_owned(), url: file_url(locator), content_type: None, body }
+    let (locator, url) = (locator.to_owned(), file_url(locator));
+    RawDocument { locator, url, content_type: None, robots: None, body }
 }
 
 #[cfg(test)]

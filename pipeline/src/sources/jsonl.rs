@@ -193,7 +193,8 @@ impl Lines<'_> {
         }
         // JSON is Unicode whatever the page says of itself.
         let content_type = Some("text/html; charset=utf-8".to_owned());
-        records.document(RawDocument { locator: self.at(offset), url, content_type, body: html.into_bytes() })
+        let body = html.into_bytes();
+        records.document(RawDocument { locator: self.at(offset), url, content_type, robots: None, body })
     }
 
     fn at(&self, offset: u64) -> String {

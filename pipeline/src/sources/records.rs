@@ -11,6 +11,8 @@ pub struct RawDocument {
     pub url: String,
     /// The `Content-Type` that came with it.
     pub content_type: Option<String>,
+    /// The `X-Robots-Tag` that came with it: who may not use it for what.
+    pub robots: Option<String>,
     /// Its bytes.
     pub body: Vec<u8>,
 }

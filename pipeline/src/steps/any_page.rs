@@ -85,6 +85,7 @@ fn page(number: u32) -> RawDocument {
         locator: format!("any/{number}"),
         url: format!("https://any.example/{number}"),
         content_type: CONTENT_TYPES[below(CONTENT_TYPES.len())].map(str::to_owned),
+        robots: None,
         body,
     }
 }

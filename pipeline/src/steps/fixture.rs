@@ -100,6 +100,7 @@ fn pages(documents: &[RawDocument]) -> RecordBatch {
         locator: format!("nasty/{number}"),
         url: format!("https://nasty.example/{number}"),
         content_type: content_type.map(str::to_owned),
+        robots: None,
         body: body.to_vec(),
     };
     let huge_attribute = format!("<p title='{}'>{}", "a".repeat(200_000), "Text that is kept. ".repeat(20));

@@ -30,7 +30,7 @@ impl StepSettings for Settings {
         let inputs = [columns::key().field(), columns::url().field(), columns::html().field()];
         Columns::reads(inputs)
             .drops([columns::html().field()])
-            .writes([columns::markup().field(), columns::markup_images().field()])
+            .writes([columns::markup().field(), columns::markup_images().field(), columns::text().field()])
     }
 
     fn build(&self, _: &Resources) -> Result<Arc<dyn Step>, StepError> {
@@ -56,7 +56,8 @@ impl Step for Settings {
             documents.iter().map(|document| document.images.iter().map(place).collect()).collect();
         let markup: ArrayRef =
             Arc::new(StringArray::from_iter_values(documents.iter().map(|document| &document.markup)));
-        self.columns().replace(&batch, vec![markup, image_places(&places)?])
+        let text: ArrayRef = Arc::new(StringArray::from_iter_values(documents.iter().map(|document| &document.text)));
+        self.columns().replace(&batch, vec![markup, image_places(&places)?, text])
     }
 }
 

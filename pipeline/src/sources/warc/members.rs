@@ -137,8 +137,8 @@ impl Archive<'_> {
             number => format!("{}#{offset}+{number}", self.locator),
         };
         match (outcome, range) {
-            (Outcome::Page { url, content_type, body }, _) => {
-                records.document(RawDocument { locator, url, content_type, body })
+            (Outcome::Page { url, content_type, robots, body }, _) => {
+                records.document(RawDocument { locator, url, content_type, robots, body })
             }
             (Outcome::Image { url }, Some((offset, length))) => {
                 let path = self.path.to_owned();

@@ -17,6 +17,8 @@ pub enum Outcome {
         url: String,
         /// The `Content-Type` of its response.
         content_type: Option<String>,
+        /// The `X-Robots-Tag`s of its response.
+        robots: Option<String>,
         /// Its bytes.
         body: Vec<u8>,
     },
@@ -107,13 +109,14 @@ fn page(
     block: Vec<u8>,
     max_page_bytes: u64,
 ) -> Outcome {
+    let robots = response.as_ref().and_then(|head| head.all("x-robots-tag"));
     let body = match &response {
         Some(head) => http::body(head, &block, max_page_bytes),
         None if block.len() as u64 > max_page_bytes => Err(BodyError::TooLarge),
         None => Ok(block),
     };
     match body {
-        Ok(body) => Outcome::Page { url, content_type, body },
+        Ok(body) => Outcome::Page { url, content_type, robots, body },
         Err(BodyError::TooLarge) => too_large(url, max_page_bytes),
         Err(BodyError::UnknownEncoding(detail)) => {
             Outcome::Reject { url: Some(url), reason: "unsupported_content_encoding", detail }
