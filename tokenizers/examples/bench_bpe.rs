@@ -1,45 +1,30 @@
-//! Encodes every file of a folder and prints MB/s of text, of `encode` and of the Hugging Face crate, in turns.
+//! Encodes every file of a folder once, and prints the bytes of text and the CPU seconds that it took.
 //!
-//! `cargo run --release -p pageloom-tokenizers --example bench_bpe -- TOKENIZER FOLDER [ROUNDS]`; one thread. Each round
-//! starts with a tokenizer that has seen no text. It also says in how many files the two differ.
+//! `cargo run --release -p pageloom-tokenizers --example bench_bpe -- TOKENIZER FOLDER [IDS_OUT]`; one thread, with a
+//! tokenizer that has seen no text. All ids are written to IDS_OUT, four bytes each.
 
 use std::path::Path;
-use std::time::Instant;
 
+use cpu_time::ThreadTime;
 use pageloom_tokenizers::TokenId;
-use pageloom_tokenizers::text::{TextTokenizer, TextTokenizerError};
-
-type Encode = fn(&TextTokenizer, &str) -> Result<Vec<TokenId>, TextTokenizerError>;
+use pageloom_tokenizers::text::TextTokenizer;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    let [tokenizer, folder, rounds @ ..] = arguments.as_slice() else {
+    let [tokenizer, folder, out @ ..] = arguments.as_slice() else {
         return Err("name a tokenizer.json and a folder of text".into());
     };
-    let rounds = rounds.first().map_or(Ok(3), |rounds| rounds.parse())?;
-    let bytes = std::fs::read(Path::new(tokenizer))?;
+    let tokenizer = TextTokenizer::load_bytes(&std::fs::read(Path::new(tokenizer))?)?;
     let texts = texts(Path::new(folder))?;
-    let megabytes = texts.iter().map(String::len).sum::<usize>() as f64 / 1e6;
-    println!("{} files, {megabytes:.1} MB", texts.len());
+    let bytes: usize = texts.iter().map(String::len).sum();
 
-    let encoders: [(&str, Encode); 2] =
-        [("encode", TextTokenizer::encode), ("Hugging Face", TextTokenizer::encode_plainly)];
-    let mut seconds = [Vec::new(), Vec::new()];
-    for _ in 0..rounds {
-        let mut ids = Vec::new();
-        for ((_, encode), seconds) in encoders.iter().zip(&mut seconds) {
-            let tokenizer = TextTokenizer::load_bytes(&bytes)?;
-            let started = Instant::now();
-            ids.push(texts.iter().map(|text| encode(&tokenizer, text)).collect::<Result<Vec<_>, _>>()?);
-            seconds.push(started.elapsed().as_secs_f64());
-        }
-        let differ = ids[0].iter().zip(&ids[1]).filter(|(ours, theirs)| ours != theirs).count();
-        let tokens: usize = ids[0].iter().map(Vec::len).sum();
-        println!("{tokens} tokens, {differ} files differ");
-    }
-    for ((name, _), seconds) in encoders.iter().zip(&mut seconds) {
-        seconds.sort_by(f64::total_cmp);
-        println!("{name}: median {:.1} MB/s", megabytes / seconds[seconds.len() / 2]);
+    let started = ThreadTime::now();
+    let ids: Vec<Vec<TokenId>> = texts.iter().map(|text| tokenizer.encode(text)).collect::<Result<_, _>>()?;
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{}", serde_json::json!({ "bytes": bytes, "seconds": seconds }));
+    if let Some(out) = out.first() {
+        let bytes: Vec<u8> = ids.iter().flatten().flat_map(|id| id.to_le_bytes()).collect();
+        std::fs::write(out, bytes)?;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use crate::engine::nodes::external;
 use crate::engine::plan::PlannedSplit;
 use crate::engine::unit::{Run, UnitLog};
 use crate::error::{RunError, StepError};
+use crate::keys::{document_key, image_key};
 use crate::sources::{ImageLocation, RawDocument, Records, RejectedRecord};
 use crate::step::{Kind, Reject, shorten};
 
@@ -28,27 +29,6 @@ const BYTES_PER_BATCH: usize = 8 << 20;
 const LOCATIONS_PER_BATCH: usize = 4096;
 /// Batches that wait between the reader and the plans.
 const BATCHES_WAITING: usize = 2;
-
-/// The key of a page: who holds it, and where in there.
-pub fn document_key(source: u32, locator: &str) -> Key {
-    hash_key(&[b"document", &source.to_le_bytes(), locator.as_bytes()])
-}
-
-/// The key of an image: its URL.
-pub fn image_key(url: &str) -> Key {
-    hash_key(&[b"image", url.as_bytes()])
-}
-
-fn hash_key(parts: &[&[u8]]) -> Key {
-    let mut hasher = blake3::Hasher::new();
-    for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    let mut key = [0; Key::BYTES];
-    key.copy_from_slice(&hasher.finalize().as_bytes()[..Key::BYTES]);
-    Key(key)
-}
 
 type Batches = mpsc::Sender<Result<RecordBatch, datafusion::error::DataFusionError>>;
 

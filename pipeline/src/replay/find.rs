@@ -9,11 +9,11 @@ use parquet::arrow::ProjectionMask;
 
 use crate::engine::commit::Commit;
 use crate::engine::plan::Stage;
-use crate::engine::reading::{document_key, image_key};
 use crate::engine::stages::Before;
 use crate::engine::table_reader::open_table;
 use crate::engine::unit::Run;
 use crate::error::RunError;
+use crate::keys::{document_key, image_key};
 use crate::rejects::{FoundReject, rejects};
 use crate::sources::{ImageLocation, RawDocument, Records, RejectedRecord, canonical};
 

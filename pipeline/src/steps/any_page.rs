@@ -8,9 +8,10 @@ use pageloom_schemas::{Key, columns};
 
 use super::StepConfig;
 use super::fixture::{repository, resources};
-use crate::engine::reading::{document_key, page_rows};
+use crate::engine::reading::page_rows;
 use crate::engine::step_exec::guarded;
 use crate::job::LoadedJob;
+use crate::keys::document_key;
 use crate::random::KeyedRandom;
 use crate::sources::RawDocument;
 use crate::step::{Kind, Reject};

@@ -15,7 +15,8 @@ use pageloom_tokenizers::vocabulary::{Vocabulary, VocabularySettings};
 use pageloom_tokenizers::vq;
 
 use super::StepConfig;
-use crate::engine::reading::{document_key, image_key, page_rows};
+use crate::engine::reading::page_rows;
+use crate::keys::{document_key, image_key};
 use crate::sources::memory::{Collected, MemoryInput};
 use crate::sources::{ImageLocation, RawDocument, SourceConfig, SourceSettings, html_files};
 use crate::step::{Kind, Rejects, Resources};

@@ -8,7 +8,7 @@ use pageloom_schemas::places::{ImagePlace, image_places};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::engine::reading::image_key;
+use crate::keys::image_key;
 use crate::error::StepError;
 use crate::html::minimal::{ImageReference, MinimalDocument, MinimalHtml, minimal_html};
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};

@@ -128,5 +128,6 @@ fn below<'a>(path: &'a str, root: &str) -> &'a str {
 
 #[cfg(test)]
 mod laws;
-#[cfg(test)]
-pub(crate) mod memory;
+#[cfg(any(test, feature = "testing"))]
+#[allow(clippy::unwrap_used, missing_docs)]
+pub mod memory;

@@ -9,6 +9,8 @@ mod image_source;
 mod kept_attributes;
 mod measure;
 mod names;
+#[cfg(any(test, feature = "testing"))]
+pub mod oracle;
 mod parse;
 mod prescan;
 mod srcset;

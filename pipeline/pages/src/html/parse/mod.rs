@@ -4,7 +4,7 @@ pub mod names;
 
 mod behind;
 mod builder;
-mod departures;
+pub(super) mod departures;
 mod doctype;
 mod entities;
 mod foreign;
@@ -33,7 +33,7 @@ pub fn parse<'a>(html: &'a str, limits: &Limits) -> Result<Tree<'a>, TooMuch> {
     parse_by(Rules::Standard, html, limits)
 }
 
-fn parse_by<'a>(rules: Rules, html: &'a str, limits: &Limits) -> Result<Tree<'a>, TooMuch> {
+pub(super) fn parse_by<'a>(rules: Rules, html: &'a str, limits: &Limits) -> Result<Tree<'a>, TooMuch> {
     if html.len() > MOST_BYTES {
         return Err(TooMuch::Bytes);
     }

@@ -2,7 +2,7 @@
 
 pub(super) mod arena;
 mod limits;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 mod outline;
 pub mod reference;
 

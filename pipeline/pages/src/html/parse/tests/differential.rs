@@ -5,8 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::html::charset::decode;
-use crate::html::parse::departures::Rules;
-use crate::html::parse::parse_by;
+use crate::html::oracle::difference;
 use crate::html::tree::{Limits, reference};
 
 /// Numbers that look random and are the same in every run (xorshift).
@@ -182,16 +181,6 @@ fn crumbs(dice: &mut Dice) -> String {
     (0..2 + dice.below(40)).map(|_| dice.one_of(CRUMBS)).collect()
 }
 
-/// What differs for a page, in both trees.
-fn difference(page: &str) -> Option<String> {
-    let ours = parse_by(Rules::Html5ever, page, &Limits::default()).map(|tree| {
-        assert!(tree.is_sound(), "{page:?}");
-        tree.outline()
-    });
-    let theirs = reference::parse(page, &Limits::default()).map(|tree| tree.outline());
-    (ours != theirs).then(|| format!("{page:?}\nours\n{}\ntheirs\n{}", show(ours), show(theirs)))
-}
-
 /// The shortest page that still differs, by leaving out what can be left out.
 fn smallest(page: &str) -> String {
     let mut page = page.to_owned();
@@ -211,10 +200,6 @@ fn smallest(page: &str) -> String {
         length /= 2;
     }
     page
-}
-
-fn show<E: std::fmt::Debug>(outline: Result<String, E>) -> String {
-    outline.unwrap_or_else(|error| format!("{error:?}"))
 }
 
 fn count(name: &str, otherwise: u64) -> u64 {
@@ -249,7 +234,7 @@ fn html_files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// Pages of the demo, and what else is named.
 fn pages() -> Vec<String> {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/demo/site")];
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs/demo/site")];
     folders.extend(std::env::var_os("HTML_PAGES").map(PathBuf::from));
     let mut files = Vec::new();
     folders.iter().for_each(|folder| html_files(folder, &mut files));

@@ -1,0 +1,37 @@
+//! Makes minimal HTML of every file of a folder, once, and prints the bytes of HTML and the CPU seconds that it took.
+//!
+//! `cargo run --release -p pageloom-pages --example bench_html -- FOLDER [OUT]`; one thread. Files are UTF-8, and are read before
+//! the clock starts. From text to markup, images and plain text: what the step `minimal_html` does for a page. The markup
+//! is written to files in OUT.
+
+use std::path::Path;
+
+use cpu_time::ThreadTime;
+use pageloom_pages::html::minimal::{MinimalHtml, minimal_html};
+use url::Url;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = std::env::args().nth(1).ok_or("name a folder of HTML files")?;
+    let mut paths =
+        std::fs::read_dir(Path::new(&folder))?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    paths.sort();
+    let pages = paths
+        .iter()
+        .map(|path| Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned()))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    let bytes: usize = pages.iter().map(String::len).sum();
+    let (url, rules) = (Url::parse("https://example.org/page.html")?, MinimalHtml::default());
+
+    let started = ThreadTime::now();
+    let minimal: Vec<_> = pages.iter().map(|page| minimal_html(page, &url, &rules).ok()).collect();
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{}", serde_json::json!({ "bytes": bytes, "seconds": seconds }));
+    if let Some(out) = std::env::args().nth(2) {
+        std::fs::create_dir_all(&out)?;
+        let named = paths.iter().filter_map(|path| path.file_name()).zip(minimal);
+        for (name, page) in named.filter_map(|(name, page)| Some((name, page?))) {
+            std::fs::write(Path::new(&out).join(name), page.markup)?;
+        }
+    }
+    Ok(())
+}

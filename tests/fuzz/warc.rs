@@ -1,0 +1,23 @@
+//! Any bytes as an archive, plain or compressed: reading ends, however it is cut the same records come out, and every
+//! image's place can be read or refused.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pageloom_pages::sources::memory::{Collected, MemoryInput};
+use pageloom_pages::sources::{SourceSettings, fetch, warc};
+
+fuzz_target!(|bytes: &[u8]| {
+    let name = match bytes.first() {
+        Some(0x1f) => "crawl/a.warc.gz",
+        _ => "crawl/a.warc",
+    };
+    let input = MemoryInput::new(&[(name, bytes)]);
+    let source = warc::Settings::example().build();
+    let found = Collected::read(source.as_ref(), &input, 1 << 20);
+    let skipped = found.skipped.values().sum::<u64>() as usize;
+    assert!(found.documents.len() + found.images.len() + found.rejects.len() + skipped <= bytes.len());
+    for image in &found.images {
+        let _ = fetch(&image.location, &input, 1 << 20);
+    }
+    assert_eq!(found, Collected::read(source.as_ref(), &input, 64));
+});
