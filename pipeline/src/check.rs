@@ -1,7 +1,7 @@
 //! What the job means: every setting checked, every file it names loaded, before any input is read.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::AtomicU64;
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -12,17 +12,17 @@ use pageloom_tokenizers::vq::{self, ImageTokenizer};
 use tokio::runtime::Handle;
 
 use crate::engine::input::StoreInput;
-use crate::error::{JobError, Problem};
+use crate::error::{JobError, Problem, StepError};
 use crate::job::{Job, LoadedJob};
 use crate::sources::{Input, Source};
-use crate::step::Resources;
+use crate::step::{Resources, Step};
 use crate::steps::StepConfig;
 
 /// A job that is right as far as can be known without its input.
 pub struct CheckedJob {
     /// What the user wrote.
     pub job: Job,
-    /// Hash of the job and of the tokenizers it names: what a run's output follows from, beside its input.
+    /// Hash of the job and of the tokenizers and files it names: what a run's output follows from, beside its input.
     pub digest: String,
     /// The folder that the job's paths are relative to.
     pub folder: PathBuf,
@@ -30,6 +30,21 @@ pub struct CheckedJob {
     pub sources: Vec<Arc<dyn Source>>,
     /// What the steps share.
     pub resources: Resources,
+    /// Steps that are built already: what they load, a list of a million names, all units share.
+    built: Mutex<Vec<(StepConfig, Arc<dyn Step>)>>,
+}
+
+impl CheckedJob {
+    /// A step of the job, ready to run; it is built when it is first asked for.
+    pub fn step(&self, config: &StepConfig) -> Result<Arc<dyn Step>, StepError> {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, step)) = built.iter().find(|(of, _)| of == config) {
+            return Ok(step.clone());
+        }
+        let step = config.build(&self.resources)?;
+        built.push((config.clone(), step.clone()));
+        Ok(step)
+    }
 }
 
 /// Checks a job and loads what it names; reports every problem at once. Bytes read are counted into `read`.
@@ -37,6 +52,7 @@ pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Re
     let mut problems = std::mem::take(&mut loaded.problems);
     check_sources(&loaded, &mut problems);
     check_steps(&loaded, &mut problems);
+    let files = read_files(&loaded, &mut problems);
     check_numbers(&loaded, &mut problems);
     let tokenizers = load_tokenizers(&loaded, &mut problems);
     let folder = loaded.text.folder().to_owned();
@@ -47,11 +63,11 @@ pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Re
         return Err(JobError(problems));
     };
     let input: Arc<dyn Input> = Arc::new(input);
-    let digest = digest(&job, &text, images.as_ref());
+    let digest = digest(&job, &files, &text, images.as_ref());
     let inputs = job.sources.iter().map(|_| input.clone()).collect();
-    let resources = Resources { seed: job.seed, text, vocabulary, images, inputs };
+    let resources = Resources { seed: job.seed, text, vocabulary, images, inputs, folder: folder.clone() };
     let sources = job.sources.iter().map(|source| source.build()).collect();
-    Ok(CheckedJob { job, digest, folder, sources, resources })
+    Ok(CheckedJob { job, digest, folder, sources, resources, built: Mutex::default() })
 }
 
 fn check_sources(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
@@ -123,6 +139,28 @@ fn check_chain(
     }
 }
 
+/// The text files that steps read, in the job's order: each file's name in the job and the digest of what it says.
+fn read_files(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for (section, steps) in [("documents", &loaded.draft.documents), ("images", &loaded.draft.images)] {
+        for (index, step) in steps.iter().flatten().enumerate() {
+            for (setting, path) in step.files() {
+                let file = loaded.resolve(&path);
+                match std::fs::read_to_string(&file) {
+                    Ok(text) => files.push((path, blake3::hash(text.as_bytes()).to_hex().to_string())),
+                    Err(error) => {
+                        let place = format!("{section}.{index}.{}.{setting}", step.name());
+                        let message = format!("`{}` can't be read: {error}", file.display());
+                        let hint = "name a text file in UTF-8, relative to the job file's folder".to_owned();
+                        problems.push(loaded.text.problem_at(&place, message, Some(hint)));
+                    }
+                }
+            }
+        }
+    }
+    files
+}
+
 fn names(schema: &Schema) -> String {
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     names.join(", ")
@@ -182,7 +220,7 @@ fn check_image_fits(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &
 }
 
 /// What the output follows from, beside the input: not how much memory a unit may take, nor the job's name.
-fn digest(job: &Job, text: &TextTokenizer, images: &dyn ImageTokenizer) -> String {
+fn digest(job: &Job, files: &[(PathBuf, String)], text: &TextTokenizer, images: &dyn ImageTokenizer) -> String {
     let identity = serde_json::json!({
         "format": tables::FORMAT_VERSION,
         "seed": job.seed,
@@ -190,6 +228,7 @@ fn digest(job: &Job, text: &TextTokenizer, images: &dyn ImageTokenizer) -> Strin
         "num_sentinels": job.tokenizers.num_sentinels,
         "pad_to_multiple_of": job.tokenizers.pad_to_multiple_of,
         "documents": job.documents,
+        "files": files,
         "images": job.images,
         "sequences": job.sequences,
         "shards": job.shards,

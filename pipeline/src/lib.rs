@@ -10,6 +10,7 @@ pub mod job_text;
 pub mod keys;
 pub mod objectives;
 pub mod packing;
+pub mod plain_text;
 pub mod random;
 pub mod rejects;
 pub mod replay;

@@ -13,7 +13,8 @@ use pageloom::engine::progress::Progress;
 use pageloom::engine::store::Store;
 use pageloom::error::{JobError, RunError};
 use pageloom::job::LoadedJob;
-use pageloom::{rejects, replay, run, show, status, verify};
+use pageloom::rejects::{FoundReject, Groups, each_reject};
+use pageloom::{replay, run, show, status, verify};
 
 /// Weaves web pages and their images into training sequences.
 ///
@@ -116,14 +117,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// List what was not kept: every reason with its number and some samples.
+    /// List what was not kept: by stage, step and reason, with numbers and some samples.
     Rejects {
         /// Output folder of the run.
         out: PathBuf,
         /// Only this reason, such as `image_too_small`.
         #[arg(long)]
         reason: Option<String>,
-        /// Rows to print of each reason.
+        /// Rows to print of each step and reason: drawn from all of the run, and the same ones each time.
         #[arg(long, default_value_t = 3)]
         sample: usize,
         /// Print every row, one JSON object per line.
@@ -239,15 +240,21 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             Ok(())
         }
         Command::Rejects { out, reason, sample, json } => {
-            let found = rejects::rejects(&Store::open(&out)?, reason.as_deref()).await?;
+            let (store, mut groups) = (Store::open(&out)?, Groups::new(sample));
             if !json {
-                print!("{}", rejects::text(&found, sample));
+                let group = |reject| {
+                    groups.add(reject);
+                    Ok(())
+                };
+                each_reject(&store, reason.as_deref(), group).await?;
+                print!("{}", groups.text());
                 return Ok(());
             }
-            for reject in &found {
-                println!("{}", serde_json::to_string(reject).map_err(|error| RunError::Bug(error.to_string()))?);
-            }
-            Ok(())
+            let print = |reject: FoundReject| {
+                println!("{}", serde_json::to_string(&reject).map_err(|error| RunError::Bug(error.to_string()))?);
+                Ok(())
+            };
+            each_reject(&store, reason.as_deref(), print).await
         }
         Command::Replay { out, id, chars, json } => {
             let replay = replay::replay(&Store::open(&out)?, &id).await?;

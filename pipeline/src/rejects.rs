@@ -1,6 +1,7 @@
-//! What a run did not keep, and why: counted by reason, or row by row.
+//! What a run did not keep, and why: counted by stage, step and reason, or row by row.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{AsArray, RecordBatch};
 use futures::TryStreamExt;
@@ -33,28 +34,37 @@ pub struct FoundReject {
     pub detail: String,
 }
 
-/// Every reject of the units committed so far, or those with one reason, in the order of stages and units.
-pub async fn rejects(store: &Store, reason: Option<&str>) -> Result<Vec<FoundReject>, RunError> {
+/// Shows every reject of the units committed so far, or those with one reason, in the order of stages and units.
+pub async fn each_reject(
+    store: &Store,
+    reason: Option<&str>,
+    mut show: impl FnMut(FoundReject) -> Result<(), RunError>,
+) -> Result<(), RunError> {
     plan_of(store).await?;
-    let mut found = Vec::new();
     for stage in Stage::ALL {
         for commit in commits_of(store, stage).await? {
             for (table, kind) in [("rejects", None), ("dropped", Some("reference"))] {
                 let Some(file) = commit.file(table) else { continue };
                 let mut batches = open_table(store, &file.path).await?.build()?;
                 while let Some(batch) = batches.try_next().await? {
-                    found.extend(rows(&batch, stage.name(), commit.index, kind));
+                    let rows = rows(&batch, stage.name(), commit.index, kind);
+                    rows.filter(|reject| reason.is_none_or(|reason| reject.reason == reason))
+                        .try_for_each(&mut show)?;
                 }
             }
         }
     }
-    found.retain(|reject| reason.is_none_or(|reason| reject.reason == reason));
-    Ok(found)
+    Ok(())
 }
 
-fn rows(batch: &RecordBatch, stage: &'static str, unit: u32, kind: Option<&str>) -> Vec<FoundReject> {
-    let cell = |column: usize, row: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
-    let reject = |row: usize| FoundReject {
+fn rows<'a>(
+    batch: &'a RecordBatch,
+    stage: &'static str,
+    unit: u32,
+    kind: Option<&'a str>,
+) -> impl Iterator<Item = FoundReject> + 'a {
+    let cell = move |column: usize, row: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
+    let reject = move |row: usize| FoundReject {
         stage,
         unit,
         kind: kind.map_or_else(|| cell(0, row), str::to_owned),
@@ -64,49 +74,108 @@ fn rows(batch: &RecordBatch, stage: &'static str, unit: u32, kind: Option<&str>)
         reason: cell(4, row),
         detail: cell(5, row),
     };
-    (0..batch.num_rows()).map(reject).collect()
+    (0..batch.num_rows()).map(reject)
 }
 
-/// The rejects for a terminal: each reason with its number, and up to `sample` of its rows.
-pub fn text(rejects: &[FoundReject], sample: usize) -> String {
-    let mut groups: BTreeMap<(&str, &str, &str), Vec<&FoundReject>> = BTreeMap::new();
-    for reject in rejects {
-        groups.entry((&reject.kind, &reject.reason, &reject.step)).or_default().push(reject);
+/// Rejects by stage, step, kind and reason, with a few of each: as many as are asked for, whatever a run has.
+#[derive(Debug)]
+pub struct Groups {
+    sample: usize,
+    groups: BTreeMap<(Stage, String, String, String), Group>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    count: u64,
+    /// Those whose digests are the lowest, so that they are drawn alike from all of the run, and are the same each time.
+    sample: BTreeSet<([u8; 32], FoundReject)>,
+}
+
+impl Groups {
+    /// No rejects yet, of which `sample` of each group will be told.
+    pub fn new(sample: usize) -> Self {
+        Self { sample, groups: BTreeMap::new() }
     }
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
-    let mut text = String::new();
-    for ((kind, reason, step), rows) in groups {
-        text.push_str(&format!("{:>8} {kind}.{reason}, by {step}\n", rows.len()));
-        for reject in rows.iter().take(sample) {
-            text.push_str(&format!("         {} {}\n             {}\n", reject.key, reject.url, reject.detail));
+
+    /// Counts a reject.
+    pub fn add(&mut self, reject: FoundReject) {
+        let Some(stage) = Stage::ALL.into_iter().find(|stage| stage.name() == reject.stage) else { return };
+        let (step, kind, reason) = (reject.step.clone(), reject.kind.clone(), reject.reason.clone());
+        let group = self.groups.entry((stage, step, kind, reason)).or_default();
+        group.count += 1;
+        let digest = blake3::hash(format!("{}\n{}\n{}", reject.key, reject.url, reject.detail).as_bytes());
+        group.sample.insert((digest.into(), reject));
+        if group.sample.len() > self.sample {
+            group.sample.pop_last();
         }
     }
-    text
+
+    /// The groups for a terminal: stages in order, and in each the most frequent first.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for stage in Stage::ALL {
+            let mut groups: Vec<_> = self.groups.iter().filter(|((of, ..), _)| *of == stage).collect();
+            if groups.is_empty() {
+                continue;
+            }
+            let all: u64 = groups.iter().map(|(_, group)| group.count).sum();
+            text.push_str(&format!("{}: {all}\n", stage.name()));
+            groups.sort_by_key(|(_, group)| Reverse(group.count));
+            for ((_, step, kind, reason), group) in groups {
+                text.push_str(&format!("{:>8} {kind}.{reason}, by {step}\n", group.count));
+                for (_, reject) in &group.sample {
+                    text.push_str(&format!("         {} {}\n             {}\n", reject.key, reject.url, reject.detail));
+                }
+            }
+        }
+        text
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn reject(reason: &str, key: &str) -> FoundReject {
+    fn reject(stage: &'static str, step: &str, reason: &str, key: &str) -> FoundReject {
         FoundReject {
-            stage: "documents",
+            stage,
             unit: 0,
             kind: "document".into(),
             key: key.into(),
             url: "file:///a".into(),
-            step: "minimal_html".into(),
+            step: step.into(),
             reason: reason.into(),
             detail: "9 bytes".into(),
         }
     }
 
+    fn text(rejects: &[FoundReject], sample: usize) -> String {
+        let mut groups = Groups::new(sample);
+        rejects.iter().cloned().for_each(|reject| groups.add(reject));
+        groups.text()
+    }
+
     #[test]
-    fn the_most_frequent_reason_comes_first_with_its_samples() {
-        let found = [reject("too_deep", "1"), reject("no_text", "2"), reject("no_text", "3")];
-        let expected = "       2 document.no_text, by minimal_html\n         2 file:///a\n             9 bytes\n       \
-                        1 document.too_deep, by minimal_html\n         1 file:///a\n             9 bytes\n";
-        assert_eq!(text(&found, 1), expected);
+    fn stages_come_in_order_and_in_each_the_most_frequent_reason_first() {
+        let found = [
+            reject("sequences", "interleave_images", "no_tokens", "0"),
+            reject("documents", "minimal_html", "too_deep", "1"),
+            reject("documents", "minimal_html", "no_text", "2"),
+            reject("documents", "filter_length", "no_text", "3"),
+            reject("documents", "minimal_html", "no_text", "4"),
+        ];
+        let expected = "documents: 4\n       2 document.no_text, by minimal_html\n       \
+                        1 document.no_text, by filter_length\n       1 document.too_deep, by minimal_html\n\
+                        sequences: 1\n       1 document.no_tokens, by interleave_images\n";
+        assert_eq!(text(&found, 0), expected);
+    }
+
+    #[test]
+    fn a_sample_does_not_depend_on_the_order_of_the_rejects() {
+        let mut found: Vec<FoundReject> = (0..50).map(|key| reject("images", "a", "b", &key.to_string())).collect();
+        let sample = text(&found, 3);
+        assert_eq!(sample.matches("file:///a\n             9 bytes").count(), 3);
+        found.reverse();
+        assert_eq!(text(&found, 3), sample);
     }
 }

@@ -90,7 +90,7 @@ async fn replay_document(
 ) -> Result<Replay, RunError> {
     let (run, seed) = (steps.run, steps.run.checked.job.seed);
     if !steps.through(&run.checked.job.documents)? {
-        return steps.finish("rejected");
+        return steps.finish_rejected();
     }
     if before.images.len() < run.plan.units(Stage::Images).len() {
         return steps.finish("kept; its images are not encoded yet, so that nothing more can be shown");
@@ -102,7 +102,7 @@ async fn replay_document(
     };
     steps.take("join", rows);
     let kept = steps.through(&run.checked.job.sequences.steps())?;
-    steps.finish(if kept { "kept: an example, ready to be packed" } else { "rejected" })
+    if kept { steps.finish("kept: an example, ready to be packed") } else { steps.finish_rejected() }
 }
 
 async fn replay_image(run: &Run, context: &SessionContext, before: &Before, id: &str) -> Result<Replay, RunError> {
@@ -116,7 +116,7 @@ async fn replay_image(run: &Run, context: &SessionContext, before: &Before, id: 
     };
     let mut steps = Steps::start(run, Kind::Image, rows)?;
     let kept = steps.through(&run.checked.job.images)?;
-    steps.finish(if kept { "kept: its codes go to each page that shows it" } else { "rejected" })
+    if kept { steps.finish("kept: its codes go to each page that shows it") } else { steps.finish_rejected() }
 }
 
 /// The row with this key, as a batch of its own.
@@ -175,7 +175,7 @@ impl<'a> Steps<'a> {
     fn through(&mut self, configs: &[StepConfig]) -> Result<bool, RunError> {
         for config in configs {
             let schema = config.columns().apply(&self.rows.schema()).map_err(StepError::Bug)?;
-            let step = config.build(&self.run.checked.resources)?;
+            let step = self.run.checked.step(config)?;
             // Steps wait for bytes as they would on a thread of their own.
             let process = || guarded(step.as_ref(), self.kind, config.name(), &schema, self.rows.clone());
             let (kept, rejects) = tokio::task::block_in_place(process)?;
@@ -193,6 +193,16 @@ impl<'a> Steps<'a> {
         Ok(true)
     }
 
+    /// Says once more which step it was, and why: the last thing that is read.
+    fn finish_rejected(self) -> Result<Replay, RunError> {
+        let end = self.done.last().map(|last| {
+            let reason =
+                last.rejects.first().and_then(|reject| reject.split_once(':')).map_or("", |(reason, _)| reason);
+            format!("rejected by {} as {reason}", last.step)
+        });
+        self.finish(&end.unwrap_or_default())
+    }
+
     fn finish(self, end: &str) -> Result<Replay, RunError> {
         Ok(Replay { kind: self.kind.as_str(), key: self.key, url: self.url, steps: self.done, end: end.into() })
     }
@@ -206,6 +216,9 @@ impl Replay {
             text.push_str(&format!("\n── {}\n", step.step));
             for (name, words) in &step.columns {
                 text.push_str(&format!("{name}: {}\n", columns::cut(words, chars)));
+            }
+            if step.columns.is_empty() && step.rejects.is_empty() {
+                text.push_str("   kept as it was\n");
             }
             for reject in &step.rejects {
                 text.push_str(&format!("   not kept: {}\n", columns::cut(reject, chars)));

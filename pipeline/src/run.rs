@@ -139,8 +139,8 @@ async fn refuse_other_job(store: &Store, record: &JobRecord, out: &Path) -> Resu
     if there.digest == record.digest {
         return Ok(());
     }
-    let difference =
-        first_difference("", &there.job, &record.job).unwrap_or_else(|| "a tokenizer's files differ".into());
+    let difference = first_difference("", &there.job, &record.job)
+        .unwrap_or_else(|| "a file that the job names says something else now".into());
     let problem =
         Problem::new(format!("--out {}", out.display()), format!("holds the output of another job: {difference}"));
     Err(JobError::from(problem.hint("name another folder with --out, or set the job back")).into())

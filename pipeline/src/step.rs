@@ -1,6 +1,7 @@
 //! The one abstraction: a step takes a batch of rows, keeps those it can, and rejects the rest with a reason.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
@@ -31,6 +32,10 @@ pub trait StepSettings {
     fn check(&self) -> Vec<String> {
         Vec::new()
     }
+    /// The text files it reads, each with the setting that names it: they are there, or the job is refused.
+    fn files(&self) -> Vec<(&'static str, PathBuf)> {
+        Vec::new()
+    }
     /// The step, ready to run.
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError>;
 }
@@ -48,6 +53,8 @@ pub struct Resources {
     pub images: Arc<dyn ImageTokenizer>,
     /// Where the bytes of each of the job's sources lie.
     pub inputs: Vec<Arc<dyn Input>>,
+    /// The folder that the job's paths are relative to.
+    pub folder: PathBuf,
 }
 
 /// What a step does to the columns of a table.

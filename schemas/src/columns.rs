@@ -22,7 +22,7 @@ pub fn content_type() -> Column<StringArray> {
     Column::optional("content_type", DataType::Utf8)
 }
 
-/// The `X-Robots-Tag` that came with a page, where there was one: who may not use it for what.
+/// The `X-Robots-Tag`s that came with a page, one a line, where there was one: who may not use it for what.
 pub fn robots() -> Column<StringArray> {
     Column::optional("robots", DataType::Utf8)
 }
@@ -37,6 +37,11 @@ pub fn html() -> Column<StringArray> {
     Column::required("html", DataType::Utf8)
 }
 
+/// Characters of a page's HTML, which is gone when filters compare its text with it.
+pub fn page_chars() -> Column<UInt64Array> {
+    Column::required("page_chars", DataType::UInt64)
+}
+
 /// A page's minimal HTML; each image stands there with an empty `src`.
 pub fn markup() -> Column<StringArray> {
     Column::required("markup", DataType::Utf8)
@@ -47,7 +52,8 @@ pub fn markup_images() -> Column<ListArray> {
     Column::required("markup_images", list_of(DataType::Struct(image_place_fields())))
 }
 
-/// A document's text as it is read, for filters: whitespace collapsed, a line for each block, nothing for images.
+/// A document's text as it is read, without its title, for filters: whitespace collapsed, a line for each block, nothing
+/// for images.
 pub fn text() -> Column<StringArray> {
     Column::required("text", DataType::Utf8)
 }

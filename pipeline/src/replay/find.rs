@@ -14,7 +14,7 @@ use crate::engine::table_reader::open_table;
 use crate::engine::unit::Run;
 use crate::error::RunError;
 use crate::keys::{document_key, image_key};
-use crate::rejects::{FoundReject, rejects};
+use crate::rejects::{FoundReject, each_reject};
 use crate::sources::{ImageLocation, RawDocument, Records, RejectedRecord, canonical};
 
 /// What stands under a key or a URL.
@@ -32,10 +32,16 @@ pub fn image(id: &str) -> Key {
 
 /// The page of the units committed so far that is named by its key or its URL.
 pub async fn find(run: &Run, before: &Before, id: &str) -> Result<Option<Found>, RunError> {
-    let is_it =
-        |reject: &FoundReject| reject.stage == Stage::Documents.name() && (reject.key == id || reject.url == id);
-    let refused = rejects(&run.store, None).await?.into_iter().filter(is_it);
-    let refused: Vec<FoundReject> = refused.filter(|reject| reject.kind != "reference").collect();
+    let is_it = |reject: &FoundReject| {
+        let is_named = reject.key == id || reject.url == id;
+        is_named && reject.stage == Stage::Documents.name() && reject.kind != "reference"
+    };
+    let mut refused = Vec::new();
+    let keep = |reject: FoundReject| {
+        refused.extend(is_it(&reject).then_some(reject));
+        Ok(())
+    };
+    each_reject(&run.store, None, keep).await?;
     if let Some(record) = refused.iter().find(|reject| reject.kind == "record") {
         return Ok(Some(Found::Record(record.clone())));
     }

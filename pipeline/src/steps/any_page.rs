@@ -1,4 +1,4 @@
-//! Any bytes at all, taken for a page, end as a document or as a counted reject of the demo job.
+//! Any bytes at all, taken for a page, end as a document or as a counted reject of the demo job, and of that with filters.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
@@ -91,8 +91,8 @@ fn page(number: u32) -> RawDocument {
     }
 }
 
-fn demo_documents() -> Vec<StepConfig> {
-    LoadedJob::read(&repository().join("jobs/demo.toml"), &[]).unwrap().draft.documents.unwrap()
+fn documents_of(job: &str) -> Vec<StepConfig> {
+    LoadedJob::read(&repository().join(job), &[]).unwrap().draft.documents.unwrap()
 }
 
 fn through(steps: &[StepConfig], mut rows: RecordBatch) -> (RecordBatch, Vec<Reject>) {
@@ -108,11 +108,11 @@ fn through(steps: &[StepConfig], mut rows: RecordBatch) -> (RecordBatch, Vec<Rej
     (rows, rejects)
 }
 
-#[test]
-fn any_bytes_end_as_a_document_or_a_counted_reject() {
+/// Takes the pages through a job's steps; the answer is how many documents are left, and the reasons of the others.
+fn each_page_ends_once(job: &str) -> (usize, BTreeSet<String>) {
     let pages: Vec<(Key, RawDocument)> =
         (0..PAGES).map(page).map(|page| (document_key(0, &page.locator), page)).collect();
-    let (kept, rejects) = through(&demo_documents(), page_rows(&pages).unwrap());
+    let (kept, rejects) = through(&documents_of(job), page_rows(&pages).unwrap());
 
     let panics: Vec<&Reject> = rejects.iter().filter(|reject| reject.reason == "panicked").collect();
     assert!(panics.is_empty(), "{panics:?}");
@@ -125,6 +125,17 @@ fn any_bytes_end_as_a_document_or_a_counted_reject() {
     expected.sort();
     assert_eq!(ends, expected, "each page ends once");
 
-    let reasons: BTreeSet<&str> = rejects.iter().map(|reject| reject.reason).collect();
-    assert!(kept.num_rows() > 50 && reasons.len() > 1, "{} kept, {reasons:?}: too tame a test", kept.num_rows());
+    (kept.num_rows(), rejects.iter().map(|reject| reject.reason.to_owned()).collect())
+}
+
+#[test]
+fn any_bytes_end_as_a_document_or_a_counted_reject() {
+    let (kept, reasons) = each_page_ends_once("jobs/demo.toml");
+    assert!(kept > 50 && reasons.len() > 1, "{kept} kept, {reasons:?}: too tame a test");
+}
+
+#[test]
+fn any_bytes_end_as_a_document_or_a_counted_reject_of_a_filter() {
+    let (_, reasons) = each_page_ends_once("jobs/filters.toml");
+    assert!(reasons.len() > 4, "{reasons:?}: too tame a test");
 }

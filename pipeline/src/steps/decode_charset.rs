@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow::array::{Array, RecordBatch, StringArray, UInt64Array};
 use pageloom_schemas::columns;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
 use crate::html::charset::{Decoded, charset_of_content_type, decode};
+use crate::plain_text::chars;
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
 /// A byte order mark wins, then the charset that came with the page, then its `<meta>`, then a guess from its bytes.
@@ -32,7 +33,7 @@ impl StepSettings for Settings {
 
     fn columns(&self) -> Columns {
         let inputs = || [columns::content_type().field(), columns::body().field()];
-        Columns::reads(inputs()).drops(inputs()).writes([columns::html().field()])
+        Columns::reads(inputs()).drops(inputs()).writes([columns::html().field(), columns::page_chars().field()])
     }
 
     fn check(&self) -> Vec<String> {
@@ -55,8 +56,9 @@ impl Step for Settings {
         };
         let outcomes: Vec<Result<String, Refusal>> = (0..batch.num_rows()).map(decoded).collect();
         let (batch, pages) = rejects.keep_ok(&batch, outcomes)?;
-        let html: ArrayRef = Arc::new(StringArray::from_iter_values(pages));
-        self.columns().replace(&batch, vec![html])
+        let page_chars = UInt64Array::from_iter_values(pages.iter().map(|page| chars(page) as u64));
+        let html = StringArray::from_iter_values(pages);
+        self.columns().replace(&batch, vec![Arc::new(html), Arc::new(page_chars)])
     }
 }
 

@@ -39,7 +39,14 @@ pub fn resources() -> Resources {
     let ids = VocabularySettings { num_sentinels: 256, pad_to_multiple_of: 64 };
     let vocabulary = Vocabulary::new(&text, &ids, images.codebook_size()).unwrap();
     let inputs = vec![Arc::new(site()) as Arc<dyn crate::sources::Input>];
-    Resources { seed: 2026, text: Arc::new(text), vocabulary: Arc::new(vocabulary), images, inputs }
+    Resources {
+        seed: 2026,
+        text: Arc::new(text),
+        vocabulary: Arc::new(vocabulary),
+        images,
+        inputs,
+        folder: repository().join("jobs"),
+    }
 }
 
 /// The repository's folder.

@@ -7,6 +7,7 @@ mod fixture;
 #[cfg(test)]
 mod laws;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,11 @@ macro_rules! register {
                 match self { $(Self::$name(settings) => settings.check(),)* }
             }
 
+            /// The text files it reads, each with the setting that names it.
+            pub fn files(&self) -> Vec<(&'static str, PathBuf)> {
+                match self { $(Self::$name(settings) => settings.files(),)* }
+            }
+
             /// The step, ready to run.
             pub fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
                 match self { $(Self::$name(settings) => settings.build(resources),)* }
@@ -55,9 +61,19 @@ macro_rules! register {
 
 register! {
     decode_charset,
+    filter_robots,
+    filter_url,
     minimal_html,
+    filter_length,
+    filter_text_ratio,
+    filter_language,
+    filter_quality,
+    filter_repetition,
+    filter_c4,
+    filter_image_count,
     tokenize_text,
     fetch_image,
+    filter_image_file,
     prepare_image,
     encode_image,
     interleave_images,

@@ -70,18 +70,39 @@ impl From<image::ImageError> for ImageError {
     }
 }
 
+/// What an image's file says of it before it is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// `jpeg`, `png`, `gif`, `webp`, `bmp` or `tiff`, by its first bytes and not by its name.
+    pub format: &'static str,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+}
+
+/// Reads an image's format and size, and no pixels.
+pub fn header(bytes: &[u8]) -> Result<Header, ImageError> {
+    let (format, decoder) = decoder(bytes, image::Limits::default())?;
+    let (width, height) = decoder.dimensions();
+    let format = match format {
+        ImageFormat::Jpeg => "jpeg",
+        ImageFormat::Png => "png",
+        ImageFormat::Gif => "gif",
+        ImageFormat::WebP => "webp",
+        ImageFormat::Bmp => "bmp",
+        ImageFormat::Tiff => "tiff",
+        other => return Err(ImageError::UnsupportedFormat(format!("{other:?}"))),
+    };
+    Ok(Header { format, width, height })
+}
+
 /// The image in RGB, its first frame if it has several, what is transparent showing white.
 ///
 /// The orientation that a camera noted beside the pixels and colour profiles are not applied.
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageError> {
-    if bytes.is_empty() {
-        return Err(ImageError::Empty);
-    }
     check("bytes", bytes.len() as u64, limits.max_bytes)?;
-    let format = image::guess_format(bytes).map_err(|error| ImageError::UnsupportedFormat(error.to_string()))?;
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(decoder_limits(limits));
-    let decoder = reader.into_decoder()?;
+    let (format, decoder) = decoder(bytes, decoder_limits(limits))?;
     let (width, height) = decoder.dimensions();
     check("pixels", u64::from(width) * u64::from(height), limits.max_pixels)?;
     if width == 0 || height == 0 {
@@ -91,6 +112,16 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageErr
         return Err(ImageError::Corrupt("the file ends before the image does".to_owned()));
     }
     Ok(onto_white(DynamicImage::from_decoder(decoder)?))
+}
+
+fn decoder(bytes: &[u8], limits: image::Limits) -> Result<(ImageFormat, impl ImageDecoder), ImageError> {
+    if bytes.is_empty() {
+        return Err(ImageError::Empty);
+    }
+    let format = image::guess_format(bytes).map_err(|error| ImageError::UnsupportedFormat(error.to_string()))?;
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits);
+    Ok((format, reader.into_decoder()?))
 }
 
 fn check(what: &'static str, size: u64, limit: u64) -> Result<(), ImageError> {

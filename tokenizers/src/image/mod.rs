@@ -4,5 +4,5 @@ mod complete;
 mod decode;
 mod prepare;
 
-pub use decode::{ImageError, Limits};
+pub use decode::{Header, ImageError, Limits, header};
 pub use prepare::{CropAt, Prepared, prepare};

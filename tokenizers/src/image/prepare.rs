@@ -88,6 +88,7 @@ mod tests {
 
     use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
 
+    use super::super::decode::{Header, header};
     use super::*;
 
     fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -165,6 +166,22 @@ mod tests {
             let half = &bytes[..bytes.len() / 2];
             assert_eq!(reason(half, Limits::default()), "image_corrupt", "{format:?}");
         }
+    }
+
+    #[test]
+    fn a_header_is_read_in_every_format() {
+        for (format, name) in [
+            (ImageFormat::Jpeg, "jpeg"),
+            (ImageFormat::Png, "png"),
+            (ImageFormat::Gif, "gif"),
+            (ImageFormat::WebP, "webp"),
+            (ImageFormat::Bmp, "bmp"),
+            (ImageFormat::Tiff, "tiff"),
+        ] {
+            let bytes = encoded(gradient(40, 30), format);
+            assert_eq!(header(&bytes).expect("reads"), Header { format: name, width: 40, height: 30 });
+        }
+        assert_eq!(header(b"").expect_err("refused").reason(), "image_empty");
     }
 
     #[test]

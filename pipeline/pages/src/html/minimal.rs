@@ -118,7 +118,8 @@ pub struct MinimalDocument {
     pub images: Vec<ImageReference>,
     /// Images of the page that could not be kept.
     pub dropped_images: Vec<DroppedImage>,
-    /// The markup's text as it is read: whitespace collapsed, a line for each block, nothing for images.
+    /// The body's text as it is read: whitespace collapsed, a line for each block, nothing for images. Without the title,
+    /// which most pages repeat as a heading.
     pub text: String,
 }
 
@@ -183,15 +184,15 @@ pub fn minimal_html(html: &str, document_url: &Url, rules: &MinimalHtml) -> Resu
     let thresholds = Thresholds { standard: rules.min_text_chars, list_like: rules.min_text_chars_list };
     let measures = measure(&tree, &order, thresholds, |id| images.contains_key(&id) || rules.keeps_meta(&tree, id));
     let page = Page { tree: &tree, drops, kept_attributes: KeptAttributes::new(rules), measures, images };
-    let written = write(&page);
-    let body = written.body.and_then(|start| written.text.get(start..)).unwrap_or_default();
-    if body.is_empty() {
+    let mut written = write(&page);
+    let text = written.body.map(|start| written.text.split_off(start)).unwrap_or_default();
+    if text.is_empty() {
         return Err(Unusable::NoText);
     }
     if u32::try_from(written.markup.len()).is_err() {
         return Err(Unusable::TooLarge);
     }
-    let (markup, images, text) = (written.markup, written.images, written.text);
+    let (markup, images) = (written.markup, written.images);
     Ok(MinimalDocument { markup, images, dropped_images, text })
 }
 

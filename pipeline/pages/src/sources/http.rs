@@ -46,11 +46,11 @@ impl Head {
         self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
-    /// All fields of a name given in lower case, as the one list that they are together; `None` without any.
+    /// All fields of a name given in lower case, each in a line of its own; `None` without any.
     pub fn all(&self, name: &str) -> Option<String> {
         let values: Vec<&str> =
             self.fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str()).collect();
-        (!values.is_empty()).then(|| values.join(", "))
+        (!values.is_empty()).then(|| values.join("\n"))
     }
 }
 

@@ -55,7 +55,7 @@ fn steps_over(
     let mut plan = input;
     for config in steps {
         let schema: SchemaRef = config.columns().apply(&plan.schema()).map_err(StepError::Bug)?;
-        let step = config.build(&run.checked.resources)?;
+        let step = run.checked.step(config)?;
         plan = step_plan(config.name(), kind, step, schema, log.clone(), plan);
     }
     Ok(plan)
