@@ -91,7 +91,7 @@ def broken_members():
     # page_too_large: fifty megabytes in fifty kilobytes.
     yield gzip(page("large.html", gzip(PARAGRAPH.encode().ljust(50 << 20, b"\n")), "Content-Encoding: gzip"))
     # unsupported_content_encoding
-    yield gzip(page("brotli.html", b"\x0b\x02\x80<p>x\x03", "Content-Encoding: br"))
+    yield gzip(page("compress.html", b"\x1f\x9d\x90<\xe0", "Content-Encoding: compress"))
     # broken_content_encoding: packed, and then a byte fell over.
     packed = bytearray(gzip(PARAGRAPH.encode()))
     packed[12] ^= 0xFF
@@ -104,10 +104,10 @@ def broken_members():
     yield gzip(response("garden.example, at the gate", html, PARAGRAPH.encode()))
     # warc_bad_content_length
     yield gzip(page("length.html").replace(b"Content-Length: ", b"Content-Length: about ", 1))
-    # warc_garbage: between two members, and inside one.
+    # warc_garbage: bytes and a member without a record, up to the next record.
     yield b"These bytes are no gzip member.\n"
     yield gzip(b"These lines are no record.\r\n" * 3)
-    # warc_not_per_record_gzip: two records in one member, an image among them; the page before it is kept.
+    # Sound, but seldom seen: two records in one member, an image among them.
     yield gzip(
         page("first-of-two.html", (PARAGRAPH * 2).encode())
         + response(f"{HOST}/img/lost-in-a-row.png", "image/png", site("img/icon.png"))

@@ -119,6 +119,11 @@ pub fn length() -> Column<UInt64Array> {
     Column::optional("length", DataType::UInt64)
 }
 
+/// What lies in the image's container, where that can't be read again by itself.
+pub fn inline() -> Column<BinaryArray> {
+    Column::optional("inline", DataType::Binary)
+}
+
 /// An image file's bytes.
 pub fn bytes() -> Column<BinaryArray> {
     Column::required("bytes", DataType::Binary)

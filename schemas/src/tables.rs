@@ -56,6 +56,7 @@ pub fn image_locations() -> SchemaRef {
         columns::path().field(),
         columns::offset().field(),
         columns::length().field(),
+        columns::inline().field(),
     ])
 }
 
@@ -69,6 +70,7 @@ pub fn located_images() -> SchemaRef {
         columns::path().field(),
         columns::offset().field(),
         columns::length().field(),
+        columns::inline().field(),
     ])
 }
 

@@ -24,7 +24,7 @@ use crate::step::{Kind, Reject, shorten};
 
 /// Pages of a batch: few enough that a batch of large ones stays small.
 const PAGES_PER_BATCH: usize = 128;
-/// Bytes after which a batch of pages is handed on, however few.
+/// Bytes after which a batch of pages, or of images beside their places, is handed on, however few.
 const BYTES_PER_BATCH: usize = 8 << 20;
 const LOCATIONS_PER_BATCH: usize = 4096;
 /// Batches that wait between the reader and the plans.
@@ -133,7 +133,7 @@ impl Records for Collector {
         self.log.count("image_locations", 1);
         self.progress.worked(image.location.length);
         self.locations.push(self.source, self.buckets, &image);
-        if self.locations.rows >= LOCATIONS_PER_BATCH { self.send_locations() } else { ControlFlow::Continue(()) }
+        if self.locations.full() { self.send_locations() } else { ControlFlow::Continue(()) }
     }
 
     fn reject(&mut self, reject: RejectedRecord) -> ControlFlow<()> {
@@ -226,7 +226,9 @@ struct Locations {
     path: StringBuilder,
     offset: UInt64Builder,
     length: UInt64Builder,
+    inline: BinaryBuilder,
     rows: usize,
+    bytes: usize,
     mistake: Option<arrow::error::ArrowError>,
 }
 
@@ -240,7 +242,9 @@ impl Locations {
             path: StringBuilder::new(),
             offset: UInt64Builder::new(),
             length: UInt64Builder::new(),
+            inline: BinaryBuilder::new(),
             rows: 0,
+            bytes: 0,
             mistake: None,
         }
     }
@@ -254,7 +258,14 @@ impl Locations {
         self.path.append_value(&image.location.path);
         self.offset.append_value(image.location.offset);
         self.length.append_value(image.location.length);
+        let inline = image.location.container.inline();
+        self.inline.append_option(inline);
         self.rows += 1;
+        self.bytes += inline.map_or(0, <[u8]>::len);
+    }
+
+    fn full(&self) -> bool {
+        self.rows >= LOCATIONS_PER_BATCH || self.bytes >= BYTES_PER_BATCH
     }
 
     fn finish(mut self) -> Result<RecordBatch, StepError> {
@@ -269,6 +280,7 @@ impl Locations {
             Arc::new(self.path.finish()),
             Arc::new(self.offset.finish()),
             Arc::new(self.length.finish()),
+            Arc::new(self.inline.finish()),
         ];
         Ok(RecordBatch::try_new(tables::image_locations(), columns)?)
     }

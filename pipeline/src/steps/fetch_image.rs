@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::StepError;
-use crate::sources::{Container, Input, Location, fetch};
+use crate::sources::{Container, Fetched, Input, Location, fetch_response};
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
 /// Images come from the job's sources or from `data:` URLs; nothing is fetched from a network.
@@ -18,11 +18,15 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 pub struct Settings {
     /// An image file with more bytes than this is rejected as `image_too_large`.
     pub max_bytes: u64,
+    /// An image whose response names one of these words for everybody in an `X-Robots-Tag` is rejected as
+    /// `image_refused_by_robots`. The words that speak of training are refused from the start; img2dataset refuses
+    /// `noindex` and `noimageindex`, too, which speak of search engines. With `[]` nothing is refused.
+    pub refuse_robots: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_bytes: 32 << 20 }
+        Self { max_bytes: 32 << 20, refuse_robots: vec!["noai".into(), "noimageai".into()] }
     }
 }
 
@@ -38,6 +42,7 @@ impl StepSettings for Settings {
             columns::path().field(),
             columns::offset().field(),
             columns::length().field(),
+            columns::inline().field(),
             columns::url().field(),
         ];
         Columns::reads(location.clone()).drops(location).writes([
@@ -69,7 +74,6 @@ impl Step for FetchImage {
         let url = url.of(&batch)?;
         let locations = locations(&batch)?;
         let outcomes: Vec<Result<Vec<u8>, Refusal>> = (0..batch.num_rows())
-            
             .map(|row| self.bytes(url.value(row), locations[row].as_ref()))
             .collect();
         let (batch, images) = rejects.keep_ok(&batch, outcomes)?;
@@ -95,22 +99,46 @@ impl FetchImage {
             return Err(Refusal::new("image_not_found", "no source of this job holds this URL"));
         };
         let input = self.inputs.get(*source).ok_or_else(|| Refusal::new("image_not_found", "its source is gone"))?;
-        fetch(location, input.as_ref(), self.settings.max_bytes)
-            .map_err(|error| Refusal::new(error.reason(), error.to_string()))
+        let fetched = fetch_response(location, input.as_ref(), self.settings.max_bytes)
+            .map_err(|error| Refusal::new(error.reason(), error.to_string()))?;
+        self.allowed(fetched)
     }
+
+    fn allowed(&self, fetched: Fetched) -> Result<Vec<u8>, Refusal> {
+        match fetched.robots.iter().find(|tag| refuses(tag, &self.settings.refuse_robots)) {
+            Some(tag) => Err(Refusal::new("image_refused_by_robots", format!("X-Robots-Tag: {tag}"))),
+            None => Ok(fetched.bytes),
+        }
+    }
+}
+
+/// Whether a tag names one of the words for everybody: what follows a robot's name speaks to that robot alone.
+fn refuses(tag: &str, words: &[String]) -> bool {
+    let named = |directive: &str| words.iter().any(|word| word.eq_ignore_ascii_case(directive.trim()));
+    tag.split(',').take_while(|directive| !names_a_robot(directive)).any(named)
+}
+
+/// Whether a directive begins with a robot's name and a colon. Some directives have values, and a time has colons.
+fn names_a_robot(directive: &str) -> bool {
+    const WITH_VALUES: [&str; 4] = ["unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"];
+    directive.split_once(':').is_some_and(|(name, _)| {
+        let name = name.trim().to_ascii_lowercase();
+        !WITH_VALUES.contains(&name.as_str()) && !name.contains(char::is_whitespace)
+    })
 }
 
 /// Each row's source and place; `None` where no source holds the image.
 fn locations(batch: &RecordBatch) -> Result<Vec<Option<(usize, Location)>>, StepError> {
     let (source, container, path) = (columns::source(), columns::container(), columns::path());
     let (source, container, path) = (source.of(batch)?, container.of(batch)?, path.of(batch)?);
-    let (offset, length) = (columns::offset(), columns::length());
-    let (offset, length) = (offset.of(batch)?, length.of(batch)?);
+    let (offset, length, inline) = (columns::offset(), columns::length(), columns::inline());
+    let (offset, length, inline) = (offset.of(batch)?, length.of(batch)?, inline.of(batch)?);
     let location = |row: usize| {
         if path.is_null(row) {
             return None;
         }
-        let container = Container::from_word(container.value(row))?;
+        let inline = inline.is_valid(row).then(|| inline.value(row));
+        let container = Container::from_word(container.value(row), inline)?;
         let (path, offset, length) = (path.value(row).to_owned(), offset.value(row), length.value(row));
         Some((source.value(row) as usize, Location { container, path, offset, length }))
     };
@@ -154,6 +182,15 @@ mod tests {
         assert_eq!(data_url_bytes("data:image/gif;base64,R0lG", 100).unwrap(), b"GIF");
         assert_eq!(data_url_bytes("data:image/gif;base64,*", 100).unwrap_err().reason, "image_bad_data_url");
         assert_eq!(data_url_bytes("data:;base64,AAAAAAAA", 3).unwrap_err().reason, "image_too_large");
+    }
+
+    #[test]
+    fn an_image_is_refused_where_a_tag_says_so_to_everybody() {
+        let words = Settings::default().refuse_robots;
+        let refused = ["noai", "noindex, NoImageAI", "max-snippet: 5, noai"].map(|tag| refuses(tag, &words));
+        assert_eq!(refused, [true, true, true]);
+        let kept = ["", "noindex", "all", "somebot: noai", "noairplanes"].map(|tag| refuses(tag, &words));
+        assert_eq!(kept, [false; 5]);
     }
 
     #[test]

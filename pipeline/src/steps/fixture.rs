@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, FixedSizeBinaryArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array, UInt64Array,
+    ArrayRef, BinaryArray, FixedSizeBinaryArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
+    UInt64Array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{concat_batches, take};
@@ -144,6 +145,7 @@ fn located_images(images: &[ImageLocation]) -> RecordBatch {
         Arc::new(place().map(|place| place.map(|place| place.path.as_str())).collect::<StringArray>()),
         Arc::new(place().map(|place| place.map(|place| place.offset)).collect::<UInt64Array>()),
         Arc::new(place().map(|place| place.map(|place| place.length)).collect::<UInt64Array>()),
+        Arc::new(place().map(|place| place.and_then(|place| place.container.inline())).collect::<BinaryArray>()),
     ];
     RecordBatch::try_new(tables::located_images(), columns).unwrap()
 }

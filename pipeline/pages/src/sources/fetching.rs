@@ -1,7 +1,7 @@
 //! Reads an image's bytes from its place.
 
 use crate::sources::http::{BodyError, Head, body};
-use crate::sources::warc::record_at;
+use crate::sources::warc::record_at::{dictionary_of, record_at};
 use crate::sources::{Container, Input, InputError, Location};
 
 /// An image can't be read from its place.
@@ -32,27 +32,54 @@ impl FetchError {
     }
 }
 
+/// An image as it was fetched.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The `X-Robots-Tag`s of its response: who may not use it for what.
+    pub robots: Vec<String>,
+}
+
 /// The image's bytes, of at most `max_bytes`.
 pub fn fetch(location: &Location, input: &dyn Input, max_bytes: u64) -> Result<Vec<u8>, FetchError> {
+    fetch_response(location, input, max_bytes).map(|fetched| fetched.bytes)
+}
+
+/// The image's bytes, of at most `max_bytes`, and what its response says about them.
+pub fn fetch_response(location: &Location, input: &dyn Input, max_bytes: u64) -> Result<Fetched, FetchError> {
     let too_large = || FetchError::TooLarge { limit: max_bytes };
     if location.length == 0 {
-        return Ok(Vec::new());
+        return Ok(Fetched::default());
     }
     // Heads are small beside images; a record far beyond the limit is not read at all.
     let record_limit = max_bytes.saturating_add(HEADS);
-    match location.container {
+    match &location.container {
         Container::Bytes if location.length > max_bytes => Err(too_large()),
-        Container::Bytes => Ok(input.read_range(&location.path, location.offset, location.length)?),
+        Container::Bytes => {
+            let bytes = input.read_range(&location.path, location.offset, location.length)?;
+            Ok(Fetched { bytes, robots: Vec::new() })
+        }
         Container::WarcRecord if location.length > record_limit => Err(too_large()),
         Container::WarcRecord => {
             let bytes = input.read_range(&location.path, location.offset, location.length)?;
-            let block = record_at(&bytes, record_limit).map_err(FetchError::Broken)?.ok_or_else(too_large)?;
-            match Head::parse(&block) {
-                Some(head) => body(&head, &block, max_bytes).map_err(|error| of_body(error, max_bytes)),
-                None if block.len() as u64 > max_bytes => Err(too_large()),
-                None => Ok(block),
-            }
+            let dictionary = || dictionary_of(input, &location.path);
+            let block = record_at(&bytes, record_limit, dictionary).map_err(FetchError::Broken)?;
+            payload(&block.ok_or_else(too_large)?, max_bytes)
         }
+        Container::Inline(block) => payload(block, max_bytes),
+    }
+}
+
+/// What a record's block holds: the body of an HTTP response, or itself.
+fn payload(block: &[u8], max_bytes: u64) -> Result<Fetched, FetchError> {
+    match Head::parse(block) {
+        Some(head) => {
+            let bytes = body(&head, block, max_bytes).map_err(|error| of_body(error, max_bytes))?;
+            Ok(Fetched { bytes, robots: head.each("x-robots-tag").into_iter().map(str::to_owned).collect() })
+        }
+        None if block.len() as u64 > max_bytes => Err(FetchError::TooLarge { limit: max_bytes }),
+        None => Ok(Fetched { bytes: block.to_vec(), robots: Vec::new() }),
     }
 }
 

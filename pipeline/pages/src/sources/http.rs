@@ -1,6 +1,9 @@
 //! HTTP responses as WARC records hold them: head, transfer encoding, content encoding.
 
+use std::borrow::Cow;
 use std::io::Read;
+
+use crate::sources::warc::sniff::{looks_like_text, looks_like_web};
 
 /// A response's head.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,8 +12,11 @@ pub struct Head {
     pub length: usize,
     /// Status code.
     pub status: u16,
-    fields: Vec<(String, String)>,
+    fields: Vec<(&'static str, String)>,
 }
+
+/// The fields that anything here asks for.
+const FIELDS: [&str; 4] = ["content-type", "content-encoding", "transfer-encoding", "x-robots-tag"];
 
 /// Bytes in which a head must end.
 const MAX_HEAD: usize = 64 << 10;
@@ -37,20 +43,33 @@ impl Head {
         config.ignore_invalid_headers_in_responses(true);
         let httparse::Status::Complete(length) = config.parse_response(&mut response, block).ok()? else { return None };
         let text = |value: &[u8]| String::from_utf8_lossy(value).trim().to_owned();
-        let named = |field: &httparse::Header<'_>| (field.name.to_ascii_lowercase(), text(field.value));
-        Some(Self { length, status: response.code?, fields: response.headers.iter().map(named).collect() })
+        let known = |field: &&mut httparse::Header<'_>| {
+            let name = FIELDS.into_iter().find(|name| field.name.eq_ignore_ascii_case(name))?;
+            Some((name, text(field.value)))
+        };
+        let fields = response.headers.iter_mut().filter_map(|field| known(&field)).collect();
+        Some(Self { length, status: response.code?, fields })
     }
 
     /// The first field of a name given in lower case.
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+        self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All fields of a name given in lower case.
+    pub fn each(&self, name: &str) -> Vec<&str> {
+        self.fields.iter().filter(|(field, _)| *field == name).map(|(_, value)| value.as_str()).collect()
     }
 
     /// All fields of a name given in lower case, each in a line of its own; `None` without any.
     pub fn all(&self, name: &str) -> Option<String> {
-        let values: Vec<&str> =
-            self.fields.iter().filter(|(field, _)| field == name).map(|(_, value)| value.as_str()).collect();
+        let values = self.each(name);
         (!values.is_empty()).then(|| values.join("\n"))
+    }
+
+    /// Whether the body came in chunks.
+    pub fn chunked(&self) -> bool {
+        self.each("transfer-encoding").iter().any(|value| value.to_ascii_lowercase().contains("chunked"))
     }
 }
 
@@ -68,23 +87,28 @@ pub enum BodyError {
 /// The body with its transfer and content encodings undone, of at most `limit` bytes.
 pub fn body(head: &Head, block: &[u8], limit: u64) -> Result<Vec<u8>, BodyError> {
     let raw = block.get(head.length..).unwrap_or_default();
-    let chunked = head.field("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().contains("chunked"));
     // Some archives keep the header but store the body already joined; then the body itself is not in chunks.
-    let joined = if chunked { dechunk(raw) } else { None }.unwrap_or_else(|| raw.to_vec());
-    let encodings = head.field("content-encoding").unwrap_or_default().to_ascii_lowercase();
-    let mut bytes = joined;
-    for encoding in encodings.split(',').map(str::trim).rev() {
-        bytes = decode(encoding, bytes, limit)?;
+    let joined = if head.chunked() { dechunk(raw) } else { None };
+    let mut bytes = joined.map_or(Cow::Borrowed(raw), Cow::Owned);
+    let lists = [head.all("content-encoding"), head.all("transfer-encoding")];
+    for encoding in lists.iter().flatten().flat_map(|list| list.split(',').rev()) {
+        bytes = decode(&encoding.trim().to_ascii_lowercase(), bytes, limit)?;
     }
-    if bytes.len() as u64 > limit { Err(BodyError::TooLarge) } else { Ok(bytes) }
+    if bytes.len() as u64 > limit { Err(BodyError::TooLarge) } else { Ok(bytes.into_owned()) }
 }
 
-fn decode(encoding: &str, bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, BodyError> {
-    match encoding {
-        "" | "identity" => Ok(bytes),
-        // Some archives keep the header but store the body already decoded.
-        "gzip" | "x-gzip" if !bytes.starts_with(&[0x1f, 0x8b]) => Ok(bytes),
-        "gzip" | "x-gzip" => inflate(flate2::read::GzDecoder::new(&bytes[..]), limit),
+/// Undoes one encoding. Some archives keep the header but store the body already decoded, which shows in its first bytes.
+fn decode<'a>(encoding: &str, bytes: Cow<'a, [u8]>, limit: u64) -> Result<Cow<'a, [u8]>, BodyError> {
+    let decoded = match encoding {
+        "" | "identity" | "none" | "chunked" => return Ok(bytes),
+        "gzip" | "x-gzip" if !bytes.starts_with(&[0x1f, 0x8b]) => return Ok(bytes),
+        "zstd" if !bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) => return Ok(bytes),
+        _ if bytes.is_empty() || looks_like_web(&bytes) => return Ok(bytes),
+        "gzip" | "x-gzip" => return Ok(Cow::Owned(inflate(flate2::read::GzDecoder::new(&bytes[..]), limit)?)),
+        "zstd" => {
+            let decoder = zstd::stream::read::Decoder::with_buffer(&bytes[..]).map_err(broken)?;
+            return Ok(Cow::Owned(inflate(decoder, limit)?));
+        }
         "deflate" => {
             let wrapped = inflate(flate2::read::ZlibDecoder::new(&bytes[..]), limit);
             // Servers send bare deflate under this name as often as the zlib format that the standard names.
@@ -93,8 +117,17 @@ fn decode(encoding: &str, bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, BodyErr
                 other => Err(other),
             })
         }
+        "br" => inflate(brotli_decompressor::Decompressor::new(&bytes[..], 4096), limit),
         other => Err(BodyError::UnknownEncoding(other.to_owned())),
+    };
+    match decoded {
+        Err(BodyError::Broken(_) | BodyError::UnknownEncoding(_)) if looks_like_text(&bytes) => Ok(bytes),
+        decoded => decoded.map(Cow::Owned),
     }
+}
+
+fn broken(error: std::io::Error) -> BodyError {
+    BodyError::Broken(error.to_string())
 }
 
 fn inflate(reader: impl Read, limit: u64) -> Result<Vec<u8>, BodyError> {
@@ -103,14 +136,14 @@ fn inflate(reader: impl Read, limit: u64) -> Result<Vec<u8>, BodyError> {
         Ok(_) => {}
         // A body that was cut gives what is there, as in a browser.
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof && !bytes.is_empty() => {}
-        Err(error) => return Err(BodyError::Broken(error.to_string())),
+        Err(error) => return Err(broken(error)),
     }
     if bytes.len() as u64 > limit { Err(BodyError::TooLarge) } else { Ok(bytes) }
 }
 
 /// Joins a chunked body (RFC 9112, 7.1); trailers are dropped, and a body that was cut gives what is there. `None` if it
 /// does not begin with a chunk.
-fn dechunk(raw: &[u8]) -> Option<Vec<u8>> {
+pub fn dechunk(raw: &[u8]) -> Option<Vec<u8>> {
     let mut joined = Vec::with_capacity(raw.len());
     let mut next = Some(chunk(raw)?);
     while let Some((bytes, rest)) = next.filter(|(bytes, _)| !bytes.is_empty()) {
@@ -120,13 +153,20 @@ fn dechunk(raw: &[u8]) -> Option<Vec<u8>> {
     Some(joined)
 }
 
-/// The first chunk, empty at the body's end, and what follows it.
+/// The first chunk, empty at the body's end, and what follows it. A line of digits that no chunk of that length follows is
+/// text.
 fn chunk(raw: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = raw.iter().position(|byte| *byte == b'\n')?;
-    let line = std::str::from_utf8(&raw[..end]).ok()?;
-    let size = usize::from_str_radix(line.split(';').next()?.trim(), 16).ok()?;
+    let end = memchr::memchr(b'\n', raw)?;
+    let size = raw[..end].split(|byte| *byte == b';').next()?.trim_ascii();
+    if !size.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let size = usize::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()?;
     let (bytes, rest) = raw[end + 1..].split_at(size.min(raw.len() - end - 1));
-    Some((bytes, rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).unwrap_or(rest)))
+    if size == 0 || rest.is_empty() || rest == b"\r" {
+        return Some((bytes, b""));
+    }
+    Some((bytes, rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n"))?))
 }
 
 #[cfg(test)]
@@ -200,9 +240,54 @@ mod tests {
         assert_eq!(body_of(&[head, &gzip[..], b"more"].concat(), 1 << 20).unwrap(), text);
     }
 
+    fn encoded(encoding: &str, body: &[u8]) -> Vec<u8> {
+        [format!("HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\n\r\n").as_bytes(), body].concat()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        crate::sources::memory::gzip(bytes)
+    }
+
+    /// "text" in Brotli: one metablock of four bytes as they are, and an empty last one.
+    const BROTLI: [u8; 9] = [0x8b, 0x01, 0x80, b't', b'e', b'x', b't', 0x03, 0];
+
+    #[test]
+    fn brotli_and_zstd_are_undone() {
+        assert_eq!(body_of(&encoded("br", &BROTLI[..8]), 100).unwrap(), b"text");
+        assert_eq!(body_of(&encoded("zstd", &zstd::bulk::compress(b"text", 1).unwrap()), 4).unwrap(), b"text");
+        let bomb = zstd::bulk::compress(&[0; 1 << 20], 1).unwrap();
+        assert_eq!(body_of(&encoded("zstd", &bomb), 1000), Err(BodyError::TooLarge));
+    }
+
+    #[test]
+    fn a_chain_of_encodings_is_undone_from_its_end() {
+        let twice = gzip(&zstd::bulk::compress(b"text", 1).unwrap());
+        assert_eq!(body_of(&encoded("zstd, gzip", &twice), 100).unwrap(), b"text");
+        assert_eq!(body_of(&encoded("zstd\r\nContent-Encoding: GZIP", &twice), 100).unwrap(), b"text");
+        let moved = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n";
+        let packed = gzip(b"text");
+        let chunks = [format!("{:x}\r\n", packed.len()).as_bytes(), &packed, b"\r\n0\r\n\r\n"].concat();
+        assert_eq!(body_of(&[moved, &chunks[..]].concat(), 100).unwrap(), b"text");
+    }
+
+    #[test]
+    fn a_body_stored_decoded_under_its_old_head_stays_as_it_is() {
+        for encoding in ["gzip", "deflate", "br", "zstd", "x-gzip, br"] {
+            for stored in [&b"<!doctype html><p>page"[..], b"plain words, and more of them", b"GIF89a\0\0"] {
+                assert_eq!(body_of(&encoded(encoding, stored), 100).unwrap(), stored, "{encoding}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_begins_like_a_chunk_but_is_none_stays_as_it_is() {
+        let response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nlines of text";
+        assert_eq!(body_of(response, 100).unwrap(), b"2\nlines of text");
+    }
+
     #[test]
     fn an_unknown_encoding_is_named() {
-        let response = b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\n\r\nx";
-        assert_eq!(body_of(response, 9), Err(BodyError::UnknownEncoding("br".into())));
+        assert_eq!(body_of(&encoded("aes128gcm", b"\0x"), 9), Err(BodyError::UnknownEncoding("aes128gcm".into())));
+        assert!(matches!(body_of(&encoded("br", b"\xff\x01\0"), 9), Err(BodyError::Broken(_))));
     }
 }

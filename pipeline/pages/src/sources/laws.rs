@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::sources::memory::{Collected, MemoryInput, gzip, record, response, tar_of};
+use crate::sources::memory::{Collected, MemoryInput, gzip, record, response, tar_of, zstd};
 use crate::sources::{
     ImageLocation, RawDocument, Records, RejectedRecord, Source, SourceConfig, SourceSettings, fetch, html_files,
     jsonl, warc,
@@ -34,12 +34,15 @@ fn samples() -> Vec<Sample> {
         response("http://a.example/i.png", "image/png", b"pixels"),
     ];
     let members: Vec<u8> = records.iter().flat_map(|record| gzip(record)).collect();
+    let frames: Vec<u8> = records.iter().flat_map(|record| zstd(record)).collect();
     let jsonl = SourceConfig::jsonl(jsonl::Settings::example());
     let line = b"\n{\"url\": \"http://a.example/p\", \"html\": \"<p>page\"}";
     vec![
         Sample { source: tar, path: "site.tar", bytes: files, images: 1 },
         Sample { source: warc.clone(), path: "crawl/a.warc", bytes: records.concat(), images: 1 },
-        Sample { source: warc, path: "crawl/a.warc.gz", bytes: members, images: 1 },
+        Sample { source: warc.clone(), path: "crawl/a.warc.gz", bytes: members, images: 1 },
+        Sample { source: warc.clone(), path: "crawl/b.warc.gz", bytes: gzip(&records.concat()), images: 1 },
+        Sample { source: warc, path: "crawl/a.warc.zst", bytes: frames, images: 1 },
         Sample { source: jsonl.clone(), path: "pages/a.jsonl", bytes: line.to_vec(), images: 0 },
         Sample { source: jsonl, path: "pages/a.jsonl.gz", bytes: gzip(line), images: 0 },
     ]
@@ -149,8 +152,73 @@ fn broken_bytes_end_in_records_and_rejects_without_a_panic() {
     }
 }
 
+/// A source that finds the next page behind a broken one, with pages that each stand by themselves.
+struct Row {
+    source: SourceConfig,
+    path: &'static str,
+    pages: Vec<Vec<u8>>,
+}
+
+/// All such sources. A tar and a compressed table end where they break.
+fn rows() -> Vec<Row> {
+    // No change of one byte makes one of these URLs another.
+    let url = |number: usize| format!("http://a.example/{}", ["aaa", "bbb", "ccc", "ddd", "eee"][number]);
+    let pages: Vec<Vec<u8>> = (0..5).map(|number| response(&url(number), "text/html", &[b'x'; 400])).collect();
+    let packed = |pack: fn(&[u8]) -> Vec<u8>| pages.iter().map(|page| pack(page)).collect::<Vec<_>>();
+    let line = |number| format!("{{\"url\": \"{}\", \"html\": \"<p>page\"}}\n", url(number)).into_bytes();
+    let warc = SourceConfig::warc(warc::Settings::example());
+    let jsonl = SourceConfig::jsonl(jsonl::Settings::example());
+    vec![
+        Row { source: warc.clone(), path: "crawl/a.warc", pages: pages.clone() },
+        Row { source: warc.clone(), path: "crawl/a.warc.gz", pages: packed(gzip) },
+        Row { source: warc, path: "crawl/a.warc.zst", pages: packed(zstd) },
+        Row { source: jsonl, path: "pages/a.jsonl", pages: (0..5).map(line).collect() },
+    ]
+}
+
+/// Changes some bytes of a page, cuts it, or puts others before or behind it.
+fn damage(page: &mut Vec<u8>, state: &mut u64) {
+    let place = next(state) as usize % page.len();
+    match next(state) % 4 {
+        0 => page[place] ^= 1 << (next(state) % 8),
+        1 => page.truncate(place),
+        2 => drop(page.splice(place..place, (0..20).map(|byte| byte * 11))),
+        _ => drop(page.drain(place..(place + 9).min(page.len()))),
+    }
+}
+
+#[test]
+fn a_broken_page_takes_no_other_with_it_and_is_counted() {
+    for row in rows() {
+        let source = row.source.build();
+        let read = |pages: &[Vec<u8>], unit_bytes| {
+            Collected::read(source.as_ref(), &MemoryInput::new(&[(row.path, &pages.concat())]), unit_bytes)
+        };
+        let (whole, mut state) = (read(&row.pages, 1 << 30), 11);
+        for round in 0..400 {
+            let (broken, mut pages) = (round % 5, row.pages.clone());
+            damage(&mut pages[broken], &mut state);
+            // Without its line end a line is one with the next.
+            if row.path.ends_with("jsonl") && !pages[broken].ends_with(b"\n") {
+                pages[broken].push(b'\n');
+            }
+            let found = read(&pages, 1 << 30);
+            for (number, good) in whole.documents.iter().enumerate().filter(|(number, _)| *number != broken) {
+                let same = |page: &&RawDocument| (&page.url, &page.body) == (&good.url, &good.body);
+                let times = found.documents.iter().filter(same).count();
+                assert_eq!(times, 1, "{} round {round}: page {number} beside {broken}", row.path);
+            }
+            let counted = found.documents.len() + found.rejects.len() + found.skipped.len();
+            assert!(counted >= 5 || pages[broken].is_empty(), "{} round {round}: {counted}", row.path);
+            if round % 8 == 0 {
+                assert_eq!(found, read(&pages, 200), "{} round {round}", row.path);
+            }
+        }
+    }
+}
+
 fn read_broken(source: &dyn Source, input: &MemoryInput, bytes: usize) {
-    let found = Collected::read(source, input, 1);
+    let found = Collected::read(source, input, 150);
     let skipped = found.skipped.values().sum::<u64>() as usize;
     // A reader that turned around would give the same bytes again and again.
     assert!(found.documents.len() + found.images.len() + found.rejects.len() + skipped <= bytes);
@@ -164,9 +232,9 @@ fn read_broken(source: &dyn Source, input: &MemoryInput, bytes: usize) {
 fn a_cut_anywhere_leaves_what_stands_before_it() {
     for sample in samples() {
         let source = sample.source.build();
-        let whole = Collected::read(source.as_ref(), &sample.input(&sample.bytes), 1);
+        let whole = Collected::read(source.as_ref(), &sample.input(&sample.bytes), 150);
         for length in 1..sample.bytes.len() {
-            let found = Collected::read(source.as_ref(), &sample.input(&sample.bytes[..length]), 1);
+            let found = Collected::read(source.as_ref(), &sample.input(&sample.bytes[..length]), 150);
             assert!(whole.documents.starts_with(&found.documents), "{} {length}", sample.path);
             assert!(found.rejects.len() <= 1, "{} {length}: {:?}", sample.path, found.rejects);
         }

@@ -110,7 +110,21 @@ pub fn response(url: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
 
 /// One gzip member.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip_at(bytes, 1)
+}
+
+/// One gzip member of a level of compression; at level 0 the bytes stand in it as they are.
+pub fn gzip_at(bytes: &[u8], level: u32) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// One zstd frame, with a checksum.
+pub fn zstd(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ::zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.set_pledged_src_size(Some(bytes.len() as u64)).unwrap();
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use fetching::{FetchError, fetch};
+pub use fetching::{FetchError, Fetched, fetch, fetch_response};
 pub use file_url::{canonical, file_url};
 pub use input::{Input, InputError, InputObject};
 pub use records::{Container, ImageLocation, Location, RawDocument, Records, RejectedRecord};

@@ -40,26 +40,41 @@ pub struct Location {
 }
 
 /// How an image's bytes are wrapped where they lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Container {
     /// The range is the image: a whole file, or a member of a tar.
     Bytes,
-    /// The range is a WARC record, perhaps compressed as one gzip member, with an HTTP response in it.
+    /// The range is a WARC record, perhaps compressed as gzip members or zstd frames of its own, with an HTTP response in it.
     WarcRecord,
+    /// The block of a WARC record that shares its gzip member or zstd frame with others. Its bytes go with the location, for
+    /// to read it again all that stands before it in the member would have to be unpacked again.
+    Inline(Vec<u8>),
 }
 
 impl Container {
     /// The word in the table of locations.
-    pub fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Container::Bytes => "bytes",
             Container::WarcRecord => "warc_record",
+            Container::Inline(_) => "inline",
         }
     }
 
-    /// Reads the word back.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Container::Bytes, Container::WarcRecord].into_iter().find(|container| container.as_str() == word)
+    /// Reads the word back, with the bytes that go with it.
+    pub fn from_word(word: &str, inline: Option<&[u8]>) -> Option<Self> {
+        match word {
+            "inline" => inline.map(|block| Container::Inline(block.to_vec())),
+            _ => [Container::Bytes, Container::WarcRecord].into_iter().find(|container| container.as_str() == word),
+        }
+    }
+
+    /// The bytes that go with the word.
+    pub fn inline(&self) -> Option<&[u8]> {
+        match self {
+            Container::Inline(block) => Some(block),
+            _ => None,
+        }
     }
 }
 

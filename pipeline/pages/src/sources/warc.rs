@@ -1,29 +1,58 @@
 //! Web archives: HTML responses are pages, image responses are images, matched by their URLs.
 
-mod counted;
+mod archive;
+mod dictionary;
+mod digest;
+mod head;
 mod members;
 mod outcome;
-mod sniff;
+pub(super) mod record_at;
+pub(super) mod sniff;
+mod starts;
 mod stream;
+mod unpacked;
+mod window;
 
-use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sources::input::Watched;
+use crate::sources::range_reader::size;
 use crate::sources::{Input, Piece, Records, Source, SourceError, SourceSettings, Split, below};
 
-/// WARC 0.17 to 1.1, plain or with one gzip member per record.
+/// WARC 0.17 to 1.1, plain, gzip or zstd, with one member or frame for a record or for many.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// A `.warc` or `.warc.gz` file, or a folder of them, relative to the job file.
+    /// A `.warc`, `.warc.gz` or `.warc.zst` file, or a folder of them, relative to the job file.
     pub path: String,
     /// A page with more bytes than this is rejected as `page_too_large`.
     #[serde(default = "max_page_bytes")]
     pub max_page_bytes: u64,
+    /// An image that shares its gzip member or zstd frame with other records is copied beside the table of images' places,
+    /// and one with more bytes than this is rejected as `image_too_large`. Other images are read where they lie.
+    #[serde(default = "max_page_bytes")]
+    pub max_shared_image_bytes: u64,
+    /// Whether the plain text in `conversion` records, as WET files hold it, makes documents.
+    #[serde(default)]
+    pub conversions: Conversions,
+    /// Whether a page or image is rejected as `warc_digest_mismatch` if its bytes are not those of its record's
+    /// `WARC-Block-Digest` and `WARC-Payload-Digest` (SHA-1 or SHA-2). Compressed archives have checksums that are always
+    /// verified, so this is for plain ones, and for those that were packed again.
+    #[serde(default)]
+    pub verify_digests: bool,
+}
+
+/// What becomes of `conversion` records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Conversions {
+    /// They are passed over and counted: where an archive holds the pages themselves, their text is there twice.
+    #[default]
+    Skip,
+    /// Each that holds plain text is a document of the type `text/plain; charset=utf-8`.
+    Documents,
 }
 
 fn max_page_bytes() -> u64 {
@@ -32,7 +61,13 @@ fn max_page_bytes() -> u64 {
 
 impl SourceSettings for Settings {
     fn example() -> Self {
-        Self { path: "crawl".into(), max_page_bytes: max_page_bytes() }
+        Self {
+            path: "crawl".into(),
+            max_page_bytes: max_page_bytes(),
+            max_shared_image_bytes: max_page_bytes(),
+            conversions: Conversions::Skip,
+            verify_digests: false,
+        }
     }
 
     fn check(&self) -> Vec<String> {
@@ -50,54 +85,50 @@ impl SourceSettings for Settings {
 }
 
 impl Source for Settings {
-    fn splits(&self, input: &dyn Input, _: u64) -> Result<Vec<Split>, SourceError> {
+    fn splits(&self, input: &dyn Input, unit_bytes: u64) -> Result<Vec<Split>, SourceError> {
         let files = input.list(&self.path)?;
         let empty = files.is_empty();
         // A file that the job names itself is an archive, whatever its ending.
-        let archive = |path: &str| path == self.path || path.ends_with(".warc") || path.ends_with(".warc.gz");
-        let archives = files.into_iter().filter(|file| archive(&file.path));
-        let split = |path, length| Split { pieces: vec![Piece { path, offset: 0, length }] };
-        let splits: Vec<Split> = archives.map(|file| split(file.path, file.size)).collect();
+        let named = |path: &str| [".warc", ".warc.gz", ".warc.zst"].iter().any(|end| path.ends_with(end));
+        let mut splits = Vec::new();
+        for file in files.into_iter().filter(|file| file.path == self.path || named(&file.path)) {
+            for offset in (0..file.size.max(1)).step_by(unit_bytes.clamp(1, usize::MAX as u64) as usize) {
+                let length = unit_bytes.max(1).min(file.size - offset);
+                splits.push(Split { pieces: vec![Piece { path: file.path.clone(), offset, length }] });
+            }
+        }
         if splits.is_empty() && !empty {
-            let message = "of the files in it, none is a .warc or .warc.gz".to_owned();
+            let message = "of the files in it, none is a .warc, .warc.gz or .warc.zst".to_owned();
             return Err(SourceError::Unsuitable { path: self.path.clone(), message });
         }
         Ok(splits)
     }
 
     fn read(&self, split: &Split, input: &dyn Input, records: &mut dyn Records) -> Result<(), SourceError> {
-        for piece in &split.pieces {
-            let mut file = Watched::new(input.open(&piece.path)?);
-            let archive =
-                members::Archive { path: &piece.path, locator: below(&piece.path, &self.path), settings: self };
-            let go_on = archive.read(&mut file, records);
-            file.check(&piece.path)?;
-            if go_on.is_break() {
-                break;
-            }
-        }
-        Ok(())
+        read_split(self, split, input, archive::How::default(), records)
     }
 }
 
-/// The block of the one record in these bytes, a gzip member or plain; `None` if it is longer than `limit`.
-pub fn record_at(bytes: &[u8], limit: u64) -> Result<Option<Vec<u8>>, String> {
-    let plain: Box<dyn Read + '_> = match bytes.starts_with(&[0x1f, 0x8b]) {
-        true => Box::new(flate2::read::GzDecoder::new(bytes)),
-        false => Box::new(bytes),
-    };
-    let mut records = stream::RecordStream::new(plain);
-    match records.next().map_err(|error| error.to_string())? {
-        Some(stream::Found::Record(head)) => {
-            let length = head.content_length().ok_or("its record has no Content-Length")?;
-            if length > limit {
-                return Ok(None);
-            }
-            let block = records.block(length).map_err(|error| error.to_string())?;
-            if (block.len() as u64) < length { Err("its record is cut short".to_owned()) } else { Ok(Some(block)) }
+fn read_split(
+    settings: &Settings,
+    split: &Split,
+    input: &dyn Input,
+    how: archive::How,
+    records: &mut dyn Records,
+) -> Result<(), SourceError> {
+    for piece in &split.pieces {
+        let size = size(input, &piece.path)?;
+        let locator = below(&piece.path, &settings.path);
+        let mut archive = archive::Archive::open(input, &piece.path, locator, size, settings, how);
+        let go_on = archive.read(piece.offset..piece.offset + piece.length, records);
+        if let Some(failure) = archive.failure() {
+            return Err(failure.into());
         }
-        _ => Err("there is no record at its place".to_owned()),
+        if go_on.is_break() {
+            break;
+        }
     }
+    Ok(())
 }
 
 type GoOn = ControlFlow<()>;

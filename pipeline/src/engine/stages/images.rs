@@ -63,7 +63,7 @@ pub async fn located_images(
     let references = bucket(context, documents, "image_references", index).await?;
     let wanted = references.aggregate(vec![col("key")], vec![min(col("url")).alias("url")])?;
     let locations = bucket(context, documents, "image_locations", index).await?;
-    let fields = ["source", "container", "path", "offset", "length"];
+    let fields = ["source", "container", "path", "offset", "length", "inline"];
     let place = std::iter::once(col("key").alias("location_key")).chain(fields.map(col)).collect();
     let first = ["key", "source", "path", "offset"].map(|name| col(name).sort(true, false)).to_vec();
     let locations = locations.distinct_on(vec![col("key")], place, Some(first))?;

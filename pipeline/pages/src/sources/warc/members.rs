@@ -1,193 +1,121 @@
-//! Walks through an archive: gzip member by gzip member, or straight through a plain one.
+//! Unpacks a whole gzip member or zstd frame at once: the fast way for records that have one of their own.
 
-use std::io::{BufRead, Read};
+use std::sync::Arc;
 
-use flate2::bufread::GzDecoder;
+use libdeflater::Decompressor;
+use zstd::zstd_safe;
 
-use crate::sources::warc::counted::Counted;
-use crate::sources::warc::outcome::{Outcome, outcome};
-use crate::sources::warc::stream::{Found, RecordStream};
-use crate::sources::warc::{GoOn, Settings};
-use crate::sources::{Container, ImageLocation, Location, RawDocument, Records, RejectedRecord};
+use crate::sources::warc::starts::Form;
 
-const CONTINUE: GoOn = GoOn::Continue(());
-const VERSION: &[u8] = b"WARC/";
-const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
+/// Bytes that a member may unpack to on this way; a longer one is read as a stream.
+const MAX_UNPACKED: usize = 8 << 20;
+/// Packed bytes to have at hand.
+pub const MAX_PACKED: usize = 1 << 20;
+/// Bytes of the shortest gzip member.
+const SHORTEST: usize = 18;
 
-/// One archive file.
-pub struct Archive<'a> {
-    /// Its path, for locations.
-    pub path: &'a str,
-    /// Its path in the source, for locators.
-    pub locator: &'a str,
-    /// The source's settings.
-    pub settings: &'a Settings,
+/// Unpacks members, one after another, into the same memory.
+pub struct Members {
+    dictionary: Option<Arc<[u8]>>,
+    gzip: Option<Decompressor>,
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
+    unpacked: Vec<u8>,
 }
 
-impl Archive<'_> {
-    /// Reads the whole archive.
-    pub fn read(&self, file: impl Read, records: &mut dyn Records) -> GoOn {
-        let mut file = Counted::new(file);
-        let named_gzip = self.path.ends_with(".gz");
-        match file.peek(VERSION.len()) {
-            Ok(start) if start.starts_with(&GZIP) => self.members(&mut file, records),
-            // Garbage may stand before the first member.
-            Ok(start) if named_gzip && !start.starts_with(VERSION) => self.members(&mut file, records),
-            Ok(_) => self.plain(file, records),
-            Err(error) => self.reject(records, 0, None, "warc_truncated", error.to_string()),
-        }
+impl Members {
+    /// For a file with this dictionary.
+    pub fn new(dictionary: Option<Arc<[u8]>>) -> Self {
+        Self { dictionary, gzip: None, zstd: None, unpacked: vec![0; 64 << 10] }
     }
 
-    fn plain(&self, file: impl Read, records: &mut dyn Records) -> GoOn {
-        let mut stream = RecordStream::new(file);
+    /// What the member at the beginning of `packed` holds, and its length; `None` where this way can't tell.
+    pub fn unpack(&mut self, form: Form, packed: &[u8]) -> Option<(&[u8], usize)> {
         loop {
-            let start = stream.position();
-            let (head, outcome) = match self.next(&mut stream) {
-                Ok(Some(next)) => next,
-                Ok(None) => return CONTINUE,
-                Err(error) => return self.reject(records, start, None, "warc_truncated", error.to_string()),
+            let unpacked = match form {
+                Form::Plain => return None,
+                Form::Gzip => self.gzip(packed),
+                Form::Zstd => self.zstd(packed),
             };
-            let (offset, length) = (head, stream.position() - head);
-            self.give(records, offset, 0, outcome, Some((offset, length)))?;
+            match unpacked {
+                Unpacked::Whole { bytes, length } => return Some((&self.unpacked[..bytes], length)),
+                Unpacked::Larger(bytes) if bytes <= MAX_UNPACKED => self.unpacked.resize(bytes, 0),
+                _ => return None,
+            }
         }
     }
 
-    /// The next record's position and outcome.
-    fn next<R: Read>(&self, stream: &mut RecordStream<R>) -> std::io::Result<Option<(u64, Outcome)>> {
-        let start = stream.position();
-        Ok(match stream.next()? {
-            None => None,
-            Some(Found::Garbage(bytes)) => {
-                let detail = format!("{bytes} bytes that are no record");
-                Some((start, Outcome::Reject { url: None, reason: "warc_garbage", detail }))
+    fn gzip(&mut self, packed: &[u8]) -> Unpacked {
+        let bytes = match self.gzip.get_or_insert_with(Decompressor::new).gzip_decompress(packed, &mut self.unpacked) {
+            // The end of an empty member is eight zeros, which stand at more than one place.
+            Ok(0) => return Unpacked::Unknown,
+            Ok(bytes) => bytes,
+            Err(libdeflater::DecompressionError::InsufficientSpace) => {
+                return Unpacked::Larger(self.unpacked.len() * 2);
             }
-            Some(Found::CutHead(bytes)) => {
-                let detail = format!("the file ends after {bytes} bytes of a record's head");
-                Some((start, Outcome::Reject { url: None, reason: "warc_truncated", detail }))
-            }
-            Some(Found::Record(head)) => Some((head.position, outcome(&head, stream, self.settings.max_page_bytes)?)),
-        })
-    }
-
-    fn members<R: Read>(&self, file: &mut Counted<R>, records: &mut dyn Records) -> GoOn {
-        loop {
-            let start = file.position;
-            let skipped = match skip_to_member(file) {
-                Ok(skipped) => skipped,
-                Err(error) => return self.reject(records, start, None, "warc_truncated", error.to_string()),
-            };
-            if skipped > 0 {
-                let detail = format!("{skipped} bytes that are no gzip member");
-                self.reject(records, start, None, "warc_garbage", detail)?;
-            }
-            if file.peek(1).map_or(true, <[u8]>::is_empty) {
-                return CONTINUE;
-            }
-            self.member(file, records)?;
-        }
-    }
-
-    /// Reads one member. Its first record waits for the member's end: only then is it known whether the member holds
-    /// that record alone, how long it is, and whether its checksum is right.
-    fn member<R: Read>(&self, file: &mut Counted<R>, records: &mut dyn Records) -> GoOn {
-        let start = file.position;
-        let mut stream = RecordStream::new(GzDecoder::new(&mut *file));
-        let mut first = None;
-        let mut count = 0;
-        let end = loop {
-            match self.next(&mut stream) {
-                Ok(Some((_, outcome))) if count == 0 => first = Some(outcome),
-                Ok(Some((_, outcome))) => {
-                    if let Some(first) = first.take() {
-                        self.give(records, start, 0, first, None)?;
-                    }
-                    self.give(records, start, count, outcome, None)?;
-                }
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-            count += 1;
+            Err(libdeflater::DecompressionError::BadData) => return Unpacked::Unknown,
         };
-        drop(stream);
-        match (first, end) {
-            (Some(first), Ok(())) => self.give(records, start, 0, first, Some((start, file.position - start))),
-            (None, Ok(())) => CONTINUE,
-            (first, Err(error)) => {
-                let reason = match error.kind() {
-                    std::io::ErrorKind::UnexpectedEof => "warc_truncated",
-                    _ => "warc_broken_member",
-                };
-                let url = first.and_then(Outcome::into_url);
-                self.reject(records, start, url, reason, error.to_string())
-            }
-        }
+        // The library doesn't say where the member ends. It ends with the checksum and length of what it holds, which
+        // stand nowhere else in it but by a chance of one in 2^64.
+        let checksum = libdeflater::crc32(&self.unpacked[..bytes]);
+        let end = [checksum.to_le_bytes(), (bytes as u32).to_le_bytes()].concat();
+        let from = SHORTEST - end.len();
+        let place = memchr::memmem::find(packed.get(from..).unwrap_or_default(), &end);
+        place.map_or(Unpacked::Unknown, |place| Unpacked::Whole { bytes, length: from + place + end.len() })
     }
 
-    /// Hands a record on; an image needs a range of the file that holds it alone.
-    fn give(
-        &self,
-        records: &mut dyn Records,
-        offset: u64,
-        number: u64,
-        outcome: Outcome,
-        range: Option<(u64, u64)>,
-    ) -> GoOn {
-        let locator = match number {
-            0 => format!("{}#{offset}", self.locator),
-            number => format!("{}#{offset}+{number}", self.locator),
-        };
-        match (outcome, range) {
-            (Outcome::Page { url, content_type, robots, body }, _) => {
-                records.document(RawDocument { locator, url, content_type, robots, body })
-            }
-            (Outcome::Image { url }, Some((offset, length))) => {
-                let path = self.path.to_owned();
-                let location = Location { container: Container::WarcRecord, path, offset, length };
-                records.image(ImageLocation { url, location })
-            }
-            (Outcome::Image { url }, None) => {
-                let detail = "images can only be read again from archives with one gzip member per record".to_owned();
-                let (url, reason) = (Some(url), "warc_not_per_record_gzip");
-                records.reject(RejectedRecord { locator, url, reason, detail })
-            }
-            (Outcome::Reject { url, reason, detail }, _) => {
-                records.reject(RejectedRecord { locator, url, reason, detail })
-            }
-            (Outcome::Skip(kind), _) => {
-                records.skip(kind);
-                CONTINUE
-            }
+    fn zstd(&mut self, packed: &[u8]) -> Unpacked {
+        let Ok(length) = zstd_safe::find_frame_compressed_size(packed) else { return Unpacked::Unknown };
+        if self.zstd.is_none() {
+            let dictionary = self.dictionary.as_deref().unwrap_or_default();
+            self.zstd = zstd::bulk::Decompressor::with_dictionary(dictionary).ok();
         }
-    }
-
-    fn reject(
-        &self,
-        records: &mut dyn Records,
-        offset: u64,
-        url: Option<String>,
-        reason: &'static str,
-        detail: String,
-    ) -> GoOn {
-        records.reject(RejectedRecord { locator: format!("{}#{offset}", self.locator), url, reason, detail })
+        let Some(zstd) = self.zstd.as_mut() else { return Unpacked::Unknown };
+        let frame = &packed[..length];
+        let claimed = zstd_safe::get_frame_content_size(frame).ok().flatten().unwrap_or_default();
+        if claimed > self.unpacked.len() as u64 {
+            return Unpacked::Larger(usize::try_from(claimed).unwrap_or(usize::MAX));
+        }
+        match zstd.decompress_to_buffer(frame, &mut self.unpacked[..]) {
+            Ok(bytes) => Unpacked::Whole { bytes, length },
+            Err(_) => Unpacked::Unknown,
+        }
     }
 }
 
-/// Passes over bytes up to the next member, or to the end; how many there were.
-fn skip_to_member<R: Read>(file: &mut Counted<R>) -> std::io::Result<u64> {
-    let mut passed = 0;
-    loop {
-        let ahead = file.peek(GZIP.len())?;
-        let step = match ahead.windows(GZIP.len()).position(|window| window == GZIP) {
-            Some(0) => return Ok(passed),
-            Some(distance) => distance,
-            // The magic number may begin in the last bytes.
-            None if ahead.len() >= GZIP.len() => ahead.len() - (GZIP.len() - 1),
-            None => ahead.len(),
-        };
-        if step == 0 {
-            return Ok(passed);
-        }
-        file.consume(step);
-        passed += step as u64;
+enum Unpacked {
+    Whole { bytes: usize, length: usize },
+    Larger(usize),
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::memory::gzip;
+
+    #[test]
+    fn a_member_ends_where_its_checksum_does() {
+        let (one, other) = (gzip(b"one"), gzip(&[b'x'; 1 << 20]));
+        let mut members = Members::new(None);
+        let both = [&one[..], &other, b"rest"].concat();
+        assert_eq!(members.unpack(Form::Gzip, &both), Some((&b"one"[..], one.len())));
+        assert_eq!(members.unpack(Form::Gzip, &both[one.len()..]), Some((&[b'x'; 1 << 20][..], other.len())));
+        assert_eq!(members.unpack(Form::Gzip, &one[..one.len() - 1]), None);
+        assert_eq!(members.unpack(Form::Gzip, &gzip(b"")), None);
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_the_bound_is_left_to_the_other_way() {
+        let packed = gzip(&vec![0; MAX_UNPACKED + 1]);
+        assert_eq!(Members::new(None).unpack(Form::Gzip, &packed), None);
+        let packed = zstd::bulk::compress(&vec![0; MAX_UNPACKED + 1], 1).unwrap();
+        assert_eq!(Members::new(None).unpack(Form::Zstd, &packed), None);
+    }
+
+    #[test]
+    fn a_frame_is_unpacked_alone() {
+        let (one, other) = (zstd::bulk::compress(b"one", 1).unwrap(), zstd::bulk::compress(b"other", 1).unwrap());
+        let mut members = Members::new(None);
+        assert_eq!(members.unpack(Form::Zstd, &[&one[..], &other].concat()), Some((&b"one"[..], one.len())));
     }
 }

@@ -45,6 +45,19 @@ pub fn sniff(start: &[u8]) -> Sniffed {
     Sniffed::Other
 }
 
+/// Whether bytes are a page or an image as they stand.
+pub fn looks_like_web(bytes: &[u8]) -> bool {
+    sniff(bytes) != Sniffed::Other
+}
+
+/// Whether the first bytes could be text: none is a binary data byte (MIME sniffing standard, 3).
+pub fn looks_like_text(bytes: &[u8]) -> bool {
+    let binary = |byte: &u8| matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f);
+    !bytes.iter().take(512).any(binary)
+        && std::str::from_utf8(&bytes[..bytes.len().min(512)])
+            .map_or_else(|error| error.error_len().is_none(), |_| true)
+}
+
 fn begins_with_tag(text: &[u8], tag: &str) -> bool {
     let there = text.get(..tag.len()).is_some_and(|found| found.eq_ignore_ascii_case(tag.as_bytes()));
     there && text.get(tag.len()).is_some_and(|next| matches!(next, b' ' | b'>'))

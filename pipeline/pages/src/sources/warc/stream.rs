@@ -1,155 +1,167 @@
-//! Records one after another in a plain byte stream.
+//! Records one after another in bytes that come by and by.
 
-use std::io::{BufRead, Read, Result};
+use crate::sources::warc::Settings;
+use crate::sources::warc::head::{Head, MAX_HEAD, Parsed, parse};
+use crate::sources::warc::outcome::{Outcome, outcome, url};
+use crate::sources::warc::starts::padding;
 
-use crate::sources::warc::counted::Counted;
+/// The bytes of records: a plain file, or what a member unpacks to.
+pub trait RecordBytes {
+    /// At least `count` of the next bytes, without taking them; fewer only at the end.
+    fn peek(&mut self, count: usize) -> &[u8];
 
-/// Bytes of a head; a longer one is garbage.
-const MAX_HEAD: u64 = 64 << 10;
+    /// Takes bytes; how many there were.
+    fn take(&mut self, count: u64) -> u64;
 
-/// What comes next in a stream.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Found {
-    /// A record's head; its block follows.
-    Record(Head),
-    /// So many bytes that are no record. The next record follows, or the end.
-    Garbage(u64),
-    /// A head that the end of the stream cut, so many bytes of it.
-    CutHead(u64),
+    /// Reads on behind the end, if a record may go on there.
+    fn go_on(&mut self) -> bool;
+
+    /// What stands `distance` bytes from here, behind a record that should end there.
+    fn behind(&mut self, distance: u64) -> Behind;
+
+    /// The first place at which a record begins, of those `from` to `to` bytes from here.
+    fn next_start(&mut self, from: u64, to: u64) -> Option<u64>;
 }
 
-/// A record's head.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Where its first byte stands in the stream.
-    pub position: u64,
-    fields: Vec<(String, String)>,
+/// What stands behind a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behind {
+    /// The end of all bytes, perhaps after empty lines.
+    End,
+    /// The next record, perhaps after empty lines.
+    Start,
+    /// Two line ends, as behind every record, and then something else.
+    LineEnds,
+    /// Something else.
+    Other,
+    /// The bytes end before; there are so many.
+    Cut(u64),
+    /// It is too far to look.
+    TooFar,
 }
 
-impl Head {
-    /// The first field of a name given in lower case.
-    pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
-    }
-
-    /// Length of the block.
-    pub fn content_length(&self) -> Option<u64> {
-        self.field("content-length")?.parse().ok()
-    }
+/// Whether a record has its bytes of the file for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// It has.
+    Alone,
+    /// It is the first, and others may follow.
+    First,
+    /// It has not.
+    Shared,
 }
 
-/// Reads records from a stream.
-pub struct RecordStream<R> {
-    reader: Counted<R>,
-    // The first line of a record that ended a stretch of garbage.
-    version_line: Option<u64>,
-}
-
-impl<R: Read> RecordStream<R> {
-    /// Starts at the reader's place.
-    pub fn new(reader: R) -> Self {
-        Self { reader: Counted::new(reader), version_line: None }
-    }
-
-    /// Bytes taken from the stream.
-    pub fn position(&self) -> u64 {
-        self.reader.position
-    }
-
-    /// The next record's head, or what stands before it; `None` at the end.
-    pub fn next(&mut self) -> Result<Option<Found>> {
-        if let Some(position) = self.version_line.take() {
-            return self.head(position);
+/// Reads the next record, or what stands in its place; `None` at the end.
+pub fn next_record(bytes: &mut dyn RecordBytes, sharing: Sharing, settings: &Settings) -> Option<Outcome> {
+    skip_padding(bytes);
+    let head = loop {
+        let there = bytes.peek(MAX_HEAD);
+        if there.is_empty() {
+            return None;
         }
-        let mut garbage_from = None;
-        loop {
-            let position = self.reader.position;
-            let line = self.line()?;
-            if line.is_empty() {
-                return Ok(garbage_from.map(|from| Found::Garbage(position - from)));
-            }
-            if line.starts_with(b"WARC/") {
-                let Some(from) = garbage_from else { return self.head(position) };
-                self.version_line = Some(position);
-                return Ok(Some(Found::Garbage(position - from)));
-            }
-            if !line.iter().all(u8::is_ascii_whitespace) {
-                garbage_from.get_or_insert(position);
-            }
+        let cut = match parse(there) {
+            Parsed::Head(head) => break head.into_owned(),
+            parsed => parsed == Parsed::Cut,
+        };
+        if !(cut && bytes.go_on()) {
+            return Some(garbage(bytes, cut));
         }
-    }
+    };
+    Some(record(bytes, &head, sharing, settings))
+}
 
-    /// The fields after a version line, up to the empty line.
-    fn head(&mut self, position: u64) -> Result<Option<Found>> {
-        let mut fields: Vec<(String, String)> = Vec::new();
-        loop {
-            let line = self.line()?;
-            let text = String::from_utf8_lossy(&line);
-            if line.is_empty() {
-                return Ok(Some(Found::CutHead(self.reader.position - position)));
-            }
-            if text.trim().is_empty() {
-                return Ok(Some(Found::Record(Head { position, fields })));
-            }
-            if self.reader.position - position > MAX_HEAD {
-                return Ok(Some(Found::Garbage(self.reader.position - position)));
-            }
-            match (text.starts_with([' ', '\t']), fields.last_mut(), text.split_once(':')) {
-                (true, Some((_, value)), _) => {
-                    value.push(' ');
-                    value.push_str(text.trim());
-                }
-                (_, _, Some((name, value))) => fields.push((name.trim().to_ascii_lowercase(), value.trim().to_owned())),
-                _ => {}
-            }
+fn skip_padding(bytes: &mut dyn RecordBytes) {
+    loop {
+        let there = bytes.peek(MAX_HEAD);
+        let count = padding(there);
+        if count == 0 {
+            return;
         }
-    }
-
-    /// One line with its line feed, at most [`MAX_HEAD`] bytes; empty at the end.
-    fn line(&mut self) -> Result<Vec<u8>> {
-        let mut line = Vec::new();
-        (&mut self.reader).take(MAX_HEAD).read_until(b'\n', &mut line)?;
-        Ok(line)
-    }
-
-    /// The next bytes of a block; fewer if the stream ends before.
-    pub fn block(&mut self, length: u64) -> Result<Vec<u8>> {
-        let mut block = Vec::new();
-        (&mut self.reader).take(length).read_to_end(&mut block)?;
-        Ok(block)
-    }
-
-    /// Passes over bytes of a block; how many there were.
-    pub fn skip(&mut self, length: u64) -> Result<u64> {
-        std::io::copy(&mut (&mut self.reader).take(length), &mut std::io::sink())
+        bytes.take(count as u64);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Takes what is no record, or a record's head that is cut, up to the next one.
+fn garbage(bytes: &mut dyn RecordBytes, cut: bool) -> Outcome {
+    let (taken, _) = take_to_start(bytes, 1);
+    let (reason, detail) = match cut {
+        true => ("warc_truncated", format!("a record's head is cut; {taken} bytes are lost")),
+        false => ("warc_garbage", format!("{taken} bytes that are no record")),
+    };
+    Outcome::Reject { url: None, reason, detail }
+}
 
-    #[test]
-    fn folded_lines_and_bare_line_feeds_are_read() {
-        let mut stream =
-            RecordStream::new(&b"WARC/1.0\nWARC-Type: response\nX: a\n b\nContent-Length: 2\n\nok\n\n"[..]);
-        let Some(Found::Record(head)) = stream.next().unwrap() else { panic!("no record") };
-        assert_eq!((head.field("warc-type"), head.field("x")), (Some("response"), Some("a b")));
-        assert_eq!(stream.block(2).unwrap(), b"ok");
-        assert_eq!(stream.next().unwrap(), None);
-    }
+/// Bytes that are searched, and held, at once.
+const STRIDE: u64 = 256 << 10;
 
-    #[test]
-    fn a_head_without_its_end_is_cut() {
-        let mut stream = RecordStream::new(&b"WARC/1.0\r\nWARC-Type: response\r\n"[..]);
-        assert_eq!((stream.next().unwrap(), stream.next().unwrap()), (Some(Found::CutHead(31)), None));
+/// Takes bytes up to the next record that begins at least `from` bytes from here, or to the end; how many there were, and
+/// whether a record follows.
+fn take_to_start(bytes: &mut dyn RecordBytes, mut from: u64) -> (u64, bool) {
+    let mut taken = 0;
+    loop {
+        if let Some(distance) = bytes.next_start(from, from + STRIDE) {
+            return (taken + bytes.take(distance), true);
+        }
+        let count = bytes.take(from + STRIDE);
+        taken += count;
+        if count < from + STRIDE {
+            return (taken, false);
+        }
+        from = 0;
     }
+}
 
-    #[test]
-    fn garbage_ends_at_the_next_version_line() {
-        let mut stream = RecordStream::new(&b"rubbish\nmore\nWARC/1.1\nContent-Length: 0\n\n"[..]);
-        assert_eq!(stream.next().unwrap(), Some(Found::Garbage(13)));
-        let Some(Found::Record(head)) = stream.next().unwrap() else { panic!("no record") };
-        assert_eq!((head.position, head.content_length()), (13, Some(0)));
+fn record(bytes: &mut dyn RecordBytes, head: &Head<'_>, sharing: Sharing, settings: &Settings) -> Outcome {
+    let start = head.length as u64;
+    let length = match head.block_length() {
+        Ok(length) => length,
+        Err(detail) => {
+            let (taken, _) = take_to_start(bytes, start);
+            return bad_length(head, taken, detail);
+        }
+    };
+    let end = start.saturating_add(length);
+    let behind = loop {
+        match bytes.behind(end) {
+            Behind::Cut(_) if bytes.go_on() => {}
+            behind => break behind,
+        }
+    };
+    let good = match behind {
+        Behind::End | Behind::Start => true,
+        // The length is right if garbage follows, and wrong if it leads over the beginning of a record.
+        Behind::LineEnds | Behind::TooFar => bytes.next_start(start, end).is_none(),
+        Behind::Other | Behind::Cut(_) => false,
+    };
+    if !good {
+        let (taken, found) = take_to_start(bytes, start);
+        return match behind {
+            Behind::Cut(_) if !found => truncated(head, taken.saturating_sub(start), length),
+            _ => bad_length(head, taken, format!("Content-Length: {length}, and no record ends there")),
+        };
     }
+    let alone = sharing == Sharing::Alone || (sharing == Sharing::First && behind != Behind::Start);
+    bytes.take(start);
+    let outcome = outcome(head, length, alone, bytes, settings);
+    let there = take_on(bytes, length);
+    if there < length { truncated(head, there, length) } else { outcome }
+}
+
+/// Takes a block that may go on in the next member.
+fn take_on(bytes: &mut dyn RecordBytes, length: u64) -> u64 {
+    let mut there = bytes.take(length);
+    while there < length && bytes.go_on() {
+        there += bytes.take(length - there);
+    }
+    there
+}
+
+fn bad_length(head: &Head<'_>, lost: u64, detail: String) -> Outcome {
+    let detail = format!("{detail}; {lost} bytes are lost");
+    Outcome::Reject { url: url(head).ok(), reason: "warc_bad_content_length", detail }
+}
+
+fn truncated(head: &Head<'_>, there: u64, length: u64) -> Outcome {
+    let detail = format!("{there} of {length} bytes are there");
+    Outcome::Reject { url: url(head).ok(), reason: "warc_truncated", detail }
 }
