@@ -1,6 +1,8 @@
 //! Reads an image's bytes from its place.
 
 use crate::sources::http::{BodyError, Head, body};
+use crate::sources::jsonl::base64;
+use crate::sources::parquet_file::cell;
 use crate::sources::warc::record_at;
 use crate::sources::{Container, Input, InputError, Location};
 
@@ -44,6 +46,8 @@ pub fn fetch(location: &Location, input: &dyn Input, max_bytes: u64) -> Result<V
         Container::Bytes if location.length > max_bytes => Err(too_large()),
         Container::Bytes => Ok(input.read_range(&location.path, location.offset, location.length)?),
         Container::WarcRecord if location.length > record_limit => Err(too_large()),
+        Container::Base64 => base64(location, input, max_bytes),
+        Container::ParquetRow { column, element } => cell(location, column, element, input, max_bytes),
         Container::WarcRecord => {
             let bytes = input.read_range(&location.path, location.offset, location.length)?;
             let block = record_at(&bytes, record_limit).map_err(FetchError::Broken)?.ok_or_else(too_large)?;

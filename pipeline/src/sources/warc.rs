@@ -10,20 +10,17 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::sources::input::Watched;
-use crate::sources::{Input, Piece, Records, Source, SourceError, SourceSettings, Split, below};
+use crate::sources::paths::settings_with_paths;
+use crate::sources::{Input, Paths, Piece, Records, Source, SourceError, SourceSettings, Split};
 
-/// WARC 0.17 to 1.1, plain or with one gzip member per record.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// A `.warc` or `.warc.gz` file, or a folder of them, relative to the job file.
-    pub path: String,
-    /// A page with more bytes than this is rejected as `page_too_large`.
-    #[serde(default = "max_page_bytes")]
-    pub max_page_bytes: u64,
+settings_with_paths! {
+    /// WARC 0.17 to 1.1, plain or with one gzip member per record: `.warc` and `.warc.gz` files.
+    pub struct Settings {
+        /// A page with more bytes than this is rejected as `page_too_large`.
+        #[serde(default = "max_page_bytes")]
+        pub max_page_bytes: u64,
+    }
 }
 
 fn max_page_bytes() -> u64 {
@@ -32,7 +29,7 @@ fn max_page_bytes() -> u64 {
 
 impl SourceSettings for Settings {
     fn example() -> Self {
-        Self { path: "crawl".into(), max_page_bytes: max_page_bytes() }
+        Self { files: Paths::at("crawl"), max_page_bytes: max_page_bytes() }
     }
 
     fn check(&self) -> Vec<String> {
@@ -40,8 +37,8 @@ impl SourceSettings for Settings {
         nothing.then(|| "`max_page_bytes` is 0, so every page would be rejected".to_owned()).into_iter().collect()
     }
 
-    fn path(&self) -> &str {
-        &self.path
+    fn files(&self) -> &Paths {
+        &self.files
     }
 
     fn build(&self) -> Arc<dyn Source> {
@@ -51,25 +48,16 @@ impl SourceSettings for Settings {
 
 impl Source for Settings {
     fn splits(&self, input: &dyn Input, _: u64) -> Result<Vec<Split>, SourceError> {
-        let files = input.list(&self.path)?;
-        let empty = files.is_empty();
-        // A file that the job names itself is an archive, whatever its ending.
-        let archive = |path: &str| path == self.path || path.ends_with(".warc") || path.ends_with(".warc.gz");
-        let archives = files.into_iter().filter(|file| archive(&file.path));
+        let archives = self.files.list_ending(input, &[".warc", ".warc.gz"])?;
         let split = |path, length| Split { pieces: vec![Piece { path, offset: 0, length }] };
-        let splits: Vec<Split> = archives.map(|file| split(file.path, file.size)).collect();
-        if splits.is_empty() && !empty {
-            let message = "of the files in it, none is a .warc or .warc.gz".to_owned();
-            return Err(SourceError::Unsuitable { path: self.path.clone(), message });
-        }
-        Ok(splits)
+        Ok(archives.into_iter().map(|file| split(file.path, file.size)).collect())
     }
 
     fn read(&self, split: &Split, input: &dyn Input, records: &mut dyn Records) -> Result<(), SourceError> {
         for piece in &split.pieces {
             let mut file = Watched::new(input.open(&piece.path)?);
-            let archive =
-                members::Archive { path: &piece.path, locator: below(&piece.path, &self.path), settings: self };
+            let locator = self.files.locator(&piece.path);
+            let archive = members::Archive { path: &piece.path, locator: &locator, settings: self };
             let go_on = archive.read(&mut file, records);
             file.check(&piece.path)?;
             if go_on.is_break() {

@@ -6,7 +6,7 @@ use crate::sources::{InputError, InputObject, fetch};
 
 fn read(name: &str, archive: &[u8]) -> (Collected, MemoryInput) {
     let input = MemoryInput::new(&[(name, archive)]);
-    let settings = Settings { path: "crawl".into(), max_page_bytes: 100_000 };
+    let settings = Settings { files: Paths::at("crawl"), max_page_bytes: 100_000 };
     (Collected::read(&settings, &input, 1), input)
 }
 
@@ -131,7 +131,7 @@ fn resources_are_pages_and_images_of_their_own_type() {
 
 #[test]
 fn only_archives_of_a_folder_are_read_and_a_folder_without_any_is_refused() {
-    let settings = Settings { path: "crawl".into(), max_page_bytes: 1 };
+    let settings = Settings { files: Paths::at("crawl"), max_page_bytes: 1 };
     let split = |names: &[&str]| {
         let files: Vec<(&str, &[u8])> = names.iter().map(|name| (*name, &b""[..])).collect();
         settings.splits(&MemoryInput::new(&files), 1).map(|splits| splits.len()).map_err(|error| error.to_string())
@@ -163,11 +163,19 @@ impl Input for Failing<'_> {
     fn read_range(&self, path: &str, _: u64, _: u64) -> Result<Vec<u8>, InputError> {
         Err(InputError { path: path.to_owned(), cause: "the line is dead".to_owned() })
     }
+
+    fn shared(&self) -> std::sync::Arc<dyn Input> {
+        unreachable!("only Parquet files are read so")
+    }
+
+    fn footers(&self) -> &crate::sources::Footers {
+        unreachable!("only Parquet files have one")
+    }
 }
 
 #[test]
 fn a_storage_that_fails_is_no_reject() {
-    let settings = Settings { path: "crawl".into(), max_page_bytes: 100 };
+    let settings = Settings { files: Paths::at("crawl"), max_page_bytes: 100 };
     for start in [&b"WARC/1.0\r\n"[..], &gzip(b"WARC/1.0\r\n")[..12], b""] {
         let input = Failing(start);
         let split = settings.splits(&input, 1).unwrap().remove(0);
