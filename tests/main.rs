@@ -11,4 +11,5 @@ mod end_to_end {
     pub mod one_page;
     pub mod same_bytes;
     pub mod site;
+    pub mod sources;
 }

@@ -1,8 +1,8 @@
 //! What the job means: every setting checked, every file it names loaded, before any input is read.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use pageloom_schemas::{columns, tables};
@@ -12,9 +12,9 @@ use pageloom_tokenizers::vq::{self, ImageTokenizer};
 use tokio::runtime::Handle;
 
 use crate::engine::input::StoreInput;
-use crate::error::{JobError, Problem, StepError};
+use crate::error::{JobError, Problem, RunError, StepError};
 use crate::job::{Job, LoadedJob};
-use crate::sources::{Input, Source};
+use crate::sources::{Input, Source, SourceConfig, SourceError};
 use crate::step::{Resources, Step};
 use crate::steps::StepConfig;
 
@@ -28,6 +28,8 @@ pub struct CheckedJob {
     pub folder: PathBuf,
     /// The sources, ready to read.
     pub sources: Vec<Arc<dyn Source>>,
+    /// Where each of them stands in the job file.
+    places: Vec<String>,
     /// What the steps share.
     pub resources: Resources,
     /// Steps that are built already: what they load, a list of a million names, all units share.
@@ -50,14 +52,22 @@ impl CheckedJob {
 /// Checks a job and loads what it names; reports every problem at once. Bytes read are counted into `read`.
 pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Result<CheckedJob, JobError> {
     let mut problems = std::mem::take(&mut loaded.problems);
-    check_sources(&loaded, &mut problems);
+    let folder = loaded.text.folder().to_owned();
+    let input = StoreInput::local(&folder, runtime, read);
+    let input = input.map_err(|error| Problem::new(folder.display().to_string(), error.to_string()))?;
+    check_sources(&loaded, &input, &mut problems);
     check_steps(&loaded, &mut problems);
     let files = read_files(&loaded, &mut problems);
     check_numbers(&loaded, &mut problems);
     let tokenizers = load_tokenizers(&loaded, &mut problems);
-    let folder = loaded.text.folder().to_owned();
-    let input = StoreInput::local(&folder, runtime, read);
-    let input = input.map_err(|error| Problem::new(folder.display().to_string(), error.to_string()))?;
+    let places = loaded
+        .draft
+        .sources
+        .iter()
+        .flatten()
+        .enumerate()
+        .map(|(index, source)| loaded.text.problem_at(&place_of(index, source), "", None).place);
+    let places = places.collect();
     let Some((job, (text, images, vocabulary))) = loaded.draft.job().zip(tokenizers).filter(|_| problems.is_empty())
     else {
         return Err(JobError(problems));
@@ -67,22 +77,51 @@ pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Re
     let inputs = job.sources.iter().map(|_| input.clone()).collect();
     let resources = Resources { seed: job.seed, text, vocabulary, images, inputs, folder: folder.clone() };
     let sources = job.sources.iter().map(|source| source.build()).collect();
-    Ok(CheckedJob { job, digest, folder, sources, resources, built: Mutex::default() })
+    Ok(CheckedJob { job, digest, folder, sources, places, resources, built: Mutex::default() })
 }
 
-fn check_sources(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
-    for (index, source) in loaded.draft.sources.iter().flatten().enumerate() {
-        let place = format!("sources.{index}.{}", source.name());
-        for message in source.check() {
-            problems.push(loaded.text.problem_at(&place, message, None));
-        }
-        let path = loaded.resolve(Path::new(source.path()));
-        if !path.exists() {
-            let message = format!("`{}` is not there", path.display());
-            let hint = "paths are relative to the job file's folder".to_owned();
-            problems.push(loaded.text.problem_at(&place, message, Some(hint)));
+impl CheckedJob {
+    /// The error of a source whose files are not what the job says: the job's, at the source's line.
+    pub fn unsuited(&self, source: usize, error: SourceError) -> RunError {
+        match (error, self.places.get(source)) {
+            (error @ SourceError::Unsuitable { .. }, Some(place)) => {
+                JobError::from(Problem::new(place.clone(), error.to_string())).into()
+            }
+            (error, _) => error.into(),
         }
     }
+}
+
+fn place_of(index: usize, source: &SourceConfig) -> String {
+    format!("sources.{index}.{}", source.name())
+}
+
+fn check_sources(loaded: &LoadedJob, input: &dyn Input, problems: &mut Vec<Problem>) {
+    for (index, source) in loaded.draft.sources.iter().flatten().enumerate() {
+        let mut wrong: Vec<(String, Option<String>)> =
+            source.check().into_iter().map(|message| (message, None)).collect();
+        for path in source.files().literal().map(|path| loaded.resolve(Path::new(path))).filter(|path| !path.exists()) {
+            let hint = "paths are relative to the job file's folder".to_owned();
+            wrong.push((format!("`{}` is not there", path.display()), Some(hint)));
+        }
+        if wrong.is_empty() {
+            wrong = wrong_files(source, input);
+        }
+        let place = place_of(index, source);
+        problems.extend(wrong.into_iter().map(|(message, hint)| loaded.text.problem_at(&place, message, hint)));
+    }
+}
+
+/// What is wrong with files that are there.
+fn wrong_files(source: &SourceConfig, input: &dyn Input) -> Vec<(String, Option<String>)> {
+    let unmatched = match source.files().unmatched(input) {
+        Ok(unmatched) => unmatched,
+        Err(error) => return vec![(error.to_string(), None)],
+    };
+    if unmatched.is_empty() {
+        return source.build().suits(input).err().map(|error| (error.to_string(), None)).into_iter().collect();
+    }
+    unmatched.into_iter().map(|unmatched| (unmatched.message, Some(unmatched.hint))).collect()
 }
 
 fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {

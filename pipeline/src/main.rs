@@ -219,7 +219,7 @@ fn execute(command: Command) -> Result<(), RunError> {
 async fn dispatch(command: Command) -> Result<(), RunError> {
     match command {
         Command::Run { job, out, parallel } => run_job(&job, &out, parallel).await,
-        Command::Check { job } => check_job(&job),
+        Command::Check { job } => check_job(&job).await,
         Command::Plan { job, json } => plan_job(&job, json).await,
         Command::Unit { job, out, stage, index } => {
             let unit = run::run_one(load(&job)?, &out, stage, index).await?;
@@ -291,9 +291,10 @@ async fn run_job(options: &JobOptions, out: &Path, parallel: usize) -> Result<()
     Ok(())
 }
 
-fn check_job(options: &JobOptions) -> Result<(), RunError> {
-    let progress = Progress::default();
-    let checked = check(load(options)?, tokio::runtime::Handle::current(), progress.bytes_read)?;
+async fn check_job(options: &JobOptions) -> Result<(), RunError> {
+    let (loaded, runtime, progress) = (load(options)?, tokio::runtime::Handle::current(), Progress::default());
+    let checked = tokio::task::spawn_blocking(move || check(loaded, runtime, progress.bytes_read));
+    let checked = checked.await.map_err(|error| RunError::Bug(error.to_string()))??;
     println!("{}: all right", options.job.display());
     println!("vocabulary of {} ids, {} per image", checked.resources.vocabulary.size(), {
         let grid = checked.resources.images.grid();

@@ -81,6 +81,10 @@ async fn open(job: LoadedJob, out: &Path) -> Result<Run, RunError> {
     let (file, sets) = (job.text.file(), job.text.sets());
     let (checked, plan) = plan(job, &progress).await?;
     refuse_strange_folder(out)?;
+    let checked = Arc::new(checked);
+    if !out.join(PLAN_RECORD).exists() {
+        verify_manifests(checked.clone()).await?;
+    }
     let store = Store::create(out)?;
     let job = serde_json::to_value(&checked.job).unwrap_or_default();
     let record = JobRecord { digest: checked.digest.clone(), file, sets, job };
@@ -90,7 +94,19 @@ async fn open(job: LoadedJob, out: &Path) -> Result<Run, RunError> {
     if store.create_json(PLAN_RECORD, &plan).await? == Created::Before {
         refuse_other_input(&store, &plan, out).await?;
     }
-    Ok(Run { checked: Arc::new(checked), plan: Arc::new(plan), store, progress, attempt: attempt() })
+    Ok(Run { checked, plan: Arc::new(plan), store, progress, attempt: attempt() })
+}
+
+/// Compares the input with the digests of its manifests. That reads all of it, so it is done where a run begins, and not
+/// again where it goes on.
+async fn verify_manifests(checked: Arc<CheckedJob>) -> Result<(), RunError> {
+    let verified = tokio::task::spawn_blocking(move || {
+        let mut sources = checked.job.sources.iter().zip(&checked.resources.inputs).enumerate();
+        sources.try_for_each(|(index, (source, input))| {
+            source.files().verify(input.as_ref()).map_err(|error| checked.unsuited(index, error))
+        })
+    });
+    verified.await.map_err(|error| RunError::Bug(error.to_string()))?
 }
 
 /// Opens a run that was begun, with the job file it was begun with.

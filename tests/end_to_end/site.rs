@@ -83,7 +83,8 @@ impl Site {
         site
     }
 
-    fn job_with_source(&self, source: &str) {
+    /// Writes the job file anew, over another source.
+    pub fn job_with_source(&self, source: &str) {
         let models = repository().join("tokenizers/models");
         let job = format!(
             "seed = 7\n[[sources]]\n{source}\n[tokenizers]\ntext = {:?}\nimage = {:?}\n\

@@ -9,10 +9,12 @@ use std::fs::File;
 use std::io::{Error, Read};
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use cpu_time::ProcessTime;
 use pageloom_pages::sources::{
-    ImageLocation, Input, InputError, InputObject, RawDocument, Records, RejectedRecord, Source, SourceSettings, warc,
+    Footers, ImageLocation, Input, InputError, InputObject, Paths, RawDocument, Records, RejectedRecord, Source,
+    SourceSettings, warc,
 };
 
 const ROUNDS: usize = 5;
@@ -45,6 +47,14 @@ impl Input for Disk {
         let mut bytes = vec![0; length as usize];
         self.file(path)?.read_exact_at(&mut bytes, offset).map_err(|error| failed(path, error))?;
         Ok(bytes)
+    }
+
+    fn shared(&self) -> Arc<dyn Input> {
+        unreachable!("only Parquet files are read so")
+    }
+
+    fn footers(&self) -> &Footers {
+        unreachable!("only Parquet files have one")
     }
 }
 
@@ -88,7 +98,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for _ in 0..ROUNDS {
         for (path, best) in paths.iter().zip(&mut best) {
             let verify_digests = !options.is_empty();
-            let source = warc::Settings { path: path.clone(), verify_digests, ..warc::Settings::example() };
+            let source = warc::Settings { files: Paths::at(path), verify_digests, ..warc::Settings::example() };
             let (start, mut counts) = (ProcessTime::now(), Counts::default());
             for split in source.splits(&disk, 64 << 20)? {
                 source.read(&split, &disk, &mut counts)?;

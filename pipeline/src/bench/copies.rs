@@ -9,35 +9,32 @@ use crate::sources::SourceConfig;
 /// The `--set` option that makes a job's corpus so many times larger; `None` for once.
 ///
 /// A folder becomes a folder of such folders, with hard links for files: pages and images get new URLs, so there are more
-/// of both. A single file (a tar, a web archive) is read by so many sources: its pages are new documents, but its images
-/// keep their URLs, and are encoded once.
+/// of both. Files (a tar, web archives) are read by so many sources: their pages are new documents, but their images keep
+/// their URLs, and are encoded once.
 pub fn sources_copied(job: &LoadedJob, copies: u32, folder: &Path) -> io::Result<Option<String>> {
     if copies == 1 {
         return Ok(None);
     }
     let mut sources = Vec::new();
     for (index, source) in job.draft.sources.iter().flatten().enumerate() {
-        let path = std::path::absolute(job.resolve(Path::new(source.path())))?;
-        if path.is_dir() {
+        let path = source.files().path.as_deref().map(|path| job.resolve(Path::new(path)));
+        if let Some(path) = path.filter(|path| path.is_dir()) {
             let several = folder.join(index.to_string());
             for copy in 0..copies {
                 link_tree(&path, &several.join(format!("{copy:04}")))?;
             }
-            sources.push(with_path(source, &several)?);
+            let several = std::path::absolute(several)?;
+            sources.push(as_in_job(&source.with_path(&several.display().to_string()))?);
         } else {
-            sources.resize(sources.len() + copies as usize, with_path(source, &path)?);
+            sources.resize(sources.len() + copies as usize, as_in_job(source)?);
         }
     }
     Ok(Some(format!("sources={}", toml::Value::Array(sources))))
 }
 
-/// The source as the job file would say it, with another path.
-fn with_path(source: &SourceConfig, path: &Path) -> io::Result<toml::Value> {
-    let mut value = toml::Value::try_from(source).map_err(io::Error::other)?;
-    if let Some(settings) = value.get_mut(source.name()).and_then(toml::Value::as_table_mut) {
-        settings.insert("path".into(), path.display().to_string().into());
-    }
-    Ok(value)
+/// The source as the job file would say it.
+fn as_in_job(source: &SourceConfig) -> io::Result<toml::Value> {
+    toml::Value::try_from(source).map_err(io::Error::other)
 }
 
 /// The same tree elsewhere. Files are hard links, or copies where the folders are on two disks.
@@ -80,9 +77,9 @@ mod tests {
         let again = LoadedJob::read(&folder.path().join("job.toml"), &[set]).unwrap();
         let sources = again.draft.sources.unwrap();
         let paths: Vec<_> =
-            sources.iter().map(|source| (source.name(), Path::new(source.path()).file_name())).collect();
-        let warc = ("warc", Some("crawl.warc".as_ref()));
-        assert_eq!(paths, [("html_files", Some("0".as_ref())), warc, warc, warc]);
+            sources.iter().map(|source| (source.name(), source.files().path.as_deref().map(Path::new))).collect();
+        let warc = ("warc", Some(Path::new("crawl.warc")));
+        assert_eq!(paths, [("html_files", Some(copies.join("0").as_path())), warc, warc, warc]);
     }
 
     #[test]

@@ -10,21 +10,23 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 
-use crate::sources::{Input, InputError, InputObject};
+use crate::sources::{Footers, Input, InputError, InputObject};
 
 /// Input over an `object_store`, for code that runs on blocking threads. Paths are a job's: relative to its folder.
+#[derive(Clone)]
 pub struct StoreInput {
     objects: Arc<dyn ObjectStore>,
     folder: PathBuf,
     runtime: Handle,
     read: Arc<AtomicU64>,
+    footers: Arc<Footers>,
 }
 
 impl StoreInput {
     /// The local disk, for the paths of a job file in `folder`; counts the bytes read into `read`.
     pub fn local(folder: &Path, runtime: Handle, read: Arc<AtomicU64>) -> std::io::Result<Self> {
         let folder = std::path::absolute(folder)?;
-        Ok(Self { objects: Arc::new(LocalFileSystem::new()), folder, runtime, read })
+        Ok(Self { objects: Arc::new(LocalFileSystem::new()), folder, runtime, read, footers: Arc::default() })
     }
 
     fn absolute(&self, path: &str) -> PathBuf {
@@ -88,7 +90,16 @@ impl Input for StoreInput {
         let location = self.location(path)?;
         let bytes = self.objects.get_range(&location, offset..offset + length);
         let bytes = self.runtime.block_on(bytes).map_err(|error| failed(path, &error))?;
+        self.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes.to_vec())
+    }
+
+    fn shared(&self) -> Arc<dyn Input> {
+        Arc::new(self.clone())
+    }
+
+    fn footers(&self) -> &Footers {
+        &self.footers
     }
 }
 

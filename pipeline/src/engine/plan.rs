@@ -90,7 +90,8 @@ impl RunPlan {
         let mut splits = Vec::new();
         for (index, source) in checked.sources.iter().enumerate() {
             let input = &checked.resources.inputs[index];
-            let found = source.splits(input.as_ref(), checked.job.units.bytes)?;
+            let found = source.splits(input.as_ref(), checked.job.units.bytes);
+            let found = found.map_err(|error| checked.unsuited(index, error))?;
             let planned: Result<Vec<_>, RunError> =
                 found.into_par_iter().map(|split| planned(index as u32, split, input.as_ref())).collect();
             splits.extend(planned?);

@@ -254,7 +254,7 @@ impl Locations {
         self.bucket.append_value(image_bucket(&key, buckets));
         self.mistake = self.mistake.take().or(self.key.append_value(key.0).err());
         self.source.append_value(source);
-        self.container.append_value(image.location.container.as_str());
+        self.container.append_value(image.location.container.word());
         self.path.append_value(&image.location.path);
         self.offset.append_value(image.location.offset);
         self.length.append_value(image.location.length);

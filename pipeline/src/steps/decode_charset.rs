@@ -1,4 +1,4 @@
-//! Decodes each page's bytes as browsers do.
+//! Decodes each page's bytes as browsers do, and makes HTML of plain text.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use pageloom_schemas::columns;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
-use crate::html::charset::{Decoded, charset_of_content_type, decode};
+use crate::html::charset::{Decoded, charset_of_content_type, decode, decode_plain, is_plain_text};
+use crate::html::plain_text::{PlainText, html_of_text};
 use crate::plain_text::chars;
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
@@ -18,11 +19,14 @@ pub struct Settings {
     /// A page in which more than this share of the characters mean nothing in its encoding, or are control characters
     /// that no text holds, is rejected as `not_text`.
     pub max_broken_share: f64,
+    /// What becomes of a text that is no HTML (one whose `Content-Type` is `text/plain`): a paragraph for each of its own,
+    /// which blank lines part (`paragraphs`), or all of it as it stands (`preformatted`).
+    pub plain_text: PlainText,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_broken_share: 0.05 }
+        Self { max_broken_share: 0.05, plain_text: PlainText::Paragraphs }
     }
 }
 
@@ -51,8 +55,8 @@ impl Step for Settings {
         let (content_type, body) = (columns::content_type(), columns::body());
         let (content_type, body) = (content_type.of(&batch)?, body.of(&batch)?);
         let decoded = |row: usize| {
-            let charset = content_type.is_valid(row).then(|| charset_of_content_type(content_type.value(row)));
-            self.text(decode(body.value(row), charset.flatten()))
+            let content_type = if content_type.is_valid(row) { content_type.value(row) } else { "" };
+            self.html(body.value(row), content_type)
         };
         let outcomes: Vec<Result<String, Refusal>> = (0..batch.num_rows()).map(decoded).collect();
         let (batch, pages) = rejects.keep_ok(&batch, outcomes)?;
@@ -63,6 +67,14 @@ impl Step for Settings {
 }
 
 impl Settings {
+    fn html(&self, body: &[u8], content_type: &str) -> Result<String, Refusal> {
+        let charset = charset_of_content_type(content_type);
+        match is_plain_text(content_type) {
+            true => Ok(html_of_text(&self.text(decode_plain(body, charset))?, self.plain_text)),
+            false => self.text(decode(body, charset)),
+        }
+    }
+
     fn text(&self, decoded: Decoded<'_>) -> Result<String, Refusal> {
         let meaningless = meaningless(&decoded);
         if meaningless > 0 {
@@ -99,6 +111,16 @@ mod tests {
         let noise: Vec<u8> = (0..200).map(|index| if index % 2 == 0 { 0xff } else { b'a' }).collect();
         assert_eq!(settings.text(decode(&noise, Some("utf-8"))).unwrap_err().reason, "not_text");
         assert_eq!(settings.text(decode(b"<p>a", Some("utf-8"))).unwrap(), "<p>a");
+    }
+
+    #[test]
+    fn plain_text_becomes_html_and_html_stays() {
+        let settings = Settings::default();
+        let text = "a <b>\n\nc".as_bytes();
+        assert_eq!(settings.html(text, "text/plain; charset=utf-8").unwrap(), "<p>a &lt;b&gt;</p>\n<p>c</p>\n");
+        assert_eq!(settings.html(text, "text/html").unwrap(), "a <b>\n\nc");
+        let preformatted = Settings { plain_text: PlainText::Preformatted, ..settings };
+        assert_eq!(preformatted.html(text, "text/plain").unwrap(), "<pre>\na &lt;b&gt;\n\nc</pre>\n");
     }
 
     #[test]

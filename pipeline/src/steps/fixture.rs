@@ -141,7 +141,7 @@ fn located_images(images: &[ImageLocation]) -> RecordBatch {
         Arc::new(FixedSizeBinaryArray::try_from_iter(urls.clone().map(|url| image_key(url).0)).unwrap()),
         Arc::new(urls.map(Some).collect::<StringArray>()),
         Arc::new(place().map(|place| place.map(|_| 0)).collect::<UInt32Array>()),
-        Arc::new(place().map(|place| place.map(|place| place.container.as_str())).collect::<StringArray>()),
+        Arc::new(place().map(|place| place.map(|place| place.container.word())).collect::<StringArray>()),
         Arc::new(place().map(|place| place.map(|place| place.path.as_str())).collect::<StringArray>()),
         Arc::new(place().map(|place| place.map(|place| place.offset)).collect::<UInt64Array>()),
         Arc::new(place().map(|place| place.map(|place| place.length)).collect::<UInt64Array>()),

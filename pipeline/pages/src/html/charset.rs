@@ -39,20 +39,36 @@ pub enum DecidedBy {
     Guess,
 }
 
+/// Decodes plain text: as a page, but that there is no `<meta>` in it.
+pub fn decode_plain<'a>(bytes: &'a [u8], http_charset: Option<&str>) -> Decoded<'a> {
+    let (encoding, from) = named(bytes, http_charset).unwrap_or_else(|| (guess(bytes), DecidedBy::Guess));
+    decode_as(bytes, encoding, from)
+}
+
 /// Decodes a page (WHATWG HTML, 13.2.3). UTF-8 may be guessed too, which browsers do for local files alone: archives
 /// are full of UTF-8 that nothing declares.
 pub fn decode<'a>(bytes: &'a [u8], http_charset: Option<&str>) -> Decoded<'a> {
     let (encoding, from) = encoding_of(bytes, http_charset);
+    decode_as(bytes, encoding, from)
+}
+
+fn decode_as<'a>(bytes: &'a [u8], encoding: &'static Encoding, from: DecidedBy) -> Decoded<'a> {
     let (text, used, had_errors) = encoding.decode(bytes);
     Decoded { text, encoding: used.name(), from, had_errors }
 }
 
-fn encoding_of(bytes: &[u8], http_charset: Option<&str>) -> (&'static Encoding, DecidedBy) {
+/// The encoding that a byte order mark or a `Content-Type` names.
+fn named(bytes: &[u8], http_charset: Option<&str>) -> Option<(&'static Encoding, DecidedBy)> {
     if let Some((encoding, _)) = Encoding::for_bom(bytes) {
-        return (encoding, DecidedBy::ByteOrderMark);
+        return Some((encoding, DecidedBy::ByteOrderMark));
     }
-    if let Some(encoding) = http_charset.and_then(|label| Encoding::for_label(label.as_bytes())) {
-        return (encoding, DecidedBy::Http);
+    let encoding = http_charset.and_then(|label| Encoding::for_label(label.as_bytes()))?;
+    Some((encoding, DecidedBy::Http))
+}
+
+fn encoding_of(bytes: &[u8], http_charset: Option<&str>) -> (&'static Encoding, DecidedBy) {
+    if let Some(named) = named(bytes, http_charset) {
+        return named;
     }
     let beginning = |length: usize| &bytes[..bytes.len().min(length)];
     if let Some(encoding) = prescan(beginning(PRESCAN)).or_else(|| prescan(beginning(LATE))) {
@@ -77,6 +93,11 @@ pub(super) fn declared(label: &[u8]) -> Option<&'static Encoding> {
     let is_utf_16 = encoding == UTF_16LE || encoding == UTF_16BE;
     let read_as = if encoding == X_USER_DEFINED { WINDOWS_1252 } else { encoding };
     Some(if is_utf_16 { UTF_8 } else { read_as })
+}
+
+/// Whether a `Content-Type` is plain text's.
+pub fn is_plain_text(content_type: &str) -> bool {
+    content_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/plain"))
 }
 
 /// The charset of a `Content-Type`, as in `text/html; charset="utf-8"`.
@@ -120,6 +141,18 @@ mod tests {
         let (shift_jis, _, _) = encoding_rs::SHIFT_JIS
             .encode("\u{690d}\u{7269}\u{5712}\u{306f}\u{6bce}\u{65e5}\u{958b}\u{3044}\u{3066}\u{3044}\u{307e}\u{3059}");
         assert_eq!(decode(&shift_jis, None).encoding, "Shift_JIS");
+    }
+
+    #[test]
+    fn plain_text_declares_nothing_by_itself() {
+        let text = "<meta charset=big5> \u{e4}";
+        let decoded = decode_plain(text.as_bytes(), None);
+        assert_eq!((decoded.encoding, decoded.from, decoded.text.as_ref()), ("UTF-8", DecidedBy::Guess, text));
+        assert!(
+            is_plain_text("Text/Plain ; charset=utf-8")
+                && !is_plain_text("text/html")
+                && !is_plain_text("text/plainer")
+        );
     }
 
     #[test]

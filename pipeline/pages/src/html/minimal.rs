@@ -9,7 +9,7 @@ use url::Url;
 use crate::html::drops::Drops;
 use crate::html::image_source::{NoImage, base_url, image_url};
 use crate::html::kept_attributes::KeptAttributes;
-use crate::html::measure::{Measure, Thresholds, kept_order, measure};
+use crate::html::measure::{Measure, Thresholds, document_order, kept_order, measure};
 use crate::html::parse::names::Name;
 use crate::html::tree::{Limits, NodeId, TooMuch, Tree, parse};
 use crate::html::write::write;
@@ -24,6 +24,7 @@ use crate::html::write::write;
 /// - `header` and `footer` are dropped where they are the page's own (ARIA's banner and contentinfo), not an article's.
 /// - A `form` around an `article`, `main` or `h1` is the page itself, and stays.
 /// - Elements without text and images are removed, but for table cells and line breaks.
+/// - A page without text is rejected, unless it is nothing but images, one of them with an `alt`: CM3's captioned image.
 /// - A `div` whose only content is another `div` is folded into it; the outer one's attributes win.
 /// - `href` stays as the page wrote it, relative or not: so the model sees what pages look like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -186,7 +187,7 @@ pub fn minimal_html(html: &str, document_url: &Url, rules: &MinimalHtml) -> Resu
     let page = Page { tree: &tree, drops, kept_attributes: KeptAttributes::new(rules), measures, images };
     let mut written = write(&page);
     let text = written.body.map(|start| written.text.split_off(start)).unwrap_or_default();
-    if text.is_empty() {
+    if text.is_empty() && !is_captioned_image(&page) {
         return Err(Unusable::NoText);
     }
     if u32::try_from(written.markup.len()).is_err() {
@@ -194,6 +195,14 @@ pub fn minimal_html(html: &str, document_url: &Url, rules: &MinimalHtml) -> Resu
     }
     let (markup, images) = (written.markup, written.images);
     Ok(MinimalDocument { markup, images, dropped_images, text })
+}
+
+/// Whether a page is nothing but images, one of them with a text: what a pair of an image and its caption becomes.
+fn is_captioned_image(page: &Page<'_>) -> bool {
+    let mut elements = document_order(page.tree).into_iter().filter_map(|id| page.tree.element(id));
+    let captioned = |id: &NodeId| page.tree.attribute(*id, "alt").is_some_and(|alt| !alt.trim().is_empty());
+    page.images.keys().any(captioned)
+        && elements.all(|name| matches!(name, Name::Html | Name::Head | Name::Body | Name::Img))
 }
 
 fn dropped(none: &NoImage, tree: &Tree, id: NodeId) -> DroppedImage {

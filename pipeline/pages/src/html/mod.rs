@@ -2,6 +2,7 @@
 
 pub mod charset;
 pub mod minimal;
+pub mod plain_text;
 pub mod tree;
 
 mod drops;

@@ -1,6 +1,8 @@
 //! Reads an image's bytes from its place.
 
 use crate::sources::http::{BodyError, Head, body};
+use crate::sources::jsonl::base64;
+use crate::sources::parquet_file::cell;
 use crate::sources::warc::record_at::{dictionary_of, record_at};
 use crate::sources::{Container, Input, InputError, Location};
 
@@ -56,11 +58,10 @@ pub fn fetch_response(location: &Location, input: &dyn Input, max_bytes: u64) ->
     let record_limit = max_bytes.saturating_add(HEADS);
     match &location.container {
         Container::Bytes if location.length > max_bytes => Err(too_large()),
-        Container::Bytes => {
-            let bytes = input.read_range(&location.path, location.offset, location.length)?;
-            Ok(Fetched { bytes, robots: Vec::new() })
-        }
+        Container::Bytes => Ok(bare(input.read_range(&location.path, location.offset, location.length)?)),
         Container::WarcRecord if location.length > record_limit => Err(too_large()),
+        Container::Base64 => Ok(bare(base64(location, input, max_bytes)?)),
+        Container::ParquetRow { column, element } => Ok(bare(cell(location, *column, *element, input, max_bytes)?)),
         Container::WarcRecord => {
             let bytes = input.read_range(&location.path, location.offset, location.length)?;
             let dictionary = || dictionary_of(input, &location.path);
@@ -79,8 +80,13 @@ fn payload(block: &[u8], max_bytes: u64) -> Result<Fetched, FetchError> {
             Ok(Fetched { bytes, robots: head.each("x-robots-tag").into_iter().map(str::to_owned).collect() })
         }
         None if block.len() as u64 > max_bytes => Err(FetchError::TooLarge { limit: max_bytes }),
-        None => Ok(Fetched { bytes: block.to_vec(), robots: Vec::new() }),
+        None => Ok(bare(block.to_vec())),
     }
+}
+
+/// Bytes that came without an HTTP response.
+fn bare(bytes: Vec<u8>) -> Fetched {
+    Fetched { bytes, robots: Vec::new() }
 }
 
 /// Bytes of a record that are not its image.

@@ -6,29 +6,30 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use crate::sources::paths::settings_with_paths;
 use crate::sources::{
-    Container, ImageLocation, Input, InputError, InputObject, Location, Piece, RawDocument, Records, RejectedRecord,
-    Source, SourceError, SourceSettings, Split, below, file_url,
+    Container, ImageLocation, Input, InputError, Location, Paths, Piece, RawDocument, Records, RejectedRecord, Source,
+    SourceError, SourceFile, SourceSettings, Split, file_url,
 };
 
-/// The tree's root is the root of all URLs: `sub/page.html` is `file:///sub/page.html`, so `/img/x.png` on a page is the
-/// file `img/x.png` of the tree, and no link leads out of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// A folder, or a `.tar` without compression (images are read from its middle), relative to the job file.
-    pub path: String,
-    /// Files with these endings are pages; in lower case, without a dot.
-    #[serde(default = "page_extensions")]
-    pub page_extensions: Vec<String>,
-    /// Files with these endings are images.
-    #[serde(default = "image_extensions")]
-    pub image_extensions: Vec<String>,
-    /// A page with more bytes than this is rejected as `page_too_large`, unread.
-    #[serde(default = "max_page_bytes")]
-    pub max_page_bytes: u64,
+settings_with_paths! {
+    /// The tree's root is the root of all URLs: `sub/page.html` is `file:///sub/page.html`, so `/img/x.png` on a page is
+    /// the file `img/x.png` of the tree, and no link leads out of it. The root is the folder that `path` names, or the one
+    /// that a pattern, several paths or a manifest begin at.
+    ///
+    /// A `.tar` that the job names is a tree, too; it must not be compressed, for images are read from its middle. Several
+    /// are folders of one tree: `one.tar` holds `file:///one.tar/page.html`.
+    pub struct Settings {
+        /// Files with these endings are pages; in lower case, without a dot.
+        #[serde(default = "page_extensions")]
+        pub page_extensions: Vec<String>,
+        /// Files with these endings are images.
+        #[serde(default = "image_extensions")]
+        pub image_extensions: Vec<String>,
+        /// A page with more bytes than this is rejected as `page_too_large`, unread.
+        #[serde(default = "max_page_bytes")]
+        pub max_page_bytes: u64,
+    }
 }
 
 fn page_extensions() -> Vec<String> {
@@ -46,7 +47,7 @@ fn max_page_bytes() -> u64 {
 impl SourceSettings for Settings {
     fn example() -> Self {
         Self {
-            path: "site".into(),
+            files: Paths::at("site"),
             page_extensions: page_extensions(),
             image_extensions: image_extensions(),
             max_page_bytes: max_page_bytes(),
@@ -61,24 +62,19 @@ impl SourceSettings for Settings {
         if let Some(both) = self.page_extensions.iter().find(|ending| self.image_extensions.contains(ending)) {
             problems.push(format!("`{both}` is in `page_extensions` and in `image_extensions`"));
         }
-        for ending in self.page_extensions.iter().chain(&self.image_extensions) {
-            if ending.contains('.') || *ending != ending.to_ascii_lowercase() {
-                problems.push(format!("`{ending}` matches no file: write endings in lower case, without a dot"));
-            }
-        }
+        problems.extend(wrong_endings(self.page_extensions.iter().chain(&self.image_extensions)));
         if self.max_page_bytes == 0 {
             problems.push("`max_page_bytes` is 0, so every page would be rejected".to_owned());
         }
-        let compressed =
-            [".gz", ".tgz", ".xz", ".zst", ".bz2", ".zip"].iter().any(|ending| self.path.ends_with(ending));
-        if compressed {
-            problems.push(format!("`{}` is compressed: images can't be read from its middle; unpack it", self.path));
+        let compressed = [".gz", ".tgz", ".xz", ".zst", ".bz2", ".zip"];
+        for path in self.files.literal().filter(|path| compressed.iter().any(|ending| path.ends_with(ending))) {
+            problems.push(format!("`{path}` is compressed: images can't be read from its middle; unpack it"));
         }
         problems
     }
 
-    fn path(&self) -> &str {
-        &self.path
+    fn files(&self) -> &Paths {
+        &self.files
     }
 
     fn build(&self) -> Arc<dyn Source> {
@@ -99,15 +95,14 @@ const FILES_PER_SPLIT: usize = 10_000;
 
 impl Source for Settings {
     fn splits(&self, input: &dyn Input, unit_bytes: u64) -> Result<Vec<Split>, SourceError> {
-        Ok(splits(input.list(&self.path)?, unit_bytes))
+        Ok(splits(self.files.list(input)?, unit_bytes))
     }
 
     fn read(&self, split: &Split, input: &dyn Input, records: &mut dyn Records) -> Result<(), SourceError> {
         for piece in &split.pieces {
-            let go_on = if is_tar(&piece.path) && piece.path == self.path {
-                tar::read(self, &piece.path, input, records)?
-            } else {
-                self.file(piece, input, records)?
+            let go_on = match self.tree_of_tar(&piece.path) {
+                Some(folder) => tar::read(self, piece, &folder, input, records)?,
+                None => self.file(piece, input, records)?,
             };
             if go_on.is_break() {
                 break;
@@ -117,12 +112,8 @@ impl Source for Settings {
     }
 }
 
-fn is_tar(path: &str) -> bool {
-    path.ends_with(".tar")
-}
-
 /// Files in their order, cut wherever a split has its bytes.
-fn splits(files: Vec<InputObject>, unit_bytes: u64) -> Vec<Split> {
+pub(super) fn splits(files: Vec<SourceFile>, unit_bytes: u64) -> Vec<Split> {
     let mut splits = Vec::new();
     let mut pieces: Vec<Piece> = Vec::new();
     let mut bytes = 0;
@@ -140,7 +131,20 @@ fn splits(files: Vec<InputObject>, unit_bytes: u64) -> Vec<Split> {
     splits
 }
 
+/// What is wrong with endings of files.
+pub(super) fn wrong_endings<'a>(endings: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let wrong = endings.filter(|ending| ending.contains('.') || **ending != ending.to_ascii_lowercase());
+    wrong.map(|ending| format!("`{ending}` matches no file: write endings in lower case, without a dot")).collect()
+}
+
 impl Settings {
+    /// The folder of a tar's tree, if the file is a tar that the job names: empty for the only one.
+    fn tree_of_tar(&self, path: &str) -> Option<String> {
+        let is_tar = path.ends_with(".tar") && self.files.names(path);
+        let only = self.files.path.as_deref() == Some(path);
+        is_tar.then(|| if only { String::new() } else { format!("{}/", self.files.locator(path)) })
+    }
+
     fn role(&self, path: &str) -> Role {
         let name = path.rsplit('/').next().unwrap_or(path);
         let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
@@ -154,7 +158,7 @@ impl Settings {
     }
 
     fn file(&self, piece: &Piece, input: &dyn Input, records: &mut dyn Records) -> Result<ControlFlow<()>, InputError> {
-        let locator = below(&piece.path, &self.path);
+        let locator = &self.files.locator(&piece.path);
         match self.role(locator) {
             Role::Page if piece.length > self.max_page_bytes => {
                 Ok(records.reject(self.too_large(locator, piece.length)))
@@ -228,7 +232,7 @@ mod tests {
 
     #[test]
     fn every_file_is_in_exactly_one_split() {
-        let file = |path: &str, size| InputObject { path: path.into(), size };
+        let file = |path: &str, size| SourceFile { path: path.into(), size, named: false };
         let cut = splits(vec![file("a", 6), file("b", 6), file("c", 1)], 10);
         let paths: Vec<Vec<&str>> =
             cut.iter().map(|split| split.pieces.iter().map(|piece| piece.path.as_str()).collect()).collect();
@@ -237,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_compressed_tar_is_refused_with_a_remedy() {
-        let settings = Settings { path: "site.tar.gz".into(), ..Settings::example() };
+        let settings = Settings { files: Paths::at("site.tar.gz"), ..Settings::example() };
         assert!(settings.check()[0].contains("unpack it"));
     }
 
@@ -245,6 +249,17 @@ mod tests {
     fn an_ending_that_matches_nothing_is_refused() {
         let settings = Settings { page_extensions: vec![".HTML".into()], ..Settings::example() };
         assert_eq!(settings.check(), ["`.HTML` matches no file: write endings in lower case, without a dot"]);
+    }
+
+    #[test]
+    fn several_tars_are_folders_of_one_tree() {
+        let tar = crate::sources::memory::tar_of(&[("a.html", b"<p>"), ("b.png", b"x")]);
+        let settings = Settings { files: Paths::at("sites/*.tar"), ..Settings::example() };
+        let input = MemoryInput::new(&[("sites/one.tar", &tar), ("sites/two.tar", &tar), ("sites/c.html", b"")]);
+        let found = Collected::read(&settings, &input, 1);
+        let locators: Vec<&str> = found.documents.iter().map(|page| page.locator.as_str()).collect();
+        assert_eq!(locators, ["one.tar/a.html", "two.tar/a.html"]);
+        assert_eq!(found.images[1].url, "file:///two.tar/b.png");
     }
 
     #[test]

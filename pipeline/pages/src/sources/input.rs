@@ -1,6 +1,9 @@
 //! Where a source's bytes come from.
 
 use std::io::Read;
+use std::sync::Arc;
+
+use crate::sources::parquet_file::Footers;
 
 /// Files by path. The engine implements it over an object store, tests over memory. Calls block.
 pub trait Input: Send + Sync {
@@ -12,6 +15,12 @@ pub trait Input: Send + Sync {
 
     /// A range of a file, whole.
     fn read_range(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, InputError>;
+
+    /// The same storage, for readers that own what they read from.
+    fn shared(&self) -> Arc<dyn Input>;
+
+    /// The footers of Parquet files that were read before.
+    fn footers(&self) -> &Footers;
 }
 
 /// Tells a storage that failed from bytes that are broken: to a parser both are an error.
@@ -24,6 +33,11 @@ impl<R: Read> Watched<R> {
     /// Watches a reader.
     pub fn new(inner: R) -> Self {
         Self { inner, failure: None }
+    }
+
+    /// What is watched.
+    pub fn inner(&mut self) -> &mut R {
+        &mut self.inner
     }
 
     /// An error if the storage has failed.

@@ -1,34 +1,45 @@
 //! Pages as lines of JSON: one object with a URL and its HTML on each line.
 
+mod images;
+
 use std::io::{BufRead, BufReader, Read};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
-use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::sources::input::Watched;
+use crate::sources::paths::settings_with_paths;
 use crate::sources::range_reader::{RangeReader, size};
 use crate::sources::{
-    Input, Piece, RawDocument, Records, RejectedRecord, Source, SourceError, SourceSettings, Split, below,
+    Input, PLAIN_TEXT, Paths, Piece, RawDocument, Records, RejectedRecord, Source, SourceError, SourceSettings, Split,
 };
 
-/// `.jsonl` or `.jsonl.gz` files, such as extracts of a crawl. Images that the pages show come from other sources.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// A file, or a folder of them, relative to the job file.
-    pub path: String,
-    /// The field that holds a page's absolute URL.
-    #[serde(default = "url_field")]
-    pub url_field: String,
-    /// The field that holds a page's HTML.
-    #[serde(default = "html_field")]
-    pub html_field: String,
-    /// A page with more bytes than this is rejected as `page_too_large`, and so is a line of more than eight times as many.
-    #[serde(default = "max_page_bytes")]
-    pub max_page_bytes: u64,
+pub use images::base64;
+
+settings_with_paths! {
+    /// `.jsonl`, `.ndjson`, `.jsonl.gz` and `.jsonl.zst` files, such as extracts of a crawl.
+    pub struct Settings {
+        /// The field that holds a page's absolute URL.
+        #[serde(default = "url_field")]
+        pub url_field: String,
+        /// The field that holds a page's HTML.
+        #[serde(default = "html_field")]
+        pub html_field: String,
+        /// The field that holds plain text; a line that has it and no `html_field` is a text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub text_field: Option<String>,
+        /// The field that holds a page's images: a list of objects with `url`, absolute or as the page says it, and
+        /// `bytes` in base64. Images are read from the middle of the file, so it must not be compressed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub images_field: Option<String>,
+        /// A page with more bytes than this is rejected as `page_too_large`, and so is a line of more than eight times as
+        /// many, with its images.
+        #[serde(default = "max_page_bytes")]
+        pub max_page_bytes: u64,
+    }
 }
 
 fn url_field() -> String {
@@ -49,7 +60,8 @@ const BYTES_PER_BYTE: u64 = 8;
 impl SourceSettings for Settings {
     fn example() -> Self {
         let (url_field, html_field) = (url_field(), html_field());
-        Self { path: "pages".into(), url_field, html_field, max_page_bytes: max_page_bytes() }
+        let (files, max_page_bytes) = (Paths::at("pages"), max_page_bytes());
+        Self { files, url_field, html_field, text_field: None, images_field: None, max_page_bytes }
     }
 
     fn check(&self) -> Vec<String> {
@@ -57,14 +69,24 @@ impl SourceSettings for Settings {
         if self.max_page_bytes == 0 {
             problems.push("`max_page_bytes` is 0, so every page would be rejected".to_owned());
         }
-        if self.url_field == self.html_field {
-            problems.push(format!("`{}` can't be both `url_field` and `html_field`", self.url_field));
+        let fields = [
+            ("url_field", Some(&self.url_field)),
+            ("html_field", Some(&self.html_field)),
+            ("text_field", self.text_field.as_ref()),
+            ("images_field", self.images_field.as_ref()),
+        ];
+        for (index, (name, field)) in fields.iter().enumerate() {
+            if let Some((other, _)) = fields[..index].iter().find(|(_, other)| field.is_some() && other == field) {
+                problems.push(format!("`{}` can't be both `{other}` and `{name}`", field.map_or("", String::as_str)));
+            }
         }
+        let compressed = self.files.literal().find(|path| self.images_field.is_some() && is_compressed(path));
+        problems.extend(compressed.map(compressed_images));
         problems
     }
 
-    fn path(&self) -> &str {
-        &self.path
+    fn files(&self) -> &Paths {
+        &self.files
     }
 
     fn build(&self) -> Arc<dyn Source> {
@@ -74,22 +96,18 @@ impl SourceSettings for Settings {
 
 impl Source for Settings {
     fn splits(&self, input: &dyn Input, unit_bytes: u64) -> Result<Vec<Split>, SourceError> {
-        let files = input.list(&self.path)?;
-        let empty = files.is_empty();
-        let is_table =
-            |path: &str| path == self.path || [".jsonl", ".ndjson", ".jsonl.gz"].iter().any(|end| path.ends_with(end));
         let mut splits = Vec::new();
-        for file in files.into_iter().filter(|file| is_table(&file.path)) {
+        for file in self.files.list_ending(input, &[".jsonl", ".ndjson", ".jsonl.gz", ".jsonl.zst"])? {
+            if self.images_field.is_some() && is_compressed(&file.path) {
+                let message = compressed_images(&file.path);
+                return Err(SourceError::Unsuitable { path: file.path, message });
+            }
             // A compressed file can't be entered in its middle.
-            let step = if is_gzip(&file.path) { file.size } else { unit_bytes }.max(1);
+            let step = if is_compressed(&file.path) { file.size } else { unit_bytes }.max(1);
             for offset in (0..file.size.max(1)).step_by(step as usize) {
                 let length = step.min(file.size - offset);
                 splits.push(Split { pieces: vec![Piece { path: file.path.clone(), offset, length }] });
             }
-        }
-        if splits.is_empty() && !empty {
-            let message = "of the files in it, none is a .jsonl or .jsonl.gz".to_owned();
-            return Err(SourceError::Unsuitable { path: self.path.clone(), message });
         }
         Ok(splits)
     }
@@ -101,12 +119,17 @@ impl Source for Settings {
             let start = piece.offset.saturating_sub(1);
             let file = RangeReader::new(input, &piece.path, start, size(input, &piece.path)?);
             let mut file = Watched::new(file);
-            let lines = Lines { settings: self, locator: below(&piece.path, &self.path) };
-            let go_on = match is_gzip(&piece.path) {
-                true => {
-                    lines.read(BufReader::new(MultiGzDecoder::new(BufReader::new(&mut file))), 0..u64::MAX, records)
+            let lines = Lines { settings: self, locator: &self.files.locator(&piece.path), path: &piece.path };
+            let bytes = BufReader::new(&mut file);
+            let go_on = match &piece.path {
+                path if path.ends_with(".gz") => {
+                    lines.read(BufReader::new(MultiGzDecoder::new(bytes)), 0..u64::MAX, records)
                 }
-                false => lines.read(BufReader::new(&mut file), piece.offset..piece.offset + piece.length, records),
+                path if path.ends_with(".zst") => match zstd::Decoder::with_buffer(bytes) {
+                    Ok(decoder) => lines.read(BufReader::new(decoder), 0..u64::MAX, records),
+                    Err(error) => lines.reject(records, 0, None, "jsonl_truncated", error.to_string()),
+                },
+                _ => lines.read(bytes, piece.offset..piece.offset + piece.length, records),
             };
             file.check(&piece.path)?;
             if go_on.is_break() {
@@ -117,13 +140,18 @@ impl Source for Settings {
     }
 }
 
-fn is_gzip(path: &str) -> bool {
-    path.ends_with(".gz")
+fn is_compressed(path: &str) -> bool {
+    path.ends_with(".gz") || path.ends_with(".zst")
+}
+
+fn compressed_images(path: &str) -> String {
+    format!("`{path}` is compressed: images can't be read from its middle; unpack it, or leave `images_field` out")
 }
 
 struct Lines<'a> {
     settings: &'a Settings,
     locator: &'a str,
+    path: &'a str,
 }
 
 impl Lines<'_> {
@@ -163,38 +191,45 @@ impl Lines<'_> {
             records.skip("blank_line");
             return ControlFlow::Continue(());
         }
-        let mut fields = match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(line) {
+        let mut fields = match serde_json::from_slice::<Map<String, Value>>(line) {
             Ok(fields) => fields,
             Err(error) => return self.reject(records, offset, None, "jsonl_broken_line", error.to_string()),
         };
-        let mut text = |field: &str| match fields.remove(field) {
-            Some(serde_json::Value::String(text)) => Ok(text),
-            Some(_) => Err(format!("its `{field}` is no text")),
-            None => Err(format!("it has no `{field}`")),
-        };
-        let url = match text(&self.settings.url_field) {
+        let url = match text(&mut fields, &self.settings.url_field) {
             Ok(url) => url,
             Err(detail) => return self.reject(records, offset, None, "jsonl_missing_field", detail),
         };
-        let html = match text(&self.settings.html_field) {
-            Ok(html) => html,
+        let (body, content_type) = match self.body(&mut fields) {
+            Ok(body) => body,
             Err(detail) => return self.reject(records, offset, Some(url), "jsonl_missing_field", detail),
         };
         let url = match Url::parse(&url) {
-            Ok(url) => url.to_string(),
+            Ok(url) => url,
             Err(error) => {
                 let detail = format!("{error}: {url}");
                 return self.reject(records, offset, Some(url), "bad_url", detail);
             }
         };
-        if html.len() as u64 > self.settings.max_page_bytes {
-            let detail = format!("{} bytes are more than `max_page_bytes`", html.len());
-            return self.reject(records, offset, Some(url), "page_too_large", detail);
+        if body.len() as u64 > self.settings.max_page_bytes {
+            let detail = format!("{} bytes are more than `max_page_bytes`", body.len());
+            return self.reject(records, offset, Some(url.into()), "page_too_large", detail);
         }
-        // JSON is Unicode whatever the page says of itself.
-        let content_type = Some("text/html; charset=utf-8".to_owned());
-        let body = html.into_bytes();
-        records.document(RawDocument { locator: self.at(offset), url, content_type, robots: None, body })
+        let (locator, content_type) = (self.at(offset), Some(content_type.to_owned()));
+        let (page, body) = (url.to_string(), body.into_bytes());
+        records.document(RawDocument { locator, url: page, content_type, robots: None, body })?;
+        match &self.settings.images_field {
+            Some(field) => images::find(line, field, &url, (self.path, offset), &self.at(offset), records),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    /// A page's HTML or text. JSON is Unicode whatever the page says of itself.
+    fn body(&self, fields: &mut Map<String, Value>) -> Result<(String, &'static str), String> {
+        let has = |field: &str| fields.get(field).is_some_and(|value| !value.is_null());
+        match &self.settings.text_field {
+            Some(field) if has(field) && !has(&self.settings.html_field) => Ok((text(fields, field)?, PLAIN_TEXT)),
+            _ => Ok((text(fields, &self.settings.html_field)?, "text/html; charset=utf-8")),
+        }
     }
 
     fn at(&self, offset: u64) -> String {
@@ -210,6 +245,14 @@ impl Lines<'_> {
         detail: String,
     ) -> ControlFlow<()> {
         records.reject(RejectedRecord { locator: self.at(offset), url, reason, detail })
+    }
+}
+
+fn text(fields: &mut Map<String, Value>, field: &str) -> Result<String, String> {
+    match fields.remove(field) {
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(format!("its `{field}` is no text")),
+        None => Err(format!("it has no `{field}`")),
     }
 }
 
@@ -255,6 +298,33 @@ mod tests {
         let cut = gzip(GOOD.as_bytes());
         let found = read("pages/a.jsonl.gz", &cut[..cut.len() - 9], 10);
         assert_eq!(found.reasons(), ["jsonl_truncated"]);
+    }
+
+    #[test]
+    fn a_file_of_several_zstd_frames_is_read_whole() {
+        let frame = zstd::encode_all(GOOD.as_bytes(), 3).unwrap();
+        let found = read("pages/a.jsonl.zst", &[frame.clone(), frame.clone()].concat(), 10);
+        assert_eq!((found.documents.len(), found.documents[1].locator.as_str()), (2, "a.jsonl.zst#65"));
+        assert_eq!(read("pages/a.jsonl.zst", &frame[..frame.len() - 9], 10).reasons(), ["jsonl_truncated"]);
+    }
+
+    #[test]
+    fn a_line_without_html_is_plain_text_where_the_job_names_a_field_of_it() {
+        let settings = Settings { text_field: Some("text".into()), ..Settings::example() };
+        let lines = b"{\"url\":\"http://a.example/p\",\"html\":null,\"text\":\"a < b\"}\n\
+            {\"url\":\"http://a.example/q\",\"html\":\"<p>\",\"text\":\"a\"}\n{\"url\":\"http://a.example/r\"}";
+        let found = Collected::read(&settings, &MemoryInput::new(&[("pages/a.jsonl", lines)]), 1 << 20);
+        let bodies: Vec<_> =
+            found.documents.iter().map(|page| (page.content_type.as_deref(), &page.body[..])).collect();
+        let html = (Some("text/html; charset=utf-8"), &b"<p>"[..]);
+        assert_eq!(bodies, [(Some(PLAIN_TEXT), &b"a < b"[..]), html]);
+        assert_eq!(found.reasons(), ["jsonl_missing_field"]);
+    }
+
+    #[test]
+    fn a_field_is_one_thing_only() {
+        let settings = Settings { text_field: Some("html".into()), ..Settings::example() };
+        assert_eq!(settings.check(), ["`html` can't be both `html_field` and `text_field`"]);
     }
 
     #[test]

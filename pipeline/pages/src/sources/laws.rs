@@ -2,18 +2,20 @@
 
 use std::ops::ControlFlow;
 
-use crate::sources::memory::{Collected, MemoryInput, gzip, record, response, tar_of, zstd};
+use crate::sources::memory::{Collected, MemoryInput, gzip, parquet_of, record, response, tar_of, zstd};
 use crate::sources::{
-    ImageLocation, RawDocument, Records, RejectedRecord, Source, SourceConfig, SourceSettings, fetch, html_files,
-    jsonl, warc,
+    ImageLocation, Paths, RawDocument, Records, RejectedRecord, Source, SourceConfig, SourceError, SourceSettings,
+    fetch, html_files, image_table, jsonl, parquet, text_files, warc, webdataset,
 };
 
-/// A good input: one page, one other record and, where the source can hold any, one image.
+/// A good input: where the source can hold them, one page, one image and one other record.
 struct Sample {
     source: SourceConfig,
     path: &'static str,
     bytes: Vec<u8>,
+    documents: usize,
     images: usize,
+    skips: usize,
 }
 
 impl Sample {
@@ -24,7 +26,7 @@ impl Sample {
 
 /// At least one for each registered source.
 fn samples() -> Vec<Sample> {
-    let tar = html_files::Settings { path: "site.tar".into(), ..html_files::Settings::example() };
+    let tar = html_files::Settings { files: Paths::at("site.tar"), ..html_files::Settings::example() };
     let tar = SourceConfig::html_files(tar);
     let warc = SourceConfig::warc(warc::Settings::example());
     let files = tar_of(&[("a.html", b"<p>a"), ("b.png", b"pixels"), ("c", b"other")]);
@@ -37,14 +39,47 @@ fn samples() -> Vec<Sample> {
     let frames: Vec<u8> = records.iter().flat_map(|record| zstd(record)).collect();
     let jsonl = SourceConfig::jsonl(jsonl::Settings::example());
     let line = b"\n{\"url\": \"http://a.example/p\", \"html\": \"<p>page\"}";
+    let with_images = jsonl::Settings { images_field: Some("images".into()), ..jsonl::Settings::example() };
+    let with_images = SourceConfig::jsonl(with_images);
+    let image_line = b"\n{\"url\": \"http://a.example/p\", \"html\": \"<p>page\", \"images\": [{\"url\": \"i\", \"bytes\": \"cGl4ZWxz\"}]}";
+    let zst = zstd::encode_all(&line[..], 1).unwrap();
+    let sample = |source: &SourceConfig, path, bytes: &[u8], (documents, images, skips)| {
+        let (source, bytes) = (source.clone(), bytes.to_vec());
+        Sample { source, path, bytes, documents, images, skips }
+    };
+    let shards = SourceConfig::webdataset(webdataset::Settings::example());
+    let shard = tar_of(&[("k.html", b"<p>page"), ("k.png", b"pixels"), ("k.cls", b"3")]);
+    let pair = tar_of(&[("k.jpg", b"pixels"), ("k.json", b"{\"url\": \"http://a.example/i\"}"), ("k.txt", b"a lamp")]);
+    let pages = parquet::Settings {
+        image_urls_column: Some("images.url".into()),
+        image_bytes_column: Some("images.bytes".into()),
+        ..parquet::Settings::example()
+    };
+    let pages = SourceConfig::parquet(pages);
+    let table = parquet_of(&[("http://a.example/p", "<p>page", &[(Some("i"), b"pixels"), (None, b"")])]);
+    let images = SourceConfig::image_table(image_table::Settings {
+        url_column: "url".into(),
+        bytes_column: "html".into(),
+        ..image_table::Settings::example()
+    });
+    let image_rows = parquet_of(&[("i", "pixels", &[])]);
+    let texts = SourceConfig::text_files(text_files::Settings::example());
     vec![
-        Sample { source: tar, path: "site.tar", bytes: files, images: 1 },
-        Sample { source: warc.clone(), path: "crawl/a.warc", bytes: records.concat(), images: 1 },
-        Sample { source: warc.clone(), path: "crawl/a.warc.gz", bytes: members, images: 1 },
-        Sample { source: warc.clone(), path: "crawl/b.warc.gz", bytes: gzip(&records.concat()), images: 1 },
-        Sample { source: warc, path: "crawl/a.warc.zst", bytes: frames, images: 1 },
-        Sample { source: jsonl.clone(), path: "pages/a.jsonl", bytes: line.to_vec(), images: 0 },
-        Sample { source: jsonl, path: "pages/a.jsonl.gz", bytes: gzip(line), images: 0 },
+        sample(&tar, "site.tar", &files, (1, 1, 1)),
+        sample(&warc, "crawl/a.warc", &records.concat(), (1, 1, 1)),
+        sample(&warc, "crawl/a.warc.gz", &members, (1, 1, 1)),
+        sample(&warc, "crawl/b.warc.gz", &gzip(&records.concat()), (1, 1, 1)),
+        sample(&warc, "crawl/a.warc.zst", &frames, (1, 1, 1)),
+        sample(&jsonl, "pages/a.jsonl", line, (1, 0, 1)),
+        sample(&jsonl, "pages/a.jsonl.gz", &gzip(line), (1, 0, 1)),
+        sample(&jsonl, "pages/a.jsonl.zst", &zst, (1, 0, 1)),
+        sample(&with_images, "pages/a.jsonl", image_line, (1, 1, 1)),
+        sample(&shards, "shards/a.tar", &shard, (1, 1, 1)),
+        sample(&shards, "shards/a.tar", &pair, (1, 1, 1)),
+        sample(&pages, "tables/a.parquet", &table, (1, 1, 1)),
+        sample(&images, "images/a.parquet", &image_rows, (0, 1, 0)),
+        sample(&images, "images/a.tar", &pair, (0, 1, 2)),
+        sample(&texts, "texts/a.txt", b"text", (1, 0, 0)),
     ]
 }
 
@@ -69,7 +104,7 @@ fn every_record_is_a_document_an_image_a_reject_or_a_skip() {
         let found = Collected::read(sample.source.build().as_ref(), &sample.input(&sample.bytes), 1);
         let skipped = found.skipped.values().sum::<u64>() as usize;
         let counts = (found.documents.len(), found.images.len(), found.rejects.len(), skipped);
-        assert_eq!(counts, (1, sample.images, 0, 1), "{}", sample.path);
+        assert_eq!(counts, (sample.documents, sample.images, 0, sample.skips), "{}", sample.path);
     }
 }
 
@@ -147,7 +182,9 @@ fn broken_bytes_end_in_records_and_rejects_without_a_panic() {
                 broken[place] = next(&mut state) as u8;
             }
             broken.truncate(1 + next(&mut state) as usize % (2 * broken.len()));
-            read_broken(source.as_ref(), &sample.input(&broken), broken.len());
+            // One block of zstd may stand for 128 KiB of the same byte.
+            let unfolds = if sample.path.ends_with(".zst") { 128 << 10 } else { 1 };
+            read_broken(source.as_ref(), &sample.input(&broken), broken.len() * unfolds);
         }
     }
 }
@@ -217,11 +254,21 @@ fn a_broken_page_takes_no_other_with_it_and_is_counted() {
     }
 }
 
-fn read_broken(source: &dyn Source, input: &MemoryInput, bytes: usize) {
-    let found = Collected::read(source, input, 150);
+fn read_broken(source: &dyn Source, input: &MemoryInput, most: usize) {
+    let splits = match source.splits(input, 150) {
+        Ok(splits) => splits,
+        // A table whose columns are called otherwise is not what the job says.
+        Err(SourceError::Unsuitable { .. }) => return,
+        Err(error) => panic!("{error}"),
+    };
+    let mut found = Collected::default();
+    for split in splits {
+        source.read(&split, input, &mut found).unwrap();
+    }
     let skipped = found.skipped.values().sum::<u64>() as usize;
     // A reader that turned around would give the same bytes again and again.
-    assert!(found.documents.len() + found.images.len() + found.rejects.len() + skipped <= bytes);
+    let records = found.documents.len() + found.images.len() + found.rejects.len() + skipped;
+    assert!(records <= most, "{records} records, more than {most}: {:?}", found.rejects.last());
     for image in &found.images {
         // Whether it can be read is the images stage's business; that it is tried must not panic.
         let _ = fetch(&image.location, input, 1 << 20);
@@ -230,7 +277,8 @@ fn read_broken(source: &dyn Source, input: &MemoryInput, bytes: usize) {
 
 #[test]
 fn a_cut_anywhere_leaves_what_stands_before_it() {
-    for sample in samples() {
+    // A text has no end of its own.
+    for sample in samples().into_iter().filter(|sample| sample.source.name() != "text_files") {
         let source = sample.source.build();
         let whole = Collected::read(source.as_ref(), &sample.input(&sample.bytes), 150);
         for length in 1..sample.bytes.len() {

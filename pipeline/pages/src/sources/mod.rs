@@ -4,12 +4,20 @@ mod fetching;
 mod file_url;
 mod http;
 mod input;
+mod manifest;
+mod parquet_file;
+mod paths;
 mod range_reader;
 mod records;
+mod tar_members;
 
 pub mod html_files;
+pub mod image_table;
 pub mod jsonl;
+pub mod parquet;
+pub mod text_files;
 pub mod warc;
+pub mod webdataset;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -19,7 +27,12 @@ use serde::{Deserialize, Serialize};
 pub use fetching::{FetchError, Fetched, fetch, fetch_response};
 pub use file_url::{canonical, file_url};
 pub use input::{Input, InputError, InputObject};
+pub use parquet_file::Footers;
+pub use paths::{Paths, SourceFile, Unmatched};
 pub use records::{Container, ImageLocation, Location, RawDocument, Records, RejectedRecord};
+
+/// The `Content-Type` of text that is no HTML.
+pub const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// An independent piece of a source; part of a unit's identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +57,11 @@ pub trait Source: Debug + Send + Sync {
     /// Cuts the source into splits of about `unit_bytes`, in a fixed order, from the listing alone.
     fn splits(&self, input: &dyn Input, unit_bytes: u64) -> Result<Vec<Split>, SourceError>;
 
+    /// Looks at the beginning of what is there: an error says that the settings don't fit it.
+    fn suits(&self, _: &dyn Input) -> Result<(), SourceError> {
+        Ok(())
+    }
+
     /// Reads one split in order, and stops where `records` breaks off. A bad record goes to `records.reject`; an `Err`
     /// means that the split can't be read at all.
     fn read(&self, split: &Split, input: &dyn Input, records: &mut dyn Records) -> Result<(), SourceError>;
@@ -55,8 +73,8 @@ pub trait SourceSettings {
     fn example() -> Self;
     /// What is wrong with the settings, in the user's words.
     fn check(&self) -> Vec<String>;
-    /// The file or folder, relative to the job file.
-    fn path(&self) -> &str;
+    /// Where its files lie, relative to the job file.
+    fn files(&self) -> &Paths;
     /// The source, ready to read.
     fn build(&self) -> Arc<dyn Source>;
 }
@@ -98,12 +116,21 @@ macro_rules! register {
 
             /// What is wrong with the settings, in the user's words.
             pub fn check(&self) -> Vec<String> {
-                match self { $(Self::$name(settings) => settings.check(),)* }
+                let mut problems = self.files().check();
+                problems.extend(match self { $(Self::$name(settings) => settings.check(),)* });
+                problems
             }
 
-            /// The file or folder, relative to the job file.
-            pub fn path(&self) -> &str {
-                match self { $(Self::$name(settings) => settings.path(),)* }
+            /// Where its files lie, relative to the job file.
+            pub fn files(&self) -> &Paths {
+                match self { $(Self::$name(settings) => settings.files(),)* }
+            }
+
+            /// The same source over one other file or folder.
+            pub fn with_path(&self, path: &str) -> Self {
+                let mut with_path = self.clone();
+                match &mut with_path { $(Self::$name(settings) => settings.files = Paths::at(path),)* }
+                with_path
             }
 
             /// The source, ready to read.
@@ -116,14 +143,12 @@ macro_rules! register {
 
 register! {
     html_files,
+    image_table,
     jsonl,
+    parquet,
+    text_files,
     warc,
-}
-
-/// A file's path below the source's own: what its documents are named by, wherever the source lies.
-fn below<'a>(path: &'a str, root: &str) -> &'a str {
-    let rest = path.strip_prefix(root).unwrap_or(path).trim_start_matches('/');
-    if rest.is_empty() { path.rsplit('/').next().unwrap_or(path) } else { rest }
+    webdataset,
 }
 
 #[cfg(test)]

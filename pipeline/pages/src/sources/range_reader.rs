@@ -21,6 +21,13 @@ impl<'a> RangeReader<'a> {
     pub fn new(input: &'a dyn Input, path: &'a str, start: u64, end: u64) -> Self {
         Self { input, path, next: start, end, ahead: std::io::Cursor::default() }
     }
+
+    /// Passes over bytes without reading those that are not read already.
+    pub fn skip(&mut self, bytes: u64) {
+        let ahead = self.ahead.get_ref().len() as u64 - self.ahead.position();
+        self.ahead.set_position(self.ahead.position() + bytes.min(ahead));
+        self.next = self.next.saturating_add(bytes.saturating_sub(ahead)).min(self.end);
+    }
 }
 
 impl Read for RangeReader<'_> {
@@ -54,5 +61,20 @@ mod tests {
         RangeReader::new(&input, "a", 3, bytes.len() as u64 - 2).read_to_end(&mut read).unwrap();
         assert_eq!(read, bytes[3..bytes.len() - 2]);
         assert_eq!(size(&input, "a"), Ok(bytes.len() as u64));
+    }
+
+    #[test]
+    fn what_is_passed_over_is_not_read() {
+        let bytes: Vec<u8> = (0..2 * RANGE as u32).map(|number| (number % 251) as u8).collect();
+        let input = MemoryInput::new(&[("a", &bytes)]);
+        let mut reader = RangeReader::new(&input, "a", 0, bytes.len() as u64);
+        let mut byte = [0];
+        for (passed, place) in [(0, 0), (9, 10), (RANGE, RANGE + 11)] {
+            reader.skip(passed);
+            reader.read_exact(&mut byte).unwrap();
+            assert_eq!(byte[0], bytes[place as usize], "{place}");
+        }
+        reader.skip(u64::MAX);
+        assert_eq!(reader.read(&mut byte).unwrap(), 0);
     }
 }

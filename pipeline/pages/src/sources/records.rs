@@ -1,5 +1,6 @@
 //! What sources give: pages, places of images, and what could not be kept.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 /// A page as it was read.
@@ -33,9 +34,9 @@ pub struct Location {
     pub container: Container,
     /// The file, as `Input` names it.
     pub path: String,
-    /// The first byte of the container.
+    /// The first byte of the container; in a Parquet file, the row.
     pub offset: u64,
-    /// The container's length in bytes.
+    /// The container's length in bytes; in a Parquet file, what it is for the average value beside it.
     pub length: u64,
 }
 
@@ -49,23 +50,40 @@ pub enum Container {
     /// The block of a WARC record that shares its gzip member or zstd frame with others. Its bytes go with the location, for
     /// to read it again all that stands before it in the member would have to be unpacked again.
     Inline(Vec<u8>),
+    /// The range is base64.
+    Base64,
+    /// A value in a row of a Parquet file.
+    ParquetRow {
+        /// The column's place among all columns of values.
+        column: u32,
+        /// The value's place, if the row holds a list of them.
+        element: u32,
+    },
 }
 
 impl Container {
     /// The word in the table of locations.
-    pub fn as_str(&self) -> &'static str {
+    pub fn word(&self) -> Cow<'static, str> {
         match self {
-            Container::Bytes => "bytes",
-            Container::WarcRecord => "warc_record",
-            Container::Inline(_) => "inline",
+            Container::Bytes => "bytes".into(),
+            Container::WarcRecord => "warc_record".into(),
+            Container::Inline(_) => "inline".into(),
+            Container::Base64 => "base64".into(),
+            Container::ParquetRow { column, element } => format!("parquet_row:{column}:{element}").into(),
         }
     }
 
     /// Reads the word back, with the bytes that go with it.
     pub fn from_word(word: &str, inline: Option<&[u8]>) -> Option<Self> {
         match word {
+            "bytes" => Some(Container::Bytes),
+            "warc_record" => Some(Container::WarcRecord),
+            "base64" => Some(Container::Base64),
             "inline" => inline.map(|block| Container::Inline(block.to_vec())),
-            _ => [Container::Bytes, Container::WarcRecord].into_iter().find(|container| container.as_str() == word),
+            _ => {
+                let (column, element) = word.strip_prefix("parquet_row:")?.split_once(':')?;
+                Some(Container::ParquetRow { column: column.parse().ok()?, element: element.parse().ok()? })
+            }
         }
     }
 
@@ -101,4 +119,19 @@ pub trait Records {
     fn reject(&mut self, reject: RejectedRecord) -> ControlFlow<()>;
     /// Something that is neither page nor image, by its kind: only counted.
     fn skip(&mut self, kind: &'static str);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_container_is_read_back_from_its_word() {
+        let cell = Container::ParquetRow { column: 7, element: 2 };
+        let shared = Container::Inline(b"block".to_vec());
+        for container in [Container::Bytes, Container::WarcRecord, Container::Base64, cell, shared] {
+            assert_eq!(Container::from_word(&container.word(), container.inline()), Some(container));
+        }
+        assert_eq!(Container::from_word("parquet_row:7", None), None);
+    }
 }

@@ -18,30 +18,30 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sources::paths::settings_with_paths;
 use crate::sources::range_reader::size;
-use crate::sources::{Input, Piece, Records, Source, SourceError, SourceSettings, Split, below};
+use crate::sources::{Input, Paths, Piece, Records, Source, SourceError, SourceSettings, Split};
 
-/// WARC 0.17 to 1.1, plain, gzip or zstd, with one member or frame for a record or for many.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// A `.warc`, `.warc.gz` or `.warc.zst` file, or a folder of them, relative to the job file.
-    pub path: String,
-    /// A page with more bytes than this is rejected as `page_too_large`.
-    #[serde(default = "max_page_bytes")]
-    pub max_page_bytes: u64,
-    /// An image that shares its gzip member or zstd frame with other records is copied beside the table of images' places,
-    /// and one with more bytes than this is rejected as `image_too_large`. Other images are read where they lie.
-    #[serde(default = "max_page_bytes")]
-    pub max_shared_image_bytes: u64,
-    /// Whether the plain text in `conversion` records, as WET files hold it, makes documents.
-    #[serde(default)]
-    pub conversions: Conversions,
-    /// Whether a page or image is rejected as `warc_digest_mismatch` if its bytes are not those of its record's
-    /// `WARC-Block-Digest` and `WARC-Payload-Digest` (SHA-1 or SHA-2). Compressed archives have checksums that are always
-    /// verified, so this is for plain ones, and for those that were packed again.
-    #[serde(default)]
-    pub verify_digests: bool,
+settings_with_paths! {
+    /// WARC 0.17 to 1.1, plain, gzip or zstd, with one member or frame for a record or for many: `.warc`, `.warc.gz` and
+    /// `.warc.zst` files.
+    pub struct Settings {
+        /// A page with more bytes than this is rejected as `page_too_large`.
+        #[serde(default = "max_page_bytes")]
+        pub max_page_bytes: u64,
+        /// An image that shares its gzip member or zstd frame with other records is copied beside the table of images' places,
+        /// and one with more bytes than this is rejected as `image_too_large`. Other images are read where they lie.
+        #[serde(default = "max_page_bytes")]
+        pub max_shared_image_bytes: u64,
+        /// Whether the plain text in `conversion` records, as WET files hold it, makes documents.
+        #[serde(default)]
+        pub conversions: Conversions,
+        /// Whether a page or image is rejected as `warc_digest_mismatch` if its bytes are not those of its record's
+        /// `WARC-Block-Digest` and `WARC-Payload-Digest` (SHA-1 or SHA-2). Compressed archives have checksums that are always
+        /// verified, so this is for plain ones, and for those that were packed again.
+        #[serde(default)]
+        pub verify_digests: bool,
+    }
 }
 
 /// What becomes of `conversion` records.
@@ -62,7 +62,7 @@ fn max_page_bytes() -> u64 {
 impl SourceSettings for Settings {
     fn example() -> Self {
         Self {
-            path: "crawl".into(),
+            files: Paths::at("crawl"),
             max_page_bytes: max_page_bytes(),
             max_shared_image_bytes: max_page_bytes(),
             conversions: Conversions::Skip,
@@ -75,8 +75,8 @@ impl SourceSettings for Settings {
         nothing.then(|| "`max_page_bytes` is 0, so every page would be rejected".to_owned()).into_iter().collect()
     }
 
-    fn path(&self) -> &str {
-        &self.path
+    fn files(&self) -> &Paths {
+        &self.files
     }
 
     fn build(&self) -> Arc<dyn Source> {
@@ -86,20 +86,12 @@ impl SourceSettings for Settings {
 
 impl Source for Settings {
     fn splits(&self, input: &dyn Input, unit_bytes: u64) -> Result<Vec<Split>, SourceError> {
-        let files = input.list(&self.path)?;
-        let empty = files.is_empty();
-        // A file that the job names itself is an archive, whatever its ending.
-        let named = |path: &str| [".warc", ".warc.gz", ".warc.zst"].iter().any(|end| path.ends_with(end));
         let mut splits = Vec::new();
-        for file in files.into_iter().filter(|file| file.path == self.path || named(&file.path)) {
+        for file in self.files.list_ending(input, &[".warc", ".warc.gz", ".warc.zst"])? {
             for offset in (0..file.size.max(1)).step_by(unit_bytes.clamp(1, usize::MAX as u64) as usize) {
                 let length = unit_bytes.max(1).min(file.size - offset);
                 splits.push(Split { pieces: vec![Piece { path: file.path.clone(), offset, length }] });
             }
-        }
-        if splits.is_empty() && !empty {
-            let message = "of the files in it, none is a .warc, .warc.gz or .warc.zst".to_owned();
-            return Err(SourceError::Unsuitable { path: self.path.clone(), message });
         }
         Ok(splits)
     }
@@ -118,8 +110,8 @@ fn read_split(
 ) -> Result<(), SourceError> {
     for piece in &split.pieces {
         let size = size(input, &piece.path)?;
-        let locator = below(&piece.path, &settings.path);
-        let mut archive = archive::Archive::open(input, &piece.path, locator, size, settings, how);
+        let locator = settings.files.locator(&piece.path);
+        let mut archive = archive::Archive::open(input, &piece.path, &locator, size, settings, how);
         let go_on = archive.read(piece.offset..piece.offset + piece.length, records);
         if let Some(failure) = archive.failure() {
             return Err(failure.into());

@@ -125,8 +125,17 @@ fn title_and_descriptive_meta_stay() {
 #[test]
 fn a_page_without_text_is_unusable() {
     assert_eq!(minimal("").unwrap_err().reason(), "no_text");
+    assert_eq!(minimal("<img src=a.png alt=' '>").unwrap_err().reason(), "no_text");
+    assert_eq!(minimal("<a href=/><img src=a.png alt=Logo></a>").unwrap_err().reason(), "no_text");
     assert_eq!(minimal("<title>only a title</title>").unwrap_err().reason(), "no_text");
     assert_eq!(minimal(&"<b>".repeat(100_000)).unwrap_err().reason(), "too_deep");
+}
+
+#[test]
+fn an_image_with_a_caption_and_nothing_else_is_a_page() {
+    let document = minimal("<img alt='A lamp' src=i.png>").unwrap();
+    assert_eq!(document.markup, "<html><head></head><body><img alt=\"A lamp\" src=\"\"></body></html>");
+    assert_eq!((document.images[0].url.as_str(), document.text.as_str()), ("file:///a/i.png", ""));
 }
 
 #[test]

@@ -1,28 +1,31 @@
 //! A tree of pages and images inside one tar.
 
 use std::collections::HashSet;
-use std::io::{BufReader, Read};
+use std::io::Result;
 use std::ops::ControlFlow;
 
 use crate::sources::html_files::{Role, Settings, page};
-use crate::sources::input::Watched;
-use crate::sources::{Container, ImageLocation, Input, Location, Records, RejectedRecord, SourceError, file_url};
+use crate::sources::tar_members::{Found, Member, TarMembers};
+use crate::sources::{
+    Container, ImageLocation, Input, Location, Piece, Records, RejectedRecord, SourceError, file_url,
+};
 
-/// Reads the tar's members in order. A broken tar gives what stands before the break, and one reject.
+/// Reads the tar's members in order. A broken tar gives what stands before the break, and one reject. `folder` is where
+/// the tar's tree lies among others: empty, or with a slash at its end.
 pub fn read(
     settings: &Settings,
-    path: &str,
+    piece: &Piece,
+    folder: &str,
     input: &dyn Input,
     records: &mut dyn Records,
-) -> Result<ControlFlow<()>, SourceError> {
-    let mut file = Watched::new(input.open(path)?);
-    let mut pages_seen = HashSet::new();
-    let tar = Tar { settings, path };
-    let go_on = match tar.members(BufReader::with_capacity(64 << 10, &mut file), &mut pages_seen, records) {
+) -> std::result::Result<ControlFlow<()>, SourceError> {
+    let mut members = TarMembers::new(input, &piece.path, piece.length);
+    let tar = Tar { settings, path: &piece.path, folder };
+    let go_on = match tar.members(&mut members, records) {
         Ok(go_on) => go_on,
-        Err(error) => records.reject(reject(path, "tar_broken", &error.to_string())),
+        Err(error) => records.reject(reject(&piece.path, "tar_broken", &error.to_string())),
     };
-    file.check(path)?;
+    members.check()?;
     Ok(go_on)
 }
 
@@ -33,26 +36,22 @@ fn reject(locator: &str, reason: &'static str, detail: &str) -> RejectedRecord {
 struct Tar<'a> {
     settings: &'a Settings,
     path: &'a str,
+    folder: &'a str,
 }
 
 type Seen = HashSet<blake3::Hash>;
 
 impl Tar<'_> {
-    fn members(
-        &self,
-        file: impl Read,
-        pages_seen: &mut Seen,
-        records: &mut dyn Records,
-    ) -> std::io::Result<ControlFlow<()>> {
-        for entry in ::tar::Archive::new(file).entries()? {
-            let entry = entry?;
-            let go_on = match self.name(&entry) {
-                Ok(Some(locator)) => self.file(&locator, entry, pages_seen, records)?,
-                Ok(None) => {
+    fn members(&self, members: &mut TarMembers<'_>, records: &mut dyn Records) -> Result<ControlFlow<()>> {
+        let mut pages_seen = Seen::new();
+        while let Some(found) = members.next()? {
+            let go_on = match found {
+                Found::File(member) => self.file(&member, members, &mut pages_seen, records)?,
+                Found::Folder => {
                     records.skip("folder");
                     ControlFlow::Continue(())
                 }
-                Err(rejected) => records.reject(rejected),
+                Found::Reject(rejected) => records.reject(rejected),
             };
             if go_on.is_break() {
                 return Ok(go_on);
@@ -61,61 +60,32 @@ impl Tar<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The path of a file; `None` for what only describes files.
-    fn name<R: Read>(&self, entry: &::tar::Entry<'_, R>) -> Result<Option<String>, RejectedRecord> {
-        let kind = entry.header().entry_type();
-        if kind.is_dir() || kind.is_pax_global_extensions() {
-            return Ok(None);
-        }
-        let bytes = entry.path_bytes();
-        let name = String::from_utf8_lossy(&bytes);
-        let unsafe_path = |detail| Err(reject(&name, "unsafe_path", detail));
-        if !kind.is_file() {
-            return unsafe_path("it is a link or a device");
-        }
-        if name.starts_with('/') || name.split('/').any(|part| part == "..") {
-            return unsafe_path("its name leads out of the tar");
-        }
-        if std::str::from_utf8(&bytes).is_err() {
-            return Err(reject(&name, "name_not_utf8", "its name is not UTF-8"));
-        }
-        let parts: Vec<&str> = name.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-        Ok(Some(parts.join("/")))
-    }
-
-    fn file<R: Read>(
+    fn file(
         &self,
-        locator: &str,
-        mut entry: ::tar::Entry<'_, R>,
+        member: &Member,
+        members: &mut TarMembers<'_>,
         pages_seen: &mut Seen,
         records: &mut dyn Records,
-    ) -> std::io::Result<ControlFlow<()>> {
-        let length = entry.size();
-        match self.settings.role(locator) {
+    ) -> Result<ControlFlow<()>> {
+        let locator = &format!("{}{}", self.folder, member.name);
+        Ok(match self.settings.role(locator) {
             Role::Page if !pages_seen.insert(blake3::hash(locator.as_bytes())) => {
-                Ok(records.reject(reject(locator, "duplicate_page", "a page of this name stands before it in the tar")))
+                records.reject(reject(locator, "duplicate_page", "a page of this name stands before it in the tar"))
             }
-            Role::Page if length > self.settings.max_page_bytes => {
-                Ok(records.reject(self.settings.too_large(locator, length)))
+            Role::Page if member.size > self.settings.max_page_bytes => {
+                records.reject(self.settings.too_large(locator, member.size))
             }
-            Role::Page => {
-                let mut body = Vec::new();
-                entry.read_to_end(&mut body)?;
-                if (body.len() as u64) < length {
-                    return Err(std::io::Error::other(format!("it ends in the middle of {locator}")));
-                }
-                Ok(records.document(page(locator, body)))
-            }
+            Role::Page => records.document(page(locator, members.read(member)?)),
             Role::Image => {
-                let (path, offset) = (self.path.to_owned(), entry.raw_file_position());
+                let (path, offset, length) = (self.path.to_owned(), member.offset, member.size);
                 let location = Location { container: Container::Bytes, path, offset, length };
-                Ok(records.image(ImageLocation { url: file_url(locator), location }))
+                records.image(ImageLocation { url: file_url(locator), location })
             }
             Role::Other => {
                 records.skip("other_file");
-                Ok(ControlFlow::Continue(()))
+                ControlFlow::Continue(())
             }
-        }
+        })
     }
 }
 
@@ -126,7 +96,7 @@ mod tests {
     use crate::sources::memory::{Collected, MemoryInput, tar_of};
 
     fn settings() -> Settings {
-        Settings { path: "site.tar".into(), ..crate::sources::SourceSettings::example() }
+        Settings { files: crate::sources::Paths::at("site.tar"), ..crate::sources::SourceSettings::example() }
     }
 
     #[test]

@@ -340,6 +340,14 @@ impl Input for Failing<'_> {
         start.resize(length as usize, b'x');
         Ok(start)
     }
+
+    fn shared(&self) -> Arc<dyn Input> {
+        unreachable!("only Parquet files are read so")
+    }
+
+    fn footers(&self) -> &crate::sources::Footers {
+        unreachable!("only Parquet files have one")
+    }
 }
 
 #[test]
