@@ -202,7 +202,6 @@ fn sha256(path: &str, input: &dyn Input) -> Result<String, InputError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::sources::Paths;
     use crate::sources::memory::MemoryInput;
 

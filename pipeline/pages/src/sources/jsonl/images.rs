@@ -117,7 +117,6 @@ pub fn base64(location: &Location, input: &dyn Input, max_bytes: u64) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::sources::memory::{Collected, MemoryInput};
     use crate::sources::{SourceSettings, fetch, jsonl::Settings};
 

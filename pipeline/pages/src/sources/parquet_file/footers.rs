@@ -88,7 +88,8 @@ fn as_bytes(schema: &Type) -> Result<Type> {
         Type::GroupType { fields, .. } => {
             let fields = fields.iter().map(|field| Ok(Arc::new(as_bytes(field)?))).collect::<Result<_>>()?;
             let group = Type::group_type_builder(info.name()).with_fields(fields);
-            let group = group.with_logical_type(info.logical_type()).with_converted_type(info.converted_type());
+            let group =
+                group.with_logical_type(info.logical_type_ref().cloned()).with_converted_type(info.converted_type());
             if info.has_repetition() { group.with_repetition(info.repetition()).build() } else { group.build() }
         }
         Type::PrimitiveType { physical_type: PhysicalType::BYTE_ARRAY, .. } => {
