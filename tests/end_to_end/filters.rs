@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::site::{Finished, Site, done, pageloom, repository, run, text};
+use super::site::{Finished, Site, done, pageloom, repository, text};
 
 /// Prose that every filter below lets pass.
 const PROSE: &str = "The lamp is lit at dusk and put out at dawn. Between the two somebody has to stay awake, and listen to \
@@ -173,14 +173,4 @@ fn a_list_of_names_that_changes_is_another_job() {
     let said = pageloom(&["run", &text(&site.job()), "--out", &text(&site.path("out"))]);
     assert_eq!(said.code, 1, "{said:#?}");
     assert!(said.stderr.contains("a file that the job names says something else now"), "{}", said.stderr);
-}
-
-#[test]
-fn the_ready_made_job_keeps_the_demos_prose_and_drops_the_rest() {
-    let folder = tempfile::tempdir().unwrap();
-    let finished = run(&repository().join("jobs/filters.toml"), &folder.path().join("out"), &[]);
-    let by_filters: Vec<String> =
-        rejects_by_step(&finished).into_iter().filter(|reject| reject.contains(": filter_")).collect();
-    let expected = fs::read_to_string(repository().join("jobs/demo/filtered.txt")).unwrap();
-    assert_eq!(by_filters.join("\n") + "\n", expected);
 }
