@@ -1,16 +1,15 @@
-//! Any bytes at all, taken for a page, end as a document or as a counted reject of the demo job.
+//! Any bytes at all, taken for a page, end as a document or as a counted reject, in every form.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 
 use arrow::array::RecordBatch;
-use pageloom_schemas::{Key, columns};
+use pageloom_schemas::{Key, columns, tables};
 
 use super::StepConfig;
-use super::fixture::{repository, resources};
+use super::fixture::resources;
 use crate::engine::reading::{document_key, page_rows};
 use crate::engine::step_exec::guarded;
-use crate::job::LoadedJob;
 use crate::random::KeyedRandom;
 use crate::sources::RawDocument;
 use crate::step::{Kind, Reject};
@@ -44,6 +43,11 @@ const PIECES: &[&[u8]] = &[
     b"<img src='data:image/png;base64,AAAA'>",
     b"<img srcset='a.png 1x, , b.png -2x,c.png 9e999w' src=>",
     b"<img src='http://x\\..\\%zz?#\x00'>",
+    b"<picture><source srcset='a.png 1x'><noscript><img src=b.png>",
+    b"</noscript><img data-src=c.png src=blank.gif>",
+    b"<html lang=de>",
+    b"<header><form><h1>",
+    b"<a title='x'><b class=copyright>",
     b"<a href=",
     b"' onload=\"x\" ",
     b"&#x110000;&#0;&notit;&amp",
@@ -90,8 +94,16 @@ fn page(number: u32) -> RawDocument {
     }
 }
 
-fn demo_documents() -> Vec<StepConfig> {
-    LoadedJob::read(&repository().join("jobs/demo.toml"), &[]).unwrap().draft.documents.unwrap()
+/// The steps from bytes to tokens, once for each form.
+fn chains() -> Vec<Vec<StepConfig>> {
+    let all = StepConfig::examples();
+    let one = |name: &str| all.iter().find(|step| step.name() == name).unwrap().clone();
+    let decoded = one("decode_charset").columns().apply(&tables::pages()).unwrap();
+    let writes = |step: &&StepConfig| {
+        step.columns().apply(&decoded).is_ok_and(|left| left.field_with_name("markup_images").is_ok())
+    };
+    let forms = all.iter().filter(writes).cloned();
+    forms.map(|form| vec![one("decode_charset"), form, one("tokenize_text")]).collect()
 }
 
 fn through(steps: &[StepConfig], mut rows: RecordBatch) -> (RecordBatch, Vec<Reject>) {
@@ -111,10 +123,19 @@ fn through(steps: &[StepConfig], mut rows: RecordBatch) -> (RecordBatch, Vec<Rej
 fn any_bytes_end_as_a_document_or_a_counted_reject() {
     let pages: Vec<(Key, RawDocument)> =
         (0..PAGES).map(page).map(|page| (document_key(0, &page.locator), page)).collect();
-    let (kept, rejects) = through(&demo_documents(), page_rows(&pages).unwrap());
+    let chains = chains();
+    assert!(chains.len() >= 4);
+    for chain in chains {
+        check(&chain, &pages);
+    }
+}
+
+fn check(chain: &[StepConfig], pages: &[(Key, RawDocument)]) {
+    let name = chain[1].name();
+    let (kept, rejects) = through(chain, page_rows(pages).unwrap());
 
     let panics: Vec<&Reject> = rejects.iter().filter(|reject| reject.reason == "panicked").collect();
-    assert!(panics.is_empty(), "{panics:?}");
+    assert!(panics.is_empty(), "{name}: {panics:?}");
 
     let key = columns::key();
     let kept_keys = key.of(&kept).unwrap().iter().flatten().map(|key| Key::from_slice(key).unwrap().to_string());
@@ -122,8 +143,8 @@ fn any_bytes_end_as_a_document_or_a_counted_reject() {
     ends.sort();
     let mut expected: Vec<String> = pages.iter().map(|(key, _)| key.to_string()).collect();
     expected.sort();
-    assert_eq!(ends, expected, "each page ends once");
+    assert_eq!(ends, expected, "{name}: each page ends once");
 
     let reasons: BTreeSet<&str> = rejects.iter().map(|reject| reject.reason).collect();
-    assert!(kept.num_rows() > 50 && reasons.len() > 1, "{} kept, {reasons:?}: too tame a test", kept.num_rows());
+    assert!(kept.num_rows() > 50 && reasons.len() > 1, "{name}: {} kept, {reasons:?}: too tame", kept.num_rows());
 }

@@ -4,6 +4,7 @@
 mod any_page;
 #[cfg(test)]
 mod fixture;
+mod form;
 #[cfg(test)]
 mod laws;
 
@@ -56,6 +57,9 @@ macro_rules! register {
 register! {
     decode_charset,
     minimal_html,
+    htlm_html,
+    interleaved_text,
+    cleaned_html,
     tokenize_text,
     fetch_image,
     prepare_image,
