@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use cpu_time::ThreadTime;
-use pageloom_pages::html::minimal::{MinimalHtml, minimal_html};
+use pageloom_pages::html::forms::minimal_html::Settings;
 use url::Url;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,10 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|path| Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned()))
         .collect::<std::io::Result<Vec<_>>>()?;
     let bytes: usize = pages.iter().map(String::len).sum();
-    let (url, rules) = (Url::parse("https://example.org/page.html")?, MinimalHtml::default());
+    let (url, form) = (Url::parse("https://example.org/page.html")?, Settings::default().form());
 
     let started = ThreadTime::now();
-    let minimal: Vec<_> = pages.iter().map(|page| minimal_html(page, &url, &rules).ok()).collect();
+    let minimal: Vec<_> = pages.iter().map(|page| form.document(page, &url).ok()).collect();
     let seconds = started.elapsed().as_secs_f64();
     println!("{}", serde_json::json!({ "bytes": bytes, "seconds": seconds }));
     if let Some(out) = std::env::args().nth(2) {

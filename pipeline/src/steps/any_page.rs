@@ -1,10 +1,10 @@
-//! Any bytes at all, taken for a page, end as a document or as a counted reject of the demo job, and of that with filters.
+//! Any bytes at all, taken for a page, end as a document or as a counted reject, in every form, and with all filters.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 
 use arrow::array::RecordBatch;
-use pageloom_schemas::{Key, columns};
+use pageloom_schemas::{Key, columns, tables};
 
 use super::StepConfig;
 use super::fixture::{repository, resources};
@@ -45,6 +45,11 @@ const PIECES: &[&[u8]] = &[
     b"<img src='data:image/png;base64,AAAA'>",
     b"<img srcset='a.png 1x, , b.png -2x,c.png 9e999w' src=>",
     b"<img src='http://x\\..\\%zz?#\x00'>",
+    b"<picture><source srcset='a.png 1x'><noscript><img src=b.png>",
+    b"</noscript><img data-src=c.png src=blank.gif>",
+    b"<html lang=de>",
+    b"<header><form><h1>",
+    b"<a title='x'><b class=copyright>",
     b"<a href=",
     b"' onload=\"x\" ",
     b"&#x110000;&#0;&notit;&amp",
@@ -95,6 +100,18 @@ fn documents_of(job: &str) -> Vec<StepConfig> {
     LoadedJob::read(&repository().join(job), &[]).unwrap().draft.documents.unwrap()
 }
 
+/// The steps from bytes to tokens, once for each form.
+fn chains() -> Vec<Vec<StepConfig>> {
+    let all = StepConfig::examples();
+    let one = |name: &str| all.iter().find(|step| step.name() == name).unwrap().clone();
+    let decoded = one("decode_charset").columns().apply(&tables::pages()).unwrap();
+    let writes = |step: &&StepConfig| {
+        step.columns().apply(&decoded).is_ok_and(|left| left.field_with_name("markup_images").is_ok())
+    };
+    let forms = all.iter().filter(writes).cloned();
+    forms.map(|form| vec![one("decode_charset"), form, one("tokenize_text")]).collect()
+}
+
 fn through(steps: &[StepConfig], mut rows: RecordBatch) -> (RecordBatch, Vec<Reject>) {
     let resources = resources();
     let mut rejects = Vec::new();
@@ -108,14 +125,14 @@ fn through(steps: &[StepConfig], mut rows: RecordBatch) -> (RecordBatch, Vec<Rej
     (rows, rejects)
 }
 
-/// Takes the pages through a job's steps; the answer is how many documents are left, and the reasons of the others.
-fn each_page_ends_once(job: &str) -> (usize, BTreeSet<String>) {
+/// Takes all pages through these steps; the answer is how many documents are left, and the reasons of the others.
+fn each_page_ends_once(steps: &[StepConfig]) -> (usize, BTreeSet<&'static str>) {
     let pages: Vec<(Key, RawDocument)> =
         (0..PAGES).map(page).map(|page| (document_key(0, &page.locator), page)).collect();
-    let (kept, rejects) = through(&documents_of(job), page_rows(&pages).unwrap());
+    let (kept, rejects) = through(steps, page_rows(&pages).unwrap());
 
     let panics: Vec<&Reject> = rejects.iter().filter(|reject| reject.reason == "panicked").collect();
-    assert!(panics.is_empty(), "{panics:?}");
+    assert!(panics.is_empty(), "{steps:?}: {panics:?}");
 
     let key = columns::key();
     let kept_keys = key.of(&kept).unwrap().iter().flatten().map(|key| Key::from_slice(key).unwrap().to_string());
@@ -123,19 +140,23 @@ fn each_page_ends_once(job: &str) -> (usize, BTreeSet<String>) {
     ends.sort();
     let mut expected: Vec<String> = pages.iter().map(|(key, _)| key.to_string()).collect();
     expected.sort();
-    assert_eq!(ends, expected, "each page ends once");
+    assert_eq!(ends, expected, "{steps:?}: each page ends once");
 
-    (kept.num_rows(), rejects.iter().map(|reject| reject.reason.to_owned()).collect())
+    (kept.num_rows(), rejects.iter().map(|reject| reject.reason).collect())
 }
 
 #[test]
-fn any_bytes_end_as_a_document_or_a_counted_reject() {
-    let (kept, reasons) = each_page_ends_once("jobs/demo.toml");
-    assert!(kept > 50 && reasons.len() > 1, "{kept} kept, {reasons:?}: too tame a test");
+fn any_bytes_end_as_a_document_or_a_counted_reject_in_every_form() {
+    let chains = chains();
+    assert!(chains.len() >= 4);
+    for chain in chains {
+        let (kept, reasons) = each_page_ends_once(&chain);
+        assert!(kept > 50 && reasons.len() > 1, "{}: {kept} kept, {reasons:?}: too tame a test", chain[1].name());
+    }
 }
 
 #[test]
 fn any_bytes_end_as_a_document_or_a_counted_reject_of_a_filter() {
-    let (_, reasons) = each_page_ends_once("jobs/filters.toml");
+    let (_, reasons) = each_page_ends_once(&documents_of("jobs/filters.toml"));
     assert!(reasons.len() > 4, "{reasons:?}: too tame a test");
 }

@@ -186,3 +186,29 @@ fn codes(images: &ListArray, row: usize) -> Result<BTreeMap<Key, Vec<u32>>, Step
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::fixture::resources;
+
+    /// Tokens 1, 2, 3 with an image at a place, whose only code is 7 or which failed.
+    fn interleaved(tag_start: u32, src: u32, tag_end: u32, code: Option<u32>) -> Vec<TokenId> {
+        let Resources { vocabulary, text, .. } = resources();
+        let step = InterleaveImages { settings: Settings::default(), vocabulary, text };
+        let slot = ImagePlace { key: Key::default(), url: "https://a.example/i".into(), tag_start, src, tag_end };
+        let codes = code.map(|code| (slot.key, vec![code])).into_iter().collect();
+        step.document(&[1, 2, 3], &[slot], codes).unwrap().unwrap().tokens
+    }
+
+    #[test]
+    fn tokens_stand_in_a_tag_or_bare_and_a_failed_image_takes_its_tag_along() {
+        let seven = resources().vocabulary.image_token(7).unwrap();
+        assert_eq!(interleaved(0, 1, 2, Some(7)), [1, seven, 2, 3]);
+        assert_eq!(interleaved(0, 1, 2, None), [3]);
+        assert_eq!(interleaved(1, 1, 1, Some(7)), [1, seven, 2, 3]);
+        assert_eq!(interleaved(1, 1, 1, None), [1, 2, 3]);
+        assert_eq!(interleaved(1, 2, 2, None), [1, 3]);
+        assert_eq!(interleaved(3, 3, 3, Some(7)), [1, 2, 3, seven]);
+    }
+}

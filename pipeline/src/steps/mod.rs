@@ -4,6 +4,7 @@
 mod any_page;
 #[cfg(test)]
 mod fixture;
+mod form;
 #[cfg(test)]
 mod laws;
 
@@ -64,6 +65,9 @@ register! {
     filter_robots,
     filter_url,
     minimal_html,
+    htlm_html,
+    interleaved_text,
+    cleaned_html,
     filter_length,
     filter_text_ratio,
     filter_language,

@@ -34,29 +34,34 @@ pub struct Thresholds {
 
 /// All nodes that are in the document, in its order.
 pub fn document_order(tree: &Tree) -> Vec<NodeId> {
-    kept_order(tree, |_| true)
+    kept_order(tree, |_, _| true)
 }
 
-/// Nodes in the document's order, without the sub-trees of those that are not kept.
-pub fn kept_order(tree: &Tree, keep: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
+/// Nodes in the document's order, without the sub-trees of those that are not kept. `keep` hears of each whether it is in an
+/// article or the like.
+pub fn kept_order(tree: &Tree, keep: impl Fn(NodeId, bool) -> bool) -> Vec<NodeId> {
     let mut order = Vec::with_capacity(tree.node_count());
-    let mut open = vec![Tree::DOCUMENT];
-    while let Some(id) = open.pop() {
-        if keep(id) {
+    let mut open = vec![(Tree::DOCUMENT, false)];
+    while let Some((id, in_section)) = open.pop().filter(|_| !tree.work().is_spent()) {
+        if keep(id, in_section) {
             order.push(id);
-            open.extend(tree.children_reversed(id));
+            let in_section = in_section || tree.element(id).is_some_and(names::is_sectioning);
+            open.extend(tree.children_reversed(id).map(|child| (child, in_section)));
         }
     }
     order
 }
 
-/// Measures of all nodes in `order`, by node. Whether an `img` or a `meta` stays, `stays_bare` says.
+/// Measures of all nodes in `order`, by node. Whether an `img` or a `meta` stays, `stays_bare` says; without thresholds all
+/// others do.
 pub fn measure(
     tree: &Tree,
     order: &[NodeId],
-    thresholds: Thresholds,
-    stays_bare: impl Fn(NodeId) -> bool,
+    thresholds: Option<Thresholds>,
+    stays_bare: impl Fn(NodeId, Name) -> bool,
 ) -> Vec<Measure> {
+    let keeps_all = thresholds.is_none();
+    let thresholds = thresholds.unwrap_or(Thresholds { standard: 1, list_like: 1 });
     let mut measures = vec![Measure::default(); tree.node_count()];
     for id in order.iter().rev() {
         let name = tree.element(*id).unwrap_or(Name::Other);
@@ -69,7 +74,8 @@ pub fn measure(
         let chars = if name == Name::Table { measure.all_chars } else { measure.own_chars };
         measure.has_long_text |= (!is_inline || name == Name::Span) && chars >= limit.max(1);
         measure.stays |= match name {
-            Name::Img | Name::Meta => stays_bare(*id),
+            Name::Img | Name::Meta => stays_bare(*id, name),
+            _ if keeps_all => true,
             _ => stays(name, measure),
         };
         measure.has_image |= name == Name::Img && measure.stays;
@@ -157,8 +163,8 @@ mod tests {
     fn measured(html: &str, name: &str) -> Measure {
         let tree = parse(html, &Limits::default()).unwrap();
         let order = document_order(&tree);
-        let thresholds = Thresholds { standard: 10, list_like: 5 };
-        let measures = measure(&tree, &order, thresholds, |id| tree.name(id) == "img");
+        let thresholds = Some(Thresholds { standard: 10, list_like: 5 });
+        let measures = measure(&tree, &order, thresholds, |_, name| name == Name::Img);
         let id = order.iter().find(|id| tree.name(**id) == name).unwrap();
         measures[*id as usize]
     }

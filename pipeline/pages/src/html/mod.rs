@@ -1,18 +1,27 @@
-//! From a page's bytes to minimal HTML: charset, tree, what is kept, how it is written.
+//! From a page's bytes to a form of it: charset, tree, what is kept, how it is written.
 
 pub mod charset;
-pub mod minimal;
+pub mod document;
+pub mod drops;
+pub mod form;
+pub mod forms;
+pub mod kept_attributes;
+pub mod measure;
+#[cfg(any(test, feature = "testing"))]
+pub mod oracle;
 pub mod plain_text;
 pub mod tree;
 
-mod drops;
+mod html_markup;
 mod image_source;
-mod kept_attributes;
-mod measure;
 mod names;
-#[cfg(any(test, feature = "testing"))]
-pub mod oracle;
+mod noscript;
 mod parse;
 mod prescan;
 mod srcset;
+mod text_markup;
+mod work;
 mod write;
+
+#[cfg(test)]
+mod test_pages;

@@ -53,9 +53,29 @@ pub fn is_heading(name: Name) -> bool {
     matches!(name, Name::H1 | Name::H2 | Name::H3 | Name::H4 | Name::H5 | Name::H6)
 }
 
-/// Whether the element has no end tag.
+/// Whether an HTML element of that name has no end tag.
 pub fn is_void(name: Name) -> bool {
-    matches!(name, Name::Br | Name::Col | Name::Hr | Name::Img | Name::Meta | Name::Wbr)
+    use Name::*;
+    matches!(
+        name,
+        Area | Base
+            | Basefont
+            | Bgsound
+            | Br
+            | Col
+            | Embed
+            | Frame
+            | Hr
+            | Img
+            | Input
+            | Keygen
+            | Link
+            | Meta
+            | Param
+            | Source
+            | Track
+            | Wbr
+    )
 }
 
 /// Whether a `header` or `footer` below this element is its own, and not the page's.

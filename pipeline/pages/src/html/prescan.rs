@@ -66,16 +66,17 @@ impl Scan<'_> {
     }
 
     fn meta(&mut self) -> Option<&'static Encoding> {
-        let (mut pragma, mut charset, mut content) = (false, None, None);
+        // Of attributes of one name the first counts.
+        let (mut pragma, mut charset, mut content) = (None, None, None);
         while let Some((name, value)) = self.attribute() {
             match name.as_slice() {
-                b"http-equiv" => pragma |= value == b"content-type",
+                b"http-equiv" if pragma.is_none() => pragma = Some(value == b"content-type"),
                 b"charset" if charset.is_none() => charset = Some(value),
-                b"content" if content.is_none() => content = charset_in(&value),
+                b"content" if content.is_none() => content = Some(charset_in(&value)),
                 _ => {}
             }
         }
-        let label = charset.or(content.filter(|_| pragma))?;
+        let label = charset.or_else(|| content.flatten().filter(|_| pragma == Some(true)))?;
         declared(&label)
     }
 
@@ -164,6 +165,8 @@ mod tests {
         check("<!doctype html><meta charset='Shift_JIS'>", Some("Shift_JIS"));
         check("<META content='text/html; charset=euc-jp' http-equiv=Content-Type>", Some("EUC-JP"));
         check("<meta content='text/html; charset=euc-jp'>", None);
+        check("<meta http-equiv=x http-equiv=content-type content='charset=euc-jp'>", None);
+        check("<meta http-equiv=content-type content=x content='charset=euc-jp'>", None);
     }
 
     #[test]

@@ -8,8 +8,10 @@ pub mod reference;
 
 use std::borrow::Cow;
 
+use crate::html::names;
 use crate::html::parse::names::{Name, Namespace};
 use crate::html::tree::arena::{Arena, Attribute, Kind, NONE, Node, Span};
+use crate::html::work::Work;
 
 pub use crate::html::parse::parse;
 pub use limits::{Limits, TooMuch};
@@ -25,6 +27,8 @@ pub struct Tree<'a> {
     /// Text that doesn't stand in the page like that.
     pub(super) side: String,
     pub(super) arena: Arena,
+    /// What reading it took, and what may be done with it yet.
+    pub(super) work: Work,
 }
 
 impl Tree<'_> {
@@ -39,6 +43,12 @@ impl Tree<'_> {
     #[inline]
     fn span(&self, span: Span) -> &str {
         arena::text_of(&self.page, &self.side, span)
+    }
+
+    /// What may be done with the page yet.
+    #[inline]
+    pub fn work(&self) -> &Work {
+        &self.work
     }
 
     /// Nodes in the arena; ids are below this.
@@ -68,6 +78,11 @@ impl Tree<'_> {
         (node.kind == Kind::Element).then_some(node.name)
     }
 
+    /// Whether the node is an element without content and end tag.
+    pub fn is_void(&self, id: NodeId) -> bool {
+        self.node(id).namespace == Namespace::Html && self.element(id).is_some_and(names::is_void)
+    }
+
     /// The text, if the node is text.
     #[inline]
     pub fn text(&self, id: NodeId) -> Option<&str> {
@@ -78,6 +93,7 @@ impl Tree<'_> {
     fn raw_attributes(&self, id: NodeId) -> &[Attribute] {
         let node = self.node(id);
         let range = node.content.start as usize..node.content.end() as usize;
+        self.work.spend(range.len());
         if node.kind == Kind::Element { self.arena.attributes.get(range).unwrap_or_default() } else { &[] }
     }
 
@@ -108,6 +124,28 @@ impl Tree<'_> {
     /// The node's parent.
     pub fn parent(&self, id: NodeId) -> Option<NodeId> {
         some(self.node(id).parent)
+    }
+
+    /// What stands before the node under its parent, the nearest first.
+    pub fn before(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        std::iter::successors(some(self.node(id).previous), |at| some(self.node(*at).previous))
+    }
+
+    /// What stands behind the node under its parent, the nearest first.
+    pub fn behind(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        std::iter::successors(some(self.node(id).next), |at| some(self.node(*at).next))
+    }
+
+    /// Takes a node out of the page, with all that is in it.
+    pub fn detach(&mut self, id: NodeId) {
+        self.arena.detach(id);
+    }
+
+    /// Puts a node before another one that has a parent.
+    pub fn move_before(&mut self, id: NodeId, sibling: NodeId) {
+        if let Some(parent) = self.parent(sibling) {
+            self.arena.insert(parent, id, sibling);
+        }
     }
 
     /// The node's children, in order.

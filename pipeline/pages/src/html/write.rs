@@ -1,6 +1,7 @@
-//! Writes what is kept of a tree, attributes in alphabetical order, whitespace as CSS collapses it.
+//! Walks what is kept of a tree, and collapses its whitespace as CSS does.
 
-use crate::html::minimal::{ImageReference, Page};
+use crate::html::document::ImageReference;
+use crate::html::form::Page;
 use crate::html::names::{self, Kind};
 use crate::html::parse::names::Name;
 use crate::html::tree::{NodeId, Tree};
@@ -16,17 +17,43 @@ pub struct Written {
     pub body: Option<usize>,
 }
 
+/// How what is kept of a page is written.
+pub(super) trait Markup {
+    /// Whether an image stands in its line as a word does, so that whitespace parts it from others.
+    const IMAGES_ARE_WORDS: bool;
+
+    /// An element begins; those folded into it give it their attributes.
+    fn start(&mut self, page: &Page<'_>, id: NodeId, folded: &[NodeId], name: Name);
+    /// An element ends that began and has an end.
+    fn end(&mut self, page: &Page<'_>, id: NodeId, name: Name);
+    /// An image that is kept.
+    fn image(&mut self, page: &Page<'_>, id: NodeId);
+    /// Text with no more whitespace than single spaces; `is_special` if there may be characters in it that mean markup.
+    fn words(&mut self, words: &str, is_special: bool);
+    /// Whitespace between words.
+    fn space(&mut self);
+    /// Text whose whitespace stays.
+    fn preformatted(&mut self, text: &str);
+    /// Bytes written so far.
+    fn length(&self) -> usize;
+    /// All of it.
+    fn finish(self) -> (String, Vec<ImageReference>);
+}
+
 /// Writes the page.
-pub fn write(page: &Page<'_>) -> Written {
-    let mut writer = Writer { page, written: Written::default(), gap: Gap::Swallowed, preformatted: 0, after_pre: 0 };
+pub(super) fn write<M: Markup>(page: &Page<'_>, markup: M) -> Written {
+    let text = String::new();
+    let mut writer = Writer { page, markup, text, body: None, gap: Gap::Swallowed, preformatted: 0 };
+    let work = page.tree.work();
     let mut open = vec![Visit::Enter(Tree::DOCUMENT)];
-    while let Some(visit) = open.pop() {
+    while let Some(visit) = open.pop().filter(|_| !work.is_spent()) {
         match visit {
             Visit::Enter(id) => writer.enter(id, &mut open),
             Visit::Leave(id) => writer.leave(id),
         }
     }
-    writer.written
+    let (markup, images) = writer.markup.finish();
+    Written { markup, images, text: writer.text, body: writer.body }
 }
 
 const SPACE: u8 = 1;
@@ -64,16 +91,16 @@ enum Gap {
     Swallowed,
 }
 
-struct Writer<'a> {
+struct Writer<'a, M> {
     page: &'a Page<'a>,
-    written: Written,
+    markup: M,
+    text: String,
+    body: Option<usize>,
     gap: Gap,
     preformatted: u32,
-    /// Where the tag of a `pre` ends.
-    after_pre: usize,
 }
 
-impl Writer<'_> {
+impl<M: Markup> Writer<'_, M> {
     fn enter(&mut self, id: NodeId, open: &mut Vec<Visit>) {
         let tree = self.page.tree;
         if let Some(text) = tree.text(id) {
@@ -95,11 +122,11 @@ impl Writer<'_> {
             Name::Picture => self.enter_children(id, open),
             _ => {
                 if name == Name::Body {
-                    self.written.body.get_or_insert(self.written.text.len());
+                    self.body.get_or_insert(self.text.len());
                 }
-                let folded = if name == Name::Div { self.folded(id) } else { Vec::new() };
-                self.start_tag(id, &folded, name);
-                if !names::is_void(name) {
+                let folded = if name == Name::Div && self.page.folds() { self.folded(id) } else { Vec::new() };
+                self.start(id, &folded, name);
+                if !tree.is_void(id) {
                     open.push(Visit::Leave(id));
                     self.enter_children(folded.last().copied().unwrap_or(id), open);
                 }
@@ -117,9 +144,7 @@ impl Writer<'_> {
             self.end_line();
         }
         self.preformatted -= u32::from(names::is_preformatted(name));
-        self.written.markup.push_str("</");
-        self.written.markup.push_str(written_name(self.page, id, name));
-        self.written.markup.push('>');
+        self.markup.end(self.page, id, name);
     }
 
     /// The chain of `div`s in a `div`, each the only content of the one before.
@@ -142,77 +167,31 @@ impl Writer<'_> {
         if kept.next().is_some() { None } else { only }
     }
 
-    /// One tag for elements folded into one; where attributes clash, the first one's stays.
-    fn start_tag(&mut self, id: NodeId, folded: &[NodeId], name: Name) {
+    fn start(&mut self, id: NodeId, folded: &[NodeId], name: Name) {
         if names::kind(name) != Kind::Inline || name == Name::Br {
             self.end_line();
         } else {
             self.flush_gap();
         }
         self.preformatted += u32::from(names::is_preformatted(name));
-        self.written.markup.push('<');
-        let page = self.page;
-        self.written.markup.push_str(written_name(page, id, name));
-        let mut attributes: Vec<(&str, &str)> = Vec::new();
-        for id in [id].iter().chain(folded) {
-            let is_kept = |attribute: &str| page.kept_attributes.has(page.tree, *id, attribute);
-            for (attribute, value) in page.tree.attributes_named(*id, is_kept) {
-                if attributes.iter().all(|(there, _)| *there != attribute) {
-                    attributes.push((attribute, value));
-                }
-            }
-        }
-        attributes.sort_unstable();
-        for (attribute, value) in attributes {
-            self.attribute(attribute, value);
-        }
-        self.written.markup.push('>');
-        if names::is_preformatted(name) {
-            self.after_pre = self.written.markup.len();
-        }
+        let before = self.markup.length();
+        self.markup.start(self.page, id, folded, name);
+        // Formatting elements are copied wherever they go on, with all of their attributes.
+        self.page.tree.work().spend(self.markup.length() - before);
     }
 
-    fn attribute(&mut self, name: &str, value: &str) {
-        let markup = &mut self.written.markup;
-        markup.push(' ');
-        markup.push_str(name);
-        markup.push_str("=\"");
-        escape(value, b'"', "&quot;", markup);
-        markup.push('"');
-    }
-
-    /// An image's tag; `src` stands there whatever the page called it, with nothing in it.
     fn image(&mut self, id: NodeId) {
-        self.flush_gap();
-        self.gap = Gap::None;
-        let start = self.written.markup.len();
-        let tree = self.page.tree;
-        let is_kept = |name: &str| name != "src" && self.page.kept_attributes.has(tree, id, name);
-        let kept = tree.attributes_named(id, is_kept);
-        let mut attributes: Vec<(&str, &str)> = kept.chain([("src", "")]).collect();
-        attributes.sort_unstable();
-        let mut src = start;
-        self.written.markup.push_str("<img");
-        for (name, value) in attributes {
-            self.attribute(name, value);
-            if name == "src" {
-                src = self.written.markup.len() - 1;
-            }
+        if M::IMAGES_ARE_WORDS {
+            self.flush_gap();
+            self.gap = Gap::None;
         }
-        self.written.markup.push('>');
-        let url = self.page.images.get(&id).cloned().unwrap_or_default();
-        let tag = start as u32..self.written.markup.len() as u32;
-        self.written.images.push(ImageReference { url, tag, src: src as u32 });
+        self.markup.image(self.page, id);
     }
 
     fn text(&mut self, text: &str) {
         if self.preformatted > 0 {
-            // The first line feed of preformatted text is dropped by every parser.
-            if text.starts_with('\n') && self.after_pre == self.written.markup.len() {
-                self.written.markup.push('\n');
-            }
-            escape(text, b'>', "&gt;", &mut self.written.markup);
-            self.written.text.push_str(text);
+            self.markup.preformatted(text);
+            self.text.push_str(text);
             self.gap = if text.ends_with(|last: char| last.is_ascii_whitespace()) { Gap::Swallowed } else { Gap::None };
             return;
         }
@@ -245,19 +224,18 @@ impl Writer<'_> {
             at += 1;
         }
         let words = &text[start..at];
-        if seen & SPECIAL == 0 {
-            self.written.markup.push_str(words);
-        } else {
-            escape(words, b'>', "&gt;", &mut self.written.markup);
-        }
-        self.written.text.push_str(words);
+        self.markup.words(words, seen & SPECIAL != 0);
+        self.text.push_str(words);
         at
     }
 
     fn flush_gap(&mut self) {
         if self.gap == Gap::Due {
-            self.written.markup.push(' ');
-            self.written.text.push(' ');
+            self.markup.space();
+            // An image between two spaces is no word in the text.
+            if !self.text.ends_with(' ') {
+                self.text.push(' ');
+            }
             self.gap = Gap::Swallowed;
         }
     }
@@ -265,7 +243,7 @@ impl Writer<'_> {
     /// A block begins or ends here: what follows stands in a line of its own.
     fn end_line(&mut self) {
         self.gap = Gap::Swallowed;
-        let text = &mut self.written.text;
+        let text = &mut self.text;
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
@@ -275,7 +253,7 @@ impl Writer<'_> {
     /// part of a line leaves its whitespace.
     fn remove(&mut self, id: NodeId, name: Name, open: &mut Vec<Visit>) {
         let is_inline = names::kind(name) == Kind::Inline;
-        if is_inline && !self.page.drops.has(self.page.tree, id) {
+        if is_inline && !self.page.drops.has(id, true) {
             self.enter_children(id, open);
             return;
         }
@@ -318,27 +296,6 @@ fn plain_length(bytes: &[u8]) -> usize {
         at += STRIDE;
     }
     at
-}
-
-fn written_name<'a>(page: &Page<'a>, id: NodeId, name: Name) -> &'a str {
-    names::written(name).unwrap_or_else(|| page.tree.name(id))
-}
-
-/// Appends text with `&`, `<` and one more character escaped, and carriage returns, which parsers take for line feeds.
-fn escape(text: &str, special: u8, entity: &str, markup: &mut String) {
-    let is_special = |byte: u8| matches!(byte, b'&' | b'<' | b'\r') || byte == special;
-    let mut rest = text;
-    while let Some(found) = rest.bytes().position(is_special) {
-        markup.push_str(&rest[..found]);
-        match rest.as_bytes()[found] {
-            b'&' => markup.push_str("&amp;"),
-            b'<' => markup.push_str("&lt;"),
-            b'\r' => markup.push_str("&#13;"),
-            _ => markup.push_str(entity),
-        }
-        rest = &rest[found + 1..];
-    }
-    markup.push_str(rest);
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::html::parse::tags::is_space;
 use crate::html::parse::tokenizer::{Content, Tag, Token, Tokenizer};
 use crate::html::tree::arena::{Arena, Attribute, Kind, Node, Span};
 use crate::html::tree::{Limits, NodeId, TooMuch};
+use crate::html::work::Work;
 
 /// Which rules the next token falls under: an "insertion mode". "In table text" is any table mode with text pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,15 +79,15 @@ pub struct Texts {
 }
 
 impl<'p> Builder<'p> {
-    pub fn new(page: &'p str, most_attributes: usize, rules: Rules) -> Self {
+    pub fn new(page: &'p str, limits: &Limits, rules: Rules) -> Self {
         let mut arena = Arena::default();
         arena.nodes.reserve(page.len() / 24);
         arena.create(Node::new(Kind::Root, Span::default()));
         Self {
             rules,
-            tokens: Tokenizer::new(page, most_attributes),
+            tokens: Tokenizer::new(page, limits.attributes as usize),
             arena,
-            open: OpenElements::default(),
+            open: OpenElements::new(Work::of_page(page.len(), limits)),
             formatting: Vec::new(),
             mode: Mode::Initial,
             mode_behind_text: Mode::InBody,
@@ -103,8 +104,8 @@ impl<'p> Builder<'p> {
         }
     }
 
-    /// Reads the whole page; what comes back is its nodes and the text that doesn't stand in it.
-    pub fn build(mut self, limits: &Limits) -> Result<(Arena, String), TooMuch> {
+    /// Reads the whole page; what comes back is its nodes, the text that doesn't stand in it, and what it may take yet.
+    pub fn build(mut self, limits: &Limits) -> Result<(Arena, String, Work), TooMuch> {
         loop {
             self.tokens.allows_cdata = self.open.is_foreign();
             let token = self.tokens.next();
@@ -118,11 +119,15 @@ impl<'p> Builder<'p> {
                 Token::Doctype => self.doctype(),
                 Token::Eof => break,
             }
-            if self.arena.deepest > limits.depth {
+            self.open.work.spend(1);
+            if self.arena.deepest > limits.depth || self.open.as_slice().len() > limits.depth as usize {
                 return Err(TooMuch::Depth);
             }
             if self.arena.nodes.len() > limits.nodes as usize {
                 return Err(TooMuch::Nodes);
+            }
+            if self.open.work.is_spent() {
+                return Err(TooMuch::Work);
             }
         }
         if self.tokens.has_too_many_attributes {
@@ -130,7 +135,7 @@ impl<'p> Builder<'p> {
         }
         self.eof();
         self.finish();
-        Ok((self.arena, self.tokens.side))
+        Ok((self.arena, self.tokens.side, self.open.work))
     }
 
     fn without_line_feed(&self, text: Span) -> Span {

@@ -91,6 +91,7 @@ impl Builder<'_> {
         }
         for index in (1..self.open.as_slice().len()).rev() {
             let open = self.open.as_slice()[index];
+            self.open.work.spend(1);
             if open.namespace == Namespace::Html {
                 return self.end_by_mode(tag);
             }

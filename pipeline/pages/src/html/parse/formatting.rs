@@ -24,11 +24,13 @@ impl Entry {
 
 impl Builder<'_> {
     fn entry_position(&self, id: NodeId) -> Option<usize> {
+        self.open.work.spend(self.formatting.len());
         self.formatting.iter().rposition(|entry| entry.id == id)
     }
 
     /// Where the last entry of that name behind the last marker is.
     pub(super) fn last_entry_of(&self, name: Name) -> Option<usize> {
+        self.open.work.spend(self.formatting.len());
         let behind_marker = self.formatting.iter().enumerate().rev().take_while(|(_, entry)| entry.id != NONE);
         behind_marker.into_iter().find(|(_, entry)| entry.name == name).map(|(index, _)| index)
     }
@@ -50,6 +52,7 @@ impl Builder<'_> {
         let id = self.insert_html(tag);
         let mut entry = Entry { id, name: tag.name, digest: 0 };
         let start = self.formatting.iter().rposition(|entry| entry.id == NONE).map_or(0, |marker| marker + 1);
+        self.open.work.spend(self.formatting.len());
         let (mut alike, mut oldest) = (0, 0);
         for index in (start..self.formatting.len()).rev() {
             if self.formatting[index].name == tag.name && self.is_alike(index, &mut entry) {
@@ -74,7 +77,14 @@ impl Builder<'_> {
         other.digest == entry.digest && self.sorted_attributes(other.id) == self.sorted_attributes(entry.id)
     }
 
+    fn spend_on_attributes(&self, id: NodeId) {
+        let attributes = attributes_of(&self.arena, id).iter();
+        let length = |attribute: &Attribute| (attribute.name.length + attribute.value.length) as usize;
+        self.open.work.spend(attributes.map(length).sum());
+    }
+
     fn digest(&self, id: NodeId) -> u64 {
+        self.spend_on_attributes(id);
         let bytes = |attribute: &Attribute| {
             let (name, value) = (self.tokens.text(attribute.name), self.tokens.text(attribute.value));
             name.bytes()
@@ -87,6 +97,7 @@ impl Builder<'_> {
 
     fn sorted_attributes(&self, id: NodeId) -> Vec<(&str, &str)> {
         let attributes = attributes_of(&self.arena, id).iter();
+        self.spend_on_attributes(id);
         let mut sorted: Vec<_> =
             attributes.map(|attribute| (self.tokens.text(attribute.name), self.tokens.text(attribute.value))).collect();
         sorted.sort_unstable();
@@ -130,6 +141,7 @@ impl Builder<'_> {
             if !self.open.has(|open| open.id == id, |open| open.flags & SCOPE != 0) {
                 return;
             }
+            self.open.work.spend(self.open.as_slice().len() - index);
             let inside = self.open.as_slice()[index..].iter().position(|open| open.flags & SPECIAL != 0);
             let Some(inside) = inside else {
                 self.open.truncate(index);
@@ -149,7 +161,7 @@ impl Builder<'_> {
         self.arena.insert(parent, last, before);
         let copy = self.copy_of(id);
         let copy = self.arena.create(copy);
-        self.arena.move_children(block.id, copy);
+        self.open.work.spend(self.arena.move_children(block.id, copy));
         self.arena.insert(block.id, copy, NONE);
         let digest = match self.entry_position(id) {
             Some(old) => {

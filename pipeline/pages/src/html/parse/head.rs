@@ -165,7 +165,8 @@ impl Builder<'_> {
 
     /// The mode that the open elements call for: the standard's "reset the insertion mode appropriately".
     pub(super) fn mode_of_open(&self) -> Mode {
-        let innermost_first = self.open.as_slice().iter().rev();
+        let work = &self.open.work;
+        let innermost_first = self.open.as_slice().iter().rev().inspect(|_| work.spend(1));
         let modes = innermost_first.filter(|open| open.namespace == Namespace::Html);
         modes
             .filter_map(|open| match open.name {

@@ -87,7 +87,8 @@ impl Builder<'_> {
     fn start_item(&mut self, tag: Tag, ended: &[Name]) {
         self.allows_frameset = false;
         let holds = [Name::Address, Name::Div, Name::P];
-        let innermost_first = self.open.as_slice().iter().rev();
+        let work = &self.open.work;
+        let innermost_first = self.open.as_slice().iter().rev().inspect(|_| work.spend(1));
         let mut holders =
             innermost_first.filter(|open| open.is_any(ended) || (open.flags & SPECIAL != 0 && !open.is_any(&holds)));
         if let Some(open) = holders.next().copied().filter(|open| open.is_any(ended)) {

@@ -88,6 +88,7 @@ impl Builder<'_> {
     pub(super) fn end_other(&mut self, tag: Tag) {
         let innermost_first = self.open.as_slice().iter().enumerate().rev();
         for (index, open) in innermost_first {
+            self.open.work.spend(1);
             if open.namespace == Namespace::Html && self.is_named(*open, tag) {
                 return self.close_through(index, open.id);
             }

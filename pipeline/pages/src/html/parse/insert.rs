@@ -32,6 +32,7 @@ impl Builder<'_> {
     fn foster_place(&self) -> Place {
         let open = self.open.as_slice();
         for (index, element) in open.iter().enumerate().rev() {
+            self.open.work.spend(1);
             if element.is(Name::Template) {
                 return (content_of(*element), NONE);
             }
@@ -125,6 +126,7 @@ impl Builder<'_> {
 
     /// An element like this one, without what is in it. It shares the attributes.
     pub(super) fn copy_of(&self, id: NodeId) -> Node {
+        self.open.work.spend(1);
         let node = self.arena.node(id);
         Node { name: node.name, namespace: node.namespace, ..Node::new(Kind::Element, node.content) }
     }
@@ -146,6 +148,7 @@ impl Builder<'_> {
                 count += 1;
                 is_new &= self.tokens.text(other.name) != name;
             }
+            self.open.work.spend(count + self.added.len());
             if is_new && count < MOST_ADDED_ATTRIBUTES {
                 self.added.push((id, *attribute));
             }

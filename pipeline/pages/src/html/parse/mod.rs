@@ -39,8 +39,8 @@ pub(super) fn parse_by<'a>(rules: Rules, html: &'a str, limits: &Limits) -> Resu
     }
     let html = html.strip_prefix('\u{feff}').unwrap_or(html);
     let page = with_line_feeds(html);
-    let (arena, side) = builder::Builder::new(&page, limits.attributes as usize, rules).build(limits)?;
-    Ok(Tree { page, side, arena })
+    let (arena, side, work) = builder::Builder::new(&page, limits, rules).build(limits)?;
+    Ok(Tree { page, side, arena, work })
 }
 
 /// The page with line feeds for all ends of lines.

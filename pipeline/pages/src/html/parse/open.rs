@@ -2,6 +2,7 @@
 
 use crate::html::parse::names::{HEADING, IMPLIED_END, Name, Namespace, SCOPE, TABLE_SCOPE};
 use crate::html::tree::NodeId;
+use crate::html::work::Work;
 
 /// An open element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +31,10 @@ impl Open {
 const PAGE: Open = Open { id: 0, digest: 0, flags: 0, name: Name::Other, namespace: Namespace::Html };
 
 /// Open elements, the outermost first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OpenElements {
+    /// What the page may take yet: most of it goes into looking for open elements.
+    pub work: Work,
     stack: Vec<Open>,
     // How many of each are open, for they are looked for all the time and mostly aren't there.
     paragraphs: u32,
@@ -40,6 +43,10 @@ pub struct OpenElements {
 }
 
 impl OpenElements {
+    pub fn new(work: Work) -> Self {
+        Self { work, stack: Vec::new(), paragraphs: 0, templates: 0, selects: 0 }
+    }
+
     /// The innermost element.
     #[inline]
     pub fn current(&self) -> Open {
@@ -103,10 +110,12 @@ impl OpenElements {
 
     pub fn insert(&mut self, index: usize, open: Open) {
         self.count(open, 1);
+        self.work.spend(self.stack.len() - index);
         self.stack.insert(index, open);
     }
 
     pub fn remove(&mut self, index: usize) {
+        self.work.spend(self.stack.len() - index);
         let open = self.stack.remove(index);
         self.count(open, -1);
     }
@@ -119,7 +128,9 @@ impl OpenElements {
     /// Where an element is, if it is open.
     #[inline]
     pub fn position(&self, id: NodeId) -> Option<usize> {
-        self.stack.iter().rposition(|open| open.id == id)
+        let found = self.stack.iter().rposition(|open| open.id == id);
+        self.work.spend(self.stack.len() - found.unwrap_or(0));
+        found
     }
 
     pub fn remove_id(&mut self, id: NodeId) {
@@ -131,15 +142,9 @@ impl OpenElements {
     /// Whether such an element is open above all that ends the search.
     #[inline]
     pub fn has(&self, is: impl Fn(Open) -> bool, ends: impl Fn(Open) -> bool) -> bool {
-        for open in self.stack.iter().rev() {
-            if is(*open) {
-                return true;
-            }
-            if ends(*open) {
-                return false;
-            }
-        }
-        false
+        let found = self.stack.iter().rposition(|open| is(*open) || ends(*open));
+        self.work.spend(self.stack.len() - found.unwrap_or(0));
+        found.is_some_and(|index| is(self.stack[index]))
     }
 
     pub fn has_in_scope(&self, name: Name) -> bool {

@@ -166,14 +166,16 @@ impl Arena {
         (node.parent, node.previous, node.next, node.depth) = (parent, previous, before, depth);
     }
 
-    /// Moves all children of a node to the end of another's.
-    pub fn move_children(&mut self, from: NodeId, to: NodeId) {
+    /// Moves all children of a node to the end of another's; the answer is how many.
+    pub fn move_children(&mut self, from: NodeId, to: NodeId) -> usize {
+        let mut moved = 0;
         loop {
             let child = self.node(from).first_child;
             if child == NONE {
-                return;
+                return moved;
             }
             self.insert(to, child, NONE);
+            moved += 1;
         }
     }
 }

@@ -1,8 +1,9 @@
-//! How large a page's tree may be: beyond this, parsing takes time that grows faster than the page.
+//! How large a page's tree may be, and how much work it may make.
 
 use serde::{Deserialize, Serialize};
 
-/// Limits of one page.
+/// Limits of one page. They count what is there and what is done, never time: a clock would refuse other pages in every
+/// run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -12,11 +13,18 @@ pub struct Limits {
     pub nodes: u32,
     /// A page with a tag of more attributes than this is rejected as `too_many_attributes`.
     pub attributes: u32,
+    /// A page that takes more steps than this for each of its bytes, beyond some that are free, is rejected as
+    /// `too_much_work`: its tags are such that reading them takes time that grows faster than the page. Most pages take
+    /// less than one.
+    pub work_per_byte: u32,
+    /// A page that takes more steps than this, however large it is, is rejected as `too_much_work`. A step takes a
+    /// few nanoseconds at most.
+    pub work: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 1024, nodes: 4_000_000, attributes: 4096 }
+        Self { depth: 1024, nodes: 4_000_000, attributes: 4096, work_per_byte: 32, work: 2_000_000_000 }
     }
 }
 
@@ -31,4 +39,6 @@ pub enum TooMuch {
     Attributes,
     /// It has more bytes than places in it can be told.
     Bytes,
+    /// It makes too much work.
+    Work,
 }

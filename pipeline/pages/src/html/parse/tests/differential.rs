@@ -2,10 +2,8 @@
 //!
 //! `SOUP_PAGES` and `SOUP_SEED` say how much soup there is and which; `HTML_PAGES` names a folder of pages to read, too.
 
-use std::path::{Path, PathBuf};
-
-use crate::html::charset::decode;
 use crate::html::oracle::difference;
+use crate::html::test_pages::real_pages;
 use crate::html::tree::{Limits, reference};
 
 /// Numbers that look random and are the same in every run (xorshift).
@@ -221,30 +219,9 @@ fn tag_soup_becomes_the_same_tree() {
     assert!(differing.is_empty(), "{} pages differ: {}", differing.len(), first.join("\n"));
 }
 
-fn html_files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            html_files(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "html") {
-            found.push(path);
-        }
-    }
-}
-
-/// Pages of the demo, and what else is named.
-fn pages() -> Vec<String> {
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs/demo/site")];
-    folders.extend(std::env::var_os("HTML_PAGES").map(PathBuf::from));
-    let mut files = Vec::new();
-    folders.iter().for_each(|folder| html_files(folder, &mut files));
-    files.sort();
-    files.iter().map(|file| decode(&std::fs::read(file).unwrap(), None).text.into_owned()).collect()
-}
-
 #[test]
 fn real_pages_become_the_same_tree() {
-    let pages = pages();
+    let pages = real_pages();
     assert!(pages.len() > 10);
     for page in pages {
         let outline = |tree: crate::html::tree::Tree<'_>| tree.outline();
@@ -256,7 +233,7 @@ fn real_pages_become_the_same_tree() {
 #[test]
 fn damaged_pages_become_the_same_tree() {
     let mut dice = Dice(count("SOUP_SEED", 88_172_645_463_325_252));
-    for page in pages() {
+    for page in real_pages() {
         for _ in 0..count("DAMAGES", 20) {
             let mut damaged = page.clone();
             for _ in 0..1 + dice.below(8) {

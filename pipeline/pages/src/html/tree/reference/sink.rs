@@ -10,7 +10,8 @@ use html5ever::{Attribute, ExpandedName, QualName, ns};
 
 use crate::html::parse::names::{Name, Namespace};
 use crate::html::tree::arena::{Arena, Attribute as OurAttribute, Kind, NONE, Node, Prefix, Span};
-use crate::html::tree::{NodeId, Tree};
+use crate::html::tree::{Limits, NodeId, Tree};
+use crate::html::work::Work;
 
 /// A page may repeat `<html>` and `<body>`, each time with more attributes, which are all compared with each other.
 const MOST_ADDED_ATTRIBUTES: usize = 128;
@@ -120,7 +121,8 @@ impl Growing {
                 }
             }
         }
-        Tree { page: Cow::Borrowed(""), side, arena: self.arena }
+        let work = Work::of_page(side.len(), &Limits::default());
+        Tree { page: Cow::Borrowed(""), side, arena: self.arena, work }
     }
 }
 
