@@ -9,6 +9,7 @@ use pageloom_pages::sources::{SourceSettings, fetch, warc};
 fuzz_target!(|bytes: &[u8]| {
     let name = match bytes.first() {
         Some(0x1f) => "crawl/a.warc.gz",
+        Some(0x28 | 0x5d) => "crawl/a.warc.zst",
         _ => "crawl/a.warc",
     };
     let input = MemoryInput::new(&[(name, bytes)]);
