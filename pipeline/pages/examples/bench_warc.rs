@@ -1,9 +1,7 @@
-//! Times reading WARC files, from a file's bytes to pages, in CPU seconds of one thread.
+//! Reads a WARC file once, and prints the bytes that it unpacks to and the CPU seconds that it took.
 //!
-//! usage: cargo run --release --example bench_warc -- [--verify] FILE...
-//!
-//! `--verify` checks the digests that the records carry. Each file is read five times, the files in turn, and the best
-//! counts: MB of unpacked WARC a CPU second, of everything that a source does, to a page's body in memory of its own.
+//! `cargo run --release -p pageloom-pages --example bench_warc -- FILE [verify]`; one thread. All that a source does counts, to
+//! each page's body in memory of its own; `verify` checks the digests that the records carry.
 
 use std::fs::File;
 use std::io::{Error, Read};
@@ -16,8 +14,6 @@ use pageloom_pages::sources::{
     Footers, ImageLocation, Input, InputError, InputObject, Paths, RawDocument, Records, RejectedRecord, Source,
     SourceSettings, warc,
 };
-
-const ROUNDS: usize = 5;
 
 /// Files of the disk, opened once.
 struct Disk(Vec<(String, File)>);
@@ -91,26 +87,26 @@ impl Records for Counts {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (options, paths): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word == "--verify");
-    let files: Result<Vec<_>, Error> = paths.iter().map(|path| Ok((path.clone(), File::open(path)?))).collect();
-    let disk = Disk(files?);
-    let mut best = vec![(f64::INFINITY, Counts::default()); paths.len()];
-    for _ in 0..ROUNDS {
-        for (path, best) in paths.iter().zip(&mut best) {
-            let verify_digests = !options.is_empty();
-            let source = warc::Settings { files: Paths::at(path), verify_digests, ..warc::Settings::example() };
-            let (start, mut counts) = (ProcessTime::now(), Counts::default());
-            for split in source.splits(&disk, 64 << 20)? {
-                source.read(&split, &disk, &mut counts)?;
-            }
-            best.0 = best.0.min(start.elapsed().as_secs_f64());
-            best.1 = counts;
-        }
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (path, verify_digests) = match words.as_slice() {
+        [path] => (path, false),
+        [path, verify] if verify == "verify" => (path, true),
+        _ => return Err("name a WARC file, and `verify` behind it if digests are to be checked".into()),
+    };
+    let disk = Disk(vec![(path.clone(), File::open(path)?)]);
+    let source = warc::Settings { files: Paths::at(path), verify_digests, ..warc::Settings::example() };
+    let (start, mut counts) = (ProcessTime::now(), Counts::default());
+    for split in source.splits(&disk, 64 << 20)? {
+        source.read(&split, &disk, &mut counts)?;
     }
-    for (path, (seconds, counts)) in paths.iter().zip(best) {
-        let megabytes = unpacked(path)? as f64 / 1e6;
-        println!("{path}: {:.0} MB/s of {megabytes:.1} MB unpacked; {counts:?}", megabytes / seconds);
-    }
+    let seconds = start.elapsed().as_secs_f64();
+    let Counts { pages, page_bytes, images, rejects, others } = counts;
+    let bytes = unpacked(path)?;
+    let said = serde_json::json!({
+        "bytes": bytes, "seconds": seconds,
+        "pages": pages, "page_bytes": page_bytes, "images": images, "rejects": rejects, "others": others,
+    });
+    println!("{said}");
     Ok(())
 }
 
