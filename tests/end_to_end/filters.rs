@@ -38,7 +38,7 @@ filter_url = { parts = ["logo"] }
 [[images]]
 fetch_image = {}
 [[images]]
-filter_image_file = {}
+filter_image_file = { min_side = 100 }
 "##;
 
 fn page(head: &str, text: &str) -> String {

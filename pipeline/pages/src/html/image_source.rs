@@ -136,6 +136,10 @@ pub enum Showing {
 
 /// How an image shows what it shows.
 pub fn showing(tree: &Tree<'_>, image: NodeId) -> Showing {
+    // It counts visitors: an image that waits to be loaded has its own size.
+    if is_one_pixel(tree, image) {
+        return Showing::Plainly;
+    }
     let is_lazy = LAZY.iter().chain(&LAZY_SETS).any(|name| tree.attribute(image, name).is_some());
     let picture = tree.parent(image).filter(|parent| tree.element(*parent) == Some(Name::Picture));
     let shows = matches!(own_source(tree, image), Source::Image(_))

@@ -90,8 +90,8 @@ pub fn body(head: &Head, block: &[u8], limit: u64) -> Result<Vec<u8>, BodyError>
     // Some archives keep the header but store the body already joined; then the body itself is not in chunks.
     let joined = if head.chunked() { dechunk(raw) } else { None };
     let mut bytes = joined.map_or(Cow::Borrowed(raw), Cow::Owned);
-    let lists = [head.all("content-encoding"), head.all("transfer-encoding")];
-    for encoding in lists.iter().flatten().flat_map(|list| list.split(',').rev()) {
+    let lists = [head.each("content-encoding").join(","), head.each("transfer-encoding").join(",")];
+    for encoding in lists.iter().flat_map(|list| list.split(',').rev()) {
         bytes = decode(&encoding.trim().to_ascii_lowercase(), bytes, limit)?;
     }
     if bytes.len() as u64 > limit { Err(BodyError::TooLarge) } else { Ok(bytes.into_owned()) }

@@ -314,7 +314,7 @@ fn only_archives_of_a_folder_are_read_and_a_folder_without_any_is_refused() {
     assert_eq!(split(&["crawl/a.warc", "crawl/b/c.warc.gz", "crawl/index.cdx"]), Ok(2));
     assert_eq!(
         split(&["crawl/index.cdx"]),
-        Err("crawl: of the files in it, none is a .warc, .warc.gz or .warc.zst".to_owned())
+        Err("crawl: of the files in it, none is a .warc or .warc.gz or .warc.zst".to_owned())
     );
     assert_eq!(split(&[]), Ok(0));
     assert_eq!(split(&["crawl"]), Ok(1));
