@@ -18,6 +18,6 @@ impl StepSettings for Settings {
     }
 
     fn build(&self, _: &Resources) -> Result<Arc<dyn Step>, StepError> {
-        Ok(FormStep::new(self.form()))
+        Ok(FormStep::build(self.form()))
     }
 }

@@ -107,7 +107,10 @@ mod tests {
 
     fn check(text: &str, expected: Result<(), (&'static str, &str)>) {
         let judged = Settings::example().judge(text);
-        let judged = judged.as_ref().map(|()| ()).map_err(|refusal| (refusal.reason, refusal.detail.as_str()));
+        let judged = match &judged {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err((refusal.reason, refusal.detail.as_str())),
+        };
         assert_eq!(judged, expected, "{text}");
     }
 

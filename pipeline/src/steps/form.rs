@@ -21,7 +21,7 @@ pub struct FormStep {
 
 impl FormStep {
     /// The step, ready to run.
-    pub fn new(form: Form) -> Arc<dyn Step> {
+    pub fn build(form: Form) -> Arc<dyn Step> {
         Arc::new(Self { form })
     }
 

@@ -91,7 +91,7 @@ pub struct Stream<'w, 'a> {
 }
 
 enum Member<'w, 'a> {
-    Gzip(GzDecoder<WindowReader<'w, 'a>>),
+    Gzip(Box<GzDecoder<WindowReader<'w, 'a>>>),
     Zstd(zstd::stream::read::Decoder<'static, WindowReader<'w, 'a>>),
     Ended(WindowReader<'w, 'a>),
     Failed,
@@ -103,7 +103,7 @@ impl<'w, 'a> Member<'w, 'a> {
         Ok(match (form, dictionary) {
             (Form::Zstd, Some(dictionary)) => Member::Zstd(Decoder::with_dictionary(file, dictionary)?.single_frame()),
             (Form::Zstd, None) => Member::Zstd(Decoder::with_buffer(file)?.single_frame()),
-            _ => Member::Gzip(GzDecoder::new(file)),
+            _ => Member::Gzip(Box::new(GzDecoder::new(file))),
         })
     }
 
