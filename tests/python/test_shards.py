@@ -39,9 +39,9 @@ def test_ids_are_split_by_byte_and_compressed_without_a_dictionary(run):
                 assert chunk.compression == "ZSTD" and chunk.has_offset_index, chunk
 
 
-def test_the_footer_names_the_features(run):
+def test_the_footer_names_the_features_that_datasets_reads(run):
     for shard in run.shards:
-        metadata = parquet.ParquetFile(shard).metadata.metadata
+        metadata = parquet.read_schema(shard).metadata
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
         for name, item in COLUMNS.items():
             assert features[name] == {"feature": {"dtype": str(item), "_type": "Value"}, "_type": "Sequence"}

@@ -95,7 +95,11 @@ impl TableWriter {
         meter: Arc<Meter>,
     ) -> Result<Self, RunError> {
         let file = HashingWriter::new(BufWriter::new(store.objects(), Path::from(path.as_str())));
-        let writer = AsyncArrowWriter::try_new(file, schema.clone(), Some(properties))?;
+        // Readers that go by the Arrow schema, as pyarrow does, see only the metadata that stands in it.
+        let named = properties.key_value_metadata().into_iter().flatten();
+        let named = named.filter_map(|entry| Some((entry.key.clone(), entry.value.clone()?)));
+        let described = Arc::new(schema.as_ref().clone().with_metadata(named.collect()));
+        let writer = AsyncArrowWriter::try_new(file, described, Some(properties))?;
         let rows = BatchCoalescer::new(schema, ROWS_AT_ONCE);
         Ok(Self { path, writer, rows, buckets: BTreeMap::new(), row_count: 0, meter })
     }
