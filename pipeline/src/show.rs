@@ -18,6 +18,7 @@ use crate::engine::store::Store;
 use crate::engine::table_reader::open_table;
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::{MANIFEST, Manifest, TEXT_TOKENIZER, VOCABULARY};
+use crate::specials::specials;
 use crate::status::commits_of;
 use crate::words::{MovedSpan, Words, moved_spans};
 
@@ -124,7 +125,7 @@ fn pieces(batch: &RecordBatch, words: &Words) -> Result<Vec<ShownPiece>, RunErro
             document_offset: offsets.as_primitive::<Int32Type>().value(index) as usize,
             trained: labels[start..end].iter().filter(|label| **label >= 0).count(),
             text: words.of(piece),
-            spans: moved_spans(piece, start, &words.vocabulary.specials()),
+            spans: moved_spans(piece, start, &specials(&words.vocabulary)),
         });
         start = end;
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use pageloom_tokenizers::TokenId;
 use pageloom_tokenizers::text::TextTokenizer;
-use pageloom_tokenizers::vocabulary::{Specials, TokenKind, Vocabulary};
+use pageloom_tokenizers::vocabulary::{TokenKind, Vocabulary};
+
+use crate::specials::Specials;
 use serde::Serialize;
 
 /// What turns ids back into words.

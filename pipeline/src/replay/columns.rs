@@ -6,6 +6,7 @@ use arrow::util::display::array_value_to_string;
 use pageloom_schemas::places::image_places_of;
 use pageloom_schemas::{columns, runs};
 
+use crate::specials::specials;
 use crate::words::{Words, moved_spans};
 
 /// Columns of the row that were not there before, or were something else, in words.
@@ -62,7 +63,7 @@ fn ids(name: &str, column: &ArrayRef, words: &Words) -> String {
     let ids = list.as_primitive::<Int32Type>().values();
     let mut text = format!("{} tokens", ids.len());
     if name == "input_ids" {
-        for span in moved_spans(ids, 0, &words.vocabulary.specials()) {
+        for span in moved_spans(ids, 0, &specials(&words.vocabulary)) {
             text.push_str(&format!("\n   {span}"));
         }
     }

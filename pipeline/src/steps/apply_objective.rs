@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StepError;
 use crate::objectives::{Example, Objective, ObjectiveConfig, TokenDocument};
 use crate::random::KeyedRandom;
+use crate::specials::specials;
 use crate::step::{Columns, Rejects, Resources, Step, StepSettings};
 
 /// The objective draws from the job's seed and the document's key alone.
@@ -37,7 +38,7 @@ impl StepSettings for Settings {
     }
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
-        let objective = self.objective.build(&resources.vocabulary.specials());
+        let objective = self.objective.build(&specials(&resources.vocabulary));
         Ok(Arc::new(ApplyObjective { settings: self.clone(), objective, seed: resources.seed }))
     }
 }

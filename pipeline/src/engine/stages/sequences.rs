@@ -22,6 +22,7 @@ use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::objectives::Example;
 use crate::packing::{PackedRow, Packer};
+use crate::specials::specials;
 use crate::step::Kind;
 
 mod rows;
@@ -65,7 +66,7 @@ async fn pack(
     examples: Arc<dyn ExecutionPlan>,
     log: &UnitLog,
 ) -> Result<TableFile, RunError> {
-    let mut packer = run.checked.job.sequences.packing.build(run.checked.resources.vocabulary.specials().pad);
+    let mut packer = run.checked.job.sequences.packing.build(specials(&run.checked.resources.vocabulary).pad);
     let mut writer = log.table(run, unit, "sequences", tables::sequences())?;
     let mut batches = execute_stream(examples, context.task_ctx())?;
     let mut rows = Vec::new();

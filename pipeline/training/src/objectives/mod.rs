@@ -13,9 +13,8 @@ use serde::{Deserialize, Serialize};
 pub use causal_masking::{CausalMasking, ImageSpans, Variant, relocate};
 pub use example::{Example, NO_LOSS, NotInvertible, TokenDocument};
 pub use left_to_right::LeftToRight;
-pub use pageloom_tokenizers::{Specials, TokenId};
-
 use crate::random::KeyedRandom;
+pub use crate::specials::{Specials, TokenId};
 
 /// Turns one tokenised document into one training example.
 pub trait Objective: Debug + Send + Sync {
