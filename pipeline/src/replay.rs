@@ -96,7 +96,7 @@ async fn replay_document(
         return steps.finish("kept; its images are not encoded yet, so that nothing more can be shown");
     }
     let bucket = bucket_of(order_hash(seed, &key.0), run.plan.buckets);
-    let documents = sequences::illustrated_documents(context, before, bucket).await?;
+    let documents = sequences::illustrated_documents(context, &run.store, before, bucket).await?;
     let Some(rows) = row_of(documents, context, key).await? else {
         return steps.finish("kept now, but it is not among the run's documents: the source has changed");
     };
@@ -107,7 +107,8 @@ async fn replay_document(
 
 async fn replay_image(run: &Run, context: &SessionContext, before: &Before, id: &str) -> Result<Replay, RunError> {
     let key = find::image(id);
-    let images = images::located_images(context, &before.documents, image_bucket(&key, run.plan.buckets)).await?;
+    let images =
+        images::located_images(context, &run.store, &before.documents, image_bucket(&key, run.plan.buckets)).await?;
     let Some(rows) = row_of(images, context, key).await? else {
         let place = run.store.root().display().to_string();
         let problem = Problem::new(place, format!("no page and no image of the units committed so far is `{id}`"));

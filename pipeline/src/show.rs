@@ -5,21 +5,24 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
-use datafusion::prelude::{col, lit};
+use datafusion::prelude::col;
 use futures::TryStreamExt;
 use pageloom_schemas::{Key, columns, tables};
 use pageloom_tokenizers::text::TextTokenizer;
 use pageloom_tokenizers::vocabulary::Vocabulary;
 use serde::Serialize;
 
+use crate::engine::exchange::bucket_of;
+use crate::engine::exchange_reader::bucket;
 use crate::engine::plan::Stage;
-use crate::engine::session::{scan, session};
+use crate::engine::session::session;
 use crate::engine::store::Store;
 use crate::engine::table_reader::open_table;
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::{MANIFEST, Manifest, TEXT_TOKENIZER, VOCABULARY};
+use crate::random::order_hash;
 use crate::specials::specials;
-use crate::status::commits_of;
+use crate::status::{commits_of, plan_of};
 use crate::words::{MovedSpan, Words, moved_spans};
 
 /// A decoded row.
@@ -63,7 +66,7 @@ pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
     let batch = read_row(store, &file, within).await?;
     let words = words(store, &manifest).await?;
     let mut pieces = pieces(&batch, &words)?;
-    let urls = urls(store, pieces.iter().map(|piece| piece.document.as_str())).await?;
+    let urls = urls(store, manifest.seed, pieces.iter().map(|piece| piece.document.as_str())).await?;
     for piece in &mut pieces {
         piece.url = urls.get(&piece.document).cloned();
     }
@@ -133,23 +136,24 @@ fn pieces(batch: &RecordBatch, words: &Words) -> Result<Vec<ShownPiece>, RunErro
 }
 
 /// URLs of documents, from the run's exchange.
-async fn urls<'a>(store: &Store, keys: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String, String>, RunError> {
+async fn urls<'a>(
+    store: &Store,
+    seed: u64,
+    keys: impl Iterator<Item = &'a str>,
+) -> Result<BTreeMap<String, String>, RunError> {
     let wanted: BTreeSet<Key> = keys.filter_map(Key::from_hex).collect();
-    let commits = commits_of(store, Stage::Documents).await?;
-    let files: Vec<String> =
-        commits.iter().filter_map(|commit| commit.file("documents")).map(|file| file.path.clone()).collect();
+    let (commits, buckets) = (commits_of(store, Stage::Documents).await?, plan_of(store).await?.buckets);
+    let holding: BTreeSet<u32> = wanted.iter().map(|key| bucket_of(order_hash(seed, &key.0), buckets)).collect();
     let context = session(store, 256 << 20, 1024)?;
-    let binary =
-        |key: &Key| lit(datafusion::scalar::ScalarValue::FixedSizeBinary(Key::BYTES as i32, Some(key.0.to_vec())));
-    let documents = scan(&context, &files, &tables::documents()).await?;
-    let documents = documents.select(vec![col("key"), col("url")])?;
-    let documents = documents.filter(col("key").in_list(wanted.iter().map(binary).collect(), false))?;
     let mut found = BTreeMap::new();
-    for batch in documents.collect().await? {
-        let (key, url) = (columns::key(), columns::url());
-        let (key, url) = (key.of(&batch)?, url.of(&batch)?);
-        for row in 0..batch.num_rows() {
-            found.insert(Key::from_slice(key.value(row)).unwrap_or_default().to_string(), url.value(row).to_owned());
+    for index in holding {
+        let documents = bucket(&context, store, &commits, "documents", index, &tables::documents())?;
+        let mut batches = documents.select(["key", "url"].map(col).to_vec())?.execute_stream().await?;
+        while let Some(batch) = batches.try_next().await? {
+            let (key, url) = (columns::key(), columns::url());
+            let (key, url) = (key.of(&batch)?, url.of(&batch)?);
+            let rows = key.iter().zip(url.iter()).filter_map(|(key, url)| Some((Key::from_slice(key?)?, url?)));
+            found.extend(rows.filter(|(key, _)| wanted.contains(key)).map(|(key, url)| (key.to_string(), url.into())));
         }
     }
     Ok(found)

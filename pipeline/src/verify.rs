@@ -8,6 +8,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 
 use crate::engine::commit::{Commit, add_up};
+use crate::engine::exchange::Segment;
 use crate::engine::plan::Stage;
 use crate::engine::store::Store;
 use crate::engine::table_reader::open_table;
@@ -183,12 +184,27 @@ async fn check_file(store: &Store, file: &TableFile) -> Result<(), String> {
     if meta.size != file.bytes {
         return Err(format!("{}: {} bytes, but its commit says {}", file.path, meta.size, file.bytes));
     }
+    if let Some(segments) = &file.segments {
+        return check_segments(file, segments);
+    }
     let footer = open_table(store, &file.path).await.map_err(|error| error.to_string())?;
     let rows = footer.metadata().file_metadata().num_rows() as u64;
     if rows != file.rows {
         return Err(format!("{}: {rows} rows, but its commit says {}", file.path, file.rows));
     }
     Ok(())
+}
+
+/// The buckets of an exchange's file lie one behind another, and hold its rows.
+fn check_segments(file: &TableFile, segments: &[Segment]) -> Result<(), String> {
+    let rows: u64 = segments.iter().map(|segment| segment.rows).sum();
+    let follow = segments.windows(2).all(|two| two[0].offset + two[0].bytes == two[1].offset);
+    let end = segments.last().map_or(0, |last| last.offset + last.bytes);
+    if rows == file.rows && follow && end <= file.bytes {
+        Ok(())
+    } else {
+        Err(format!("{}: its buckets are not what its commit says of the whole", file.path))
+    }
 }
 
 async fn check_sum(store: &Store, file: &TableFile) -> Result<(), String> {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use pageloom_tokenizers::TokenId;
 use pageloom_tokenizers::text::TextTokenizer;
 use pageloom_tokenizers::vocabulary::{TokenKind, Vocabulary};
+use serde::Serialize;
 
 use crate::specials::Specials;
-use serde::Serialize;
 
 /// What turns ids back into words.
 pub struct Words {

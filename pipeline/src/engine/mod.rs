@@ -3,6 +3,8 @@
 pub mod clock;
 pub mod commit;
 pub mod exchange;
+pub mod exchange_reader;
+pub mod exchange_writer;
 pub mod input;
 pub mod launch;
 pub mod nodes;

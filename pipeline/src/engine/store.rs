@@ -4,7 +4,6 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::Serialize;
@@ -12,6 +11,11 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::error::{Problem, RunError};
+
+mod staged;
+
+pub use staged::STAGING;
+use staged::StagedFolder;
 
 /// Where a run's files are read and written; paths in it are relative to the output folder.
 #[derive(Debug, Clone)]
@@ -42,7 +46,7 @@ impl Store {
     /// Opens a folder that must be there.
     pub fn open(root: &FilePath) -> Result<Self, RunError> {
         let root = root.canonicalize().map_err(|error| not_a_folder(root, &error))?;
-        Ok(Self { objects: Arc::new(LocalFileSystem::new_with_prefix(&root)?), root })
+        Ok(Self { objects: Arc::new(StagedFolder::open(&root)?), root })
     }
 
     /// The folder.

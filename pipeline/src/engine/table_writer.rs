@@ -1,11 +1,10 @@
 //! Writes one table to one Parquet file, with bytes that don't depend on how its rows came in batches.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::BatchCoalescer;
-use arrow::datatypes::{Schema, SchemaRef, UInt32Type};
+use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use object_store::buffered::BufWriter;
@@ -22,6 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
 use crate::engine::clock::{Meter, metered};
+use crate::engine::exchange::Segment;
 use crate::engine::store::Store;
 use crate::error::RunError;
 
@@ -39,16 +39,25 @@ pub struct TableFile {
     pub bytes: u64,
     /// SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
-    /// Rows of each bucket, where the table is an exchange.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub buckets: BTreeMap<u32, u64>,
+    /// Where each bucket lies, in order, where the table is an exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segments: Option<Vec<Segment>>,
 }
 
-/// How an exchange is written: fast, and with row groups small enough to read one bucket alone.
-pub fn exchange_properties() -> WriterProperties {
+/// What takes the rows of a table.
+pub trait TableSink: Send {
+    /// Adds rows.
+    fn write(&mut self, batch: RecordBatch) -> impl Future<Output = Result<(), RunError>> + Send;
+
+    /// Makes the file visible.
+    fn finish(self) -> impl Future<Output = Result<TableFile, RunError>> + Send;
+}
+
+/// How a table that stays within the run is written: fast, and with row groups that the writer can hold.
+pub fn table_properties() -> WriterProperties {
     WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(1 << 14))
+        .set_max_row_group_row_count(Some(1 << 12))
         .build()
 }
 
@@ -80,7 +89,6 @@ pub struct TableWriter {
     path: String,
     writer: AsyncArrowWriter<HashingWriter>,
     rows: BatchCoalescer,
-    buckets: BTreeMap<u32, u64>,
     row_count: u64,
     meter: Arc<Meter>,
 }
@@ -94,30 +102,14 @@ impl TableWriter {
         properties: WriterProperties,
         meter: Arc<Meter>,
     ) -> Result<Self, RunError> {
-        let file = HashingWriter::new(BufWriter::new(store.objects(), Path::from(path.as_str())));
+        let file = HashingWriter::create(store, &path);
         // Readers that go by the Arrow schema, as pyarrow does, see only the metadata that stands in it.
         let named = properties.key_value_metadata().into_iter().flatten();
         let named = named.filter_map(|entry| Some((entry.key.clone(), entry.value.clone()?)));
         let described = Arc::new(schema.as_ref().clone().with_metadata(named.collect()));
         let writer = AsyncArrowWriter::try_new(file, described, Some(properties))?;
         let rows = BatchCoalescer::new(schema, ROWS_AT_ONCE);
-        Ok(Self { path, writer, rows, buckets: BTreeMap::new(), row_count: 0, meter })
-    }
-
-    /// Adds rows.
-    pub async fn write(&mut self, batch: RecordBatch) -> Result<(), RunError> {
-        self.row_count += batch.num_rows() as u64;
-        if let Some(buckets) = batch.column_by_name(columns::bucket().name()) {
-            for bucket in buckets.as_primitive::<UInt32Type>().values() {
-                *self.buckets.entry(*bucket).or_default() += 1;
-            }
-        }
-        let meter = self.meter.clone();
-        metered(&meter, async {
-            self.rows.push_batch(batch)?;
-            self.flush().await
-        })
-        .await
+        Ok(Self { path, writer, rows, row_count: 0, meter })
     }
 
     async fn flush(&mut self) -> Result<(), RunError> {
@@ -126,9 +118,20 @@ impl TableWriter {
         }
         Ok(())
     }
+}
 
-    /// Makes the file visible.
-    pub async fn finish(mut self) -> Result<TableFile, RunError> {
+impl TableSink for TableWriter {
+    async fn write(&mut self, batch: RecordBatch) -> Result<(), RunError> {
+        self.row_count += batch.num_rows() as u64;
+        let meter = self.meter.clone();
+        metered(&meter, async {
+            self.rows.push_batch(batch)?;
+            self.flush().await
+        })
+        .await
+    }
+
+    async fn finish(mut self) -> Result<TableFile, RunError> {
         let meter = self.meter.clone();
         metered(&meter, async {
             self.rows.finish_buffered_batch()?;
@@ -137,9 +140,7 @@ impl TableWriter {
             Ok::<(), RunError>(())
         })
         .await?;
-        let file = self.writer.into_inner();
-        let sha256 = hex(&file.digest.finalize());
-        Ok(TableFile { path: self.path, rows: self.row_count, bytes: file.bytes, sha256, buckets: self.buckets })
+        Ok(self.writer.into_inner().into_table(self.path, self.row_count, None))
     }
 }
 
@@ -148,15 +149,28 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-struct HashingWriter {
+/// A file of the run's store in the making, its digest with it.
+pub struct HashingWriter {
     inner: BufWriter,
     digest: Sha256,
     bytes: u64,
 }
 
 impl HashingWriter {
-    fn new(inner: BufWriter) -> Self {
+    /// Starts a file; nothing is visible under its name before it is complete.
+    pub fn create(store: &Store, path: &str) -> Self {
+        let inner = BufWriter::new(store.objects(), Path::from(path));
         Self { inner, digest: Sha256::new(), bytes: 0 }
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The record of the file, now that it is complete.
+    pub fn into_table(self, path: String, rows: u64, segments: Option<Vec<Segment>>) -> TableFile {
+        TableFile { path, rows, bytes: self.bytes, sha256: hex(&self.digest.finalize()), segments }
     }
 }
 
@@ -178,7 +192,7 @@ impl AsyncFileWriter for HashingWriter {
 pub async fn write_plan(
     context: &datafusion::prelude::SessionContext,
     plan: Arc<dyn datafusion::physical_plan::ExecutionPlan>,
-    mut writer: TableWriter,
+    mut writer: impl TableSink,
 ) -> Result<TableFile, RunError> {
     use futures::TryStreamExt;
     let mut batches = datafusion::physical_plan::execute_stream(plan, context.task_ctx())?;

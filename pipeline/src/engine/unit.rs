@@ -11,10 +11,11 @@ use parquet::file::properties::WriterProperties;
 use crate::check::CheckedJob;
 use crate::engine::clock::{Meter, Spent, metered, peak_memory_bytes, unix_seconds};
 use crate::engine::commit::{Commit, StepReport};
+use crate::engine::exchange_writer::ExchangeWriter;
 use crate::engine::plan::{RunPlan, Unit};
 use crate::engine::progress::Progress;
 use crate::engine::store::Store;
-use crate::engine::table_writer::{TableFile, TableWriter, exchange_properties};
+use crate::engine::table_writer::{TableFile, TableSink, TableWriter, table_properties};
 use crate::error::RunError;
 use crate::step::{Reject, Rejects};
 
@@ -35,8 +36,8 @@ pub struct Run {
 
 impl Run {
     /// A name for one of a unit's files that no other attempt uses.
-    pub fn file(&self, unit: &Unit, table: &str) -> String {
-        format!("work/{}/{:05}-{}/{}-{table}.parquet", unit.stage.name(), unit.index, unit.id, self.attempt)
+    pub fn file(&self, unit: &Unit, table: &str, ending: &str) -> String {
+        format!("work/{}/{:05}-{}/{}-{table}.{ending}", unit.stage.name(), unit.index, unit.id, self.attempt)
     }
 }
 
@@ -110,9 +111,14 @@ impl UnitLog {
         self.charge("pack", rows, spent);
     }
 
-    /// Starts a table of an exchange.
+    /// Starts a table of an exchange, whose rows come sorted by bucket.
+    pub fn exchange(&self, run: &Run, unit: &Unit, table: &str, schema: SchemaRef) -> Result<ExchangeWriter, RunError> {
+        ExchangeWriter::create(&run.store, run.file(unit, table, "arrow"), schema, self.writing.clone())
+    }
+
+    /// Starts a table that is read whole, or by rows.
     pub fn table(&self, run: &Run, unit: &Unit, table: &str, schema: SchemaRef) -> Result<TableWriter, RunError> {
-        self.file(run, run.file(unit, table), schema, exchange_properties())
+        self.file(run, run.file(unit, table, "parquet"), schema, table_properties())
     }
 
     /// Starts a file with properties of its own.

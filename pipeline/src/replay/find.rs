@@ -3,19 +3,22 @@
 use std::ops::ControlFlow;
 
 use arrow::array::RecordBatch;
+use datafusion::prelude::col;
 use futures::TryStreamExt;
-use pageloom_schemas::{Key, columns};
-use parquet::arrow::ProjectionMask;
+use pageloom_schemas::{Key, columns, tables};
 
 use crate::engine::commit::Commit;
+use crate::engine::exchange_reader::whole;
 use crate::engine::plan::Stage;
+use crate::engine::session::session;
 use crate::engine::stages::Before;
-use crate::engine::table_reader::open_table;
 use crate::engine::unit::Run;
 use crate::error::RunError;
 use crate::keys::{document_key, image_key};
 use crate::rejects::{FoundReject, each_reject};
 use crate::sources::{ImageLocation, RawDocument, Records, RejectedRecord, canonical};
+
+const ROWS_AT_ONCE: usize = 1024;
 
 /// What stands under a key or a URL.
 pub enum Found {
@@ -60,12 +63,9 @@ pub async fn find(run: &Run, before: &Before, id: &str) -> Result<Option<Found>,
 /// The key of the document that a unit holds under this name.
 async fn key_in(run: &Run, commit: &Commit, id: &str) -> Result<Option<Key>, RunError> {
     let Some(file) = commit.file("documents") else { return Ok(None) };
-    let table = open_table(&run.store, &file.path).await?;
-    let schema = table.schema();
-    let columns = ["key", "url"].map(|name| schema.index_of(name));
-    let columns: Vec<usize> = columns.into_iter().collect::<Result<_, _>>()?;
-    let named_by = ProjectionMask::roots(table.parquet_schema(), columns);
-    let mut batches = table.with_projection(named_by).build()?;
+    let context = session(&run.store, run.checked.job.units.memory, ROWS_AT_ONCE)?;
+    let documents = whole(&context, &run.store, file, &tables::documents())?;
+    let mut batches = documents.select(["key", "url"].map(col).to_vec())?.execute_stream().await?;
     while let Some(batch) = batches.try_next().await? {
         if let Some(key) = named(&batch, id)? {
             return Ok(Some(key));

@@ -11,10 +11,11 @@ use pageloom_schemas::places::image_places_of;
 use pageloom_schemas::{Key, columns, tables};
 
 use crate::engine::exchange::{bucket_of, image_bucket};
+use crate::engine::exchange_reader::whole;
 use crate::engine::nodes::{MapExec, StreamExec, sort};
 use crate::engine::plan::Unit;
 use crate::engine::reading::read;
-use crate::engine::session::{scan, session};
+use crate::engine::session::session;
 use crate::engine::stages::steps_over;
 use crate::engine::table_writer::{TableFile, write_plan};
 use crate::engine::unit::{Files, Run, UnitLog};
@@ -36,8 +37,8 @@ pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>) -> Result<Files, Ru
     let locations = sort(StreamExec::plan(reading.locations), &["bucket", "key", "source", "path", "offset"])?;
     let thread = async { reading.thread.await.map_err(|error| RunError::Bug(error.to_string()))? };
     let (documents, locations, ()) = try_join!(
-        write_plan(&context, documents, log.table(run, unit, "documents", tables::documents())?),
-        write_plan(&context, locations, log.table(run, unit, "image_locations", tables::image_locations())?),
+        write_plan(&context, documents, log.exchange(run, unit, "documents", tables::documents())?),
+        write_plan(&context, locations, log.exchange(run, unit, "image_locations", tables::image_locations())?),
         thread,
     )?;
     let references = write_references(run, unit, log, &context, &documents).await?;
@@ -77,14 +78,14 @@ async fn write_references(
     context: &SessionContext,
     documents: &TableFile,
 ) -> Result<TableFile, RunError> {
-    let documents = scan(context, std::slice::from_ref(&documents.path), &tables::documents()).await?;
+    let documents = whole(context, &run.store, documents, &tables::documents())?;
     let documents = documents.select(vec![col("key"), col("image_slots")])?.create_physical_plan().await?;
     let buckets = run.plan.buckets;
     let explode = move |batch: RecordBatch| references(&batch, buckets);
     let plan = MapExec::plan("image_references", documents, tables::image_references(), Arc::new(explode));
     let plan = sort(plan, &["bucket", "key", "document_key"])?;
     let plan = count_images(plan, log);
-    write_plan(context, plan, log.table(run, unit, "image_references", tables::image_references())?).await
+    write_plan(context, plan, log.exchange(run, unit, "image_references", tables::image_references())?).await
 }
 
 /// Counts the images that the unit's documents show, each once, while their sorted references go by.

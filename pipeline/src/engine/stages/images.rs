@@ -6,15 +6,17 @@ use arrow::array::{ArrayRef, RecordBatch, StructArray, UInt32Array};
 use datafusion::common::JoinType;
 use datafusion::functions_aggregate::expr_fn::min;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::{DataFrame, SessionContext, col, lit};
+use datafusion::prelude::{DataFrame, SessionContext, col};
 use pageloom_schemas::{columns, tables};
 
 use crate::engine::commit::Commit;
-use crate::engine::exchange::{bucket_of, files_with_bucket};
+use crate::engine::exchange::bucket_of;
+use crate::engine::exchange_reader::bucket;
 use crate::engine::nodes::{MapExec, sort};
 use crate::engine::plan::Unit;
 use crate::engine::session::{scan, session};
 use crate::engine::stages::steps_over;
+use crate::engine::store::Store;
 use crate::engine::table_writer::{TableFile, write_plan};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
@@ -27,8 +29,8 @@ const BATCH_ROWS: usize = 64;
 /// Runs one unit: one bucket of images.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, documents: &[Commit]) -> Result<Files, RunError> {
     let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
-    let references = bucket(&context, documents, "image_references", unit.index).await?;
-    let located = located_images(&context, documents, unit.index).await?;
+    let references = references(&context, &run.store, documents, unit.index)?;
+    let located = located_images(&context, &run.store, documents, unit.index).await?;
     let located = count_images(located, log);
     let encoded = steps_over(run, located, &run.checked.job.images, Kind::Image, log)?;
     let encoded = count_work(encoded, run);
@@ -42,27 +44,27 @@ pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, documents: &[Commit
     Ok(vec![("images", images), ("image_tokens", image_tokens)])
 }
 
-/// One bucket's rows of a table that the documents stage wrote.
-async fn bucket(
+/// Which documents show which images of a bucket.
+fn references(
     context: &SessionContext,
+    store: &Store,
     documents: &[Commit],
-    table: &str,
-    bucket: u32,
+    index: u32,
 ) -> Result<DataFrame, RunError> {
-    let schema = if table == "image_references" { tables::image_references() } else { tables::image_locations() };
-    let files = files_with_bucket(documents, table, bucket);
-    Ok(scan(context, &files, &schema).await?.filter(col("bucket").eq(lit(bucket)))?)
+    bucket(context, store, documents, "image_references", index, &tables::image_references())
 }
 
 /// Each image of a bucket once, with the first of its locations; null where no source holds it.
 pub async fn located_images(
     context: &SessionContext,
+    store: &Store,
     documents: &[Commit],
     index: u32,
 ) -> Result<Arc<dyn ExecutionPlan>, RunError> {
-    let references = bucket(context, documents, "image_references", index).await?;
+    let references = references(context, store, documents, index)?;
     let wanted = references.aggregate(vec![col("key")], vec![min(col("url")).alias("url")])?;
-    let locations = bucket(context, documents, "image_locations", index).await?;
+    let schema = tables::image_locations();
+    let locations = bucket(context, store, documents, "image_locations", index, &schema)?;
     let fields = ["source", "container", "path", "offset", "length", "inline"];
     let place = std::iter::once(col("key").alias("location_key")).chain(fields.map(col)).collect();
     let first = ["key", "source", "path", "offset"].map(|name| col(name).sort(true, false)).to_vec();
@@ -127,7 +129,7 @@ async fn write_image_tokens(
     // The image's key is inside `image`, so rows of one document are told apart by nothing that a sort can name;
     // their order has no meaning, for the document says where each image stands.
     let plan = sort(plan, &["bucket", "document_key"])?;
-    write_plan(context, plan, log.table(run, unit, "image_tokens", tables::image_tokens())?).await
+    write_plan(context, plan, log.exchange(run, unit, "image_tokens", tables::image_tokens())?).await
 }
 
 fn image_tokens(batch: &RecordBatch, seed: u64, buckets: u32) -> Result<RecordBatch, StepError> {

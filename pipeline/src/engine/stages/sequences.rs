@@ -6,18 +6,19 @@ use arrow::array::RecordBatch;
 use datafusion::common::JoinType;
 use datafusion::functions_aggregate::expr_fn::array_agg;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{SessionContext, col, lit};
+use datafusion::prelude::{SessionContext, col};
 use futures::TryStreamExt;
 use pageloom_schemas::lists::int32_rows;
 use pageloom_schemas::{Key, columns, runs, tables};
 
 use crate::engine::clock::{Spent, Stopwatch};
-use crate::engine::exchange::files_with_bucket;
+use crate::engine::exchange_reader::bucket;
 use crate::engine::nodes::{MapExec, sort};
 use crate::engine::plan::Unit;
-use crate::engine::session::{scan, session};
+use crate::engine::session::session;
 use crate::engine::stages::{Before, steps_over};
-use crate::engine::table_writer::{TableFile, TableWriter};
+use crate::engine::store::Store;
+use crate::engine::table_writer::{TableFile, TableSink, TableWriter};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::objectives::Example;
@@ -33,7 +34,7 @@ const BATCH_ROWS: usize = 128;
 /// Runs one unit: one bucket of documents.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, before: &Before) -> Result<Files, RunError> {
     let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
-    let documents = illustrated_documents(&context, before, unit.index).await?;
+    let documents = illustrated_documents(&context, &run.store, before, unit.index).await?;
     let documents = sort(documents, &["order", "key"])?;
     let examples = steps_over(run, documents, &run.checked.job.sequences.steps(), Kind::Document, log)?;
     let rows = pack(run, unit, &context, examples, log).await?;
@@ -43,16 +44,15 @@ pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, before: &Before) ->
 /// Each document of a bucket, with all of its images that have tokens.
 pub async fn illustrated_documents(
     context: &SessionContext,
+    store: &Store,
     before: &Before,
-    bucket: u32,
+    index: u32,
 ) -> Result<Arc<dyn ExecutionPlan>, RunError> {
-    let in_bucket = || col("bucket").eq(lit(bucket));
-    let files = files_with_bucket(&before.documents, "documents", bucket);
-    let documents = scan(context, &files, &tables::documents()).await?.filter(in_bucket())?;
-    let files = files_with_bucket(&before.images, "image_tokens", bucket);
-    let images = scan(context, &files, &tables::image_tokens()).await?.filter(in_bucket())?;
+    let documents = bucket(context, store, &before.documents, "documents", index, &tables::documents())?;
+    let images = bucket(context, store, &before.images, "image_tokens", index, &tables::image_tokens())?;
     let images = images.aggregate(vec![col("document_key")], vec![array_agg(col("image")).alias("images")])?;
-    let joined = documents.join(images, JoinType::Left, &["key"], &["document_key"], None)?;
+    // The left side is held: the images, which the aggregate holds anyway, and not the documents.
+    let joined = images.join(documents, JoinType::Right, &["document_key"], &["key"], None)?;
     let schema = tables::illustrated_documents();
     let joined = joined.select(schema.fields().iter().map(|field| col(field.name())).collect::<Vec<_>>())?;
     Ok(MapExec::conform(joined.create_physical_plan().await?, schema))

@@ -6,7 +6,7 @@ use pageloom_schemas::tables;
 use crate::engine::commit::Commit;
 use crate::engine::plan::Unit;
 use crate::engine::table_reader::open_table;
-use crate::engine::table_writer::{TableFile, TableWriter, shard_properties};
+use crate::engine::table_writer::{TableFile, TableSink, TableWriter, shard_properties};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::RunError;
 
@@ -84,12 +84,10 @@ async fn copy(run: &Run, stretch: &Stretch, writer: &mut TableWriter) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn file(path: &str, rows: u64) -> TableFile {
-        TableFile { path: path.into(), rows, bytes: 0, sha256: String::new(), buckets: BTreeMap::new() }
+        TableFile { path: path.into(), rows, bytes: 0, sha256: String::new(), segments: None }
     }
 
     fn stretch(path: &str, first: u64, rows: u64) -> Stretch {

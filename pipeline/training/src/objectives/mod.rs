@@ -10,11 +10,11 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::random::KeyedRandom;
+pub use crate::specials::{Specials, TokenId};
 pub use causal_masking::{CausalMasking, ImageSpans, Variant, relocate};
 pub use example::{Example, NO_LOSS, NotInvertible, TokenDocument};
 pub use left_to_right::LeftToRight;
-use crate::random::KeyedRandom;
-pub use crate::specials::{Specials, TokenId};
 
 /// Turns one tokenised document into one training example.
 pub trait Objective: Debug + Send + Sync {

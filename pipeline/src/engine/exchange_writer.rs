@@ -1,0 +1,147 @@
+//! Writes one table of an exchange: one Arrow IPC stream, in which the batches of each bucket stand together.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::BatchCoalescer;
+use arrow::datatypes::{Schema, SchemaRef, UInt32Type};
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+use pageloom_schemas::columns;
+use parquet::arrow::async_writer::AsyncFileWriter;
+
+use crate::engine::clock::{Meter, metered};
+use crate::engine::exchange::Segment;
+use crate::engine::store::Store;
+use crate::engine::table_writer::{HashingWriter, TableFile, TableSink};
+use crate::error::{RunError, StepError};
+
+/// Rows of a batch as it is written, and so of one as it is read back: documents are tens of kilobytes each.
+const ROWS_AT_ONCE: usize = 64;
+/// Bytes that are handed on at once.
+const BYTES_AT_ONCE: usize = 1 << 20;
+
+/// A table of an exchange in the making. Its rows come sorted by bucket.
+pub struct ExchangeWriter {
+    path: String,
+    schema: SchemaRef,
+    stream: StreamWriter<Vec<u8>>,
+    file: HashingWriter,
+    open: Option<OpenSegment>,
+    segments: Vec<Segment>,
+    meter: Arc<Meter>,
+}
+
+/// The bucket whose rows are coming in.
+struct OpenSegment {
+    bucket: u32,
+    first_byte: u64,
+    row_count: u64,
+    rows: BatchCoalescer,
+}
+
+impl ExchangeWriter {
+    /// Starts a file; nothing is visible under its name before it is finished. What writing costs is charged to `meter`.
+    pub fn create(store: &Store, path: String, schema: SchemaRef, meter: Arc<Meter>) -> Result<Self, RunError> {
+        let file = HashingWriter::create(store, &path);
+        let stream = ipc_stream(&schema)?;
+        Ok(Self { path, schema, stream, file, open: None, segments: Vec::new(), meter })
+    }
+
+    /// Bytes of the stream so far, those not handed on included.
+    fn position(&self) -> u64 {
+        self.file.bytes() + self.stream.get_ref().len() as u64
+    }
+
+    async fn push(&mut self, batch: RecordBatch) -> Result<(), RunError> {
+        for (bucket, rows) in stretches(&batch)? {
+            self.enter(bucket)?;
+            let Some(open) = &mut self.open else { continue };
+            open.row_count += rows.len() as u64;
+            open.rows.push_batch(batch.slice(rows.start, rows.len()))?;
+            while let Some(full) = open.rows.next_completed_batch() {
+                self.stream.write(&full)?;
+            }
+            self.hand_on(BYTES_AT_ONCE).await?;
+        }
+        Ok(())
+    }
+
+    /// Goes on to a bucket, unless that is the open one.
+    fn enter(&mut self, bucket: u32) -> Result<(), RunError> {
+        if self.open.as_ref().is_some_and(|open| open.bucket == bucket) {
+            return Ok(());
+        }
+        self.leave()?;
+        if self.segments.last().is_some_and(|last| last.bucket >= bucket) {
+            return Err(RunError::Bug(format!("{}: rows of bucket {bucket} come after later ones", self.path)));
+        }
+        let rows = BatchCoalescer::new(self.schema.clone(), ROWS_AT_ONCE);
+        self.open = Some(OpenSegment { bucket, first_byte: self.position(), row_count: 0, rows });
+        Ok(())
+    }
+
+    /// Ends the open bucket.
+    fn leave(&mut self) -> Result<(), RunError> {
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        open.rows.finish_buffered_batch()?;
+        while let Some(rest) = open.rows.next_completed_batch() {
+            self.stream.write(&rest)?;
+        }
+        let bytes = self.position() - open.first_byte;
+        let segment = Segment { bucket: open.bucket, rows: open.row_count, offset: open.first_byte, bytes };
+        self.segments.push(segment);
+        Ok(())
+    }
+
+    /// Hands on what has been encoded, once there are so many bytes.
+    async fn hand_on(&mut self, at_least: usize) -> Result<(), RunError> {
+        if self.stream.get_ref().len() >= at_least.max(1) {
+            let bytes = std::mem::take(self.stream.get_mut());
+            self.file.write(bytes.into()).await?;
+        }
+        Ok(())
+    }
+}
+
+impl TableSink for ExchangeWriter {
+    async fn write(&mut self, batch: RecordBatch) -> Result<(), RunError> {
+        let meter = self.meter.clone();
+        metered(&meter, self.push(batch)).await
+    }
+
+    async fn finish(mut self) -> Result<TableFile, RunError> {
+        let meter = self.meter.clone();
+        metered(&meter, async {
+            self.leave()?;
+            self.stream.finish()?;
+            self.hand_on(1).await?;
+            self.file.complete().await?;
+            Ok::<(), RunError>(())
+        })
+        .await?;
+        let rows = self.segments.iter().map(|segment| segment.rows).sum();
+        Ok(self.file.into_table(self.path, rows, Some(self.segments)))
+    }
+}
+
+/// A stream with its schema written, and nothing else yet.
+pub fn ipc_stream(schema: &Schema) -> Result<StreamWriter<Vec<u8>>, RunError> {
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::ZSTD))?;
+    Ok(StreamWriter::try_new_with_options(Vec::new(), schema, options)?)
+}
+
+/// Runs of rows of one bucket.
+fn stretches(batch: &RecordBatch) -> Result<Vec<(u32, Range<usize>)>, StepError> {
+    let lost = || StepError::Bug("a table of an exchange has no bucket".into());
+    let buckets = batch.column_by_name(columns::bucket().name()).ok_or_else(lost)?;
+    let buckets = buckets.as_primitive::<UInt32Type>().values();
+    let mut from = 0;
+    let runs = buckets.chunk_by(|one, next| one == next).map(|run| {
+        let rows = from..from + run.len();
+        from = rows.end;
+        (run[0], rows)
+    });
+    Ok(runs.collect())
+}
