@@ -212,6 +212,7 @@ fn check_numbers(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
         ("shards.rows_per_shard", shards.as_ref().map(|shards| shards.rows_per_shard)),
         ("shards.rows_per_row_group", shards.as_ref().map(|shards| shards.rows_per_row_group)),
         ("units.bytes", units.as_ref().map(|units| units.bytes)),
+        ("units.attempts", units.as_ref().map(|units| units.attempts.into())),
     ];
     for (path, _) in positive.into_iter().filter(|(_, value)| *value == Some(0)) {
         problems.push(loaded.text.problem_at(path, "must be at least 1", None));
@@ -258,7 +259,8 @@ fn check_image_fits(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &
     }
 }
 
-/// What the output follows from, beside the input: not how much memory a unit may take, nor the job's name.
+/// What the output follows from, beside the input: not how much memory or how many attempts a unit
+/// may take, nor the job's name.
 fn digest(job: &Job, files: &[(PathBuf, String)], text: &TextTokenizer, images: &dyn ImageTokenizer) -> String {
     let identity = serde_json::json!({
         "format": tables::FORMAT_VERSION,

@@ -88,6 +88,16 @@ pub enum RunError {
         /// Why.
         cause: String,
     },
+    /// Units of a stage failed as often as the job allows; all others of the stage are committed.
+    #[error("{} of {stage} failed, each {attempts} times; all others are committed, and the same command tries these again:\n  {}", units_of(.failed.len()), .failed.join("\n  "))]
+    Units {
+        /// The stage.
+        stage: &'static str,
+        /// How often each was tried.
+        attempts: u32,
+        /// Each unit with what its last attempt ended in.
+        failed: Vec<String>,
+    },
     /// DataFusion reported an error.
     #[error(transparent)]
     Engine(#[from] datafusion::error::DataFusionError),
@@ -123,6 +133,10 @@ pub enum RunError {
     /// Something that can't happen did.
     #[error("bug in pageloom: {0}; please report it")]
     Bug(String),
+}
+
+fn units_of(count: usize) -> String {
+    if count == 1 { "1 unit".into() } else { format!("{count} units") }
 }
 
 impl From<arrow::error::ArrowError> for RunError {

@@ -108,11 +108,13 @@ pub struct Units {
     pub bytes: u64,
     /// Memory that one unit's plan may hold before it spills to disk, in bytes.
     pub memory: u64,
+    /// A unit that fails so many times is given up: its stage goes on to its end, and the run ends there.
+    pub attempts: u32,
 }
 
 impl Default for Units {
     fn default() -> Self {
-        Self { bytes: 64 << 20, memory: 512 << 20 }
+        Self { bytes: 64 << 20, memory: 512 << 20, attempts: 3 }
     }
 }
 

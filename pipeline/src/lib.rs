@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod check;
+pub mod clean;
 pub mod engine;
 pub mod error;
 pub mod finish;

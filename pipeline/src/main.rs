@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use pageloom::bench::{self, Bench};
 use pageloom::check::check;
+use pageloom::clean::clean;
 use pageloom::engine::plan::Stage;
 use pageloom::engine::progress::Progress;
 use pageloom::engine::store::Store;
@@ -117,6 +118,22 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Find what killed runs and units done twice have left, and remove it if told to.
+    ///
+    /// Such files cost nothing but room: no commit names them, so nobody reads them.
+    Clean {
+        /// Output folder of the run.
+        out: PathBuf,
+        /// Remove what is found.
+        #[arg(long)]
+        remove: bool,
+        /// Also where the run has not ended. No process may be at work on it: what it writes now would be removed.
+        #[arg(long)]
+        unfinished: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// List what was not kept: by stage, step and reason, with numbers and some samples.
     Rejects {
         /// Output folder of the run.
@@ -208,12 +225,28 @@ fn execute(command: Command) -> Result<(), RunError> {
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = dispatch(command) => outcome,
-            _ = tokio::signal::ctrl_c() => Err(RunError::Interrupted),
+            _ = told_to_stop() => Err(RunError::Interrupted),
         }
     });
     // Threads in the middle of a document are not waited for: what they make is not committed.
     runtime.shutdown_background();
     outcome
+}
+
+/// Ends when the user presses Ctrl-C, or whoever places this process (a shell, Slurm, Kubernetes) asks it to end.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
 }
 
 async fn dispatch(command: Command) -> Result<(), RunError> {
@@ -237,6 +270,11 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             let measured = tokio::task::spawn_blocking(move || bench.measure(|line| eprintln!("{line}")));
             let measured = measured.await.map_err(|error| RunError::Bug(error.to_string()))??;
             print!("{}", if json { to_json(&measured)? + "\n" } else { bench::text(&measured) });
+            Ok(())
+        }
+        Command::Clean { out, remove, unfinished, json } => {
+            let orphans = clean(&Store::open(&out)?, remove, unfinished).await?;
+            print!("{}", if json { to_json(&orphans)? + "\n" } else { orphans.text() });
             Ok(())
         }
         Command::Rejects { out, reason, sample, json } => {

@@ -180,8 +180,8 @@ fn first_difference(path: &str, there: &serde_json::Value, here: &serde_json::Va
             let pairs = one.iter().zip(other).enumerate();
             pairs.into_iter().find_map(|(index, (one, other))| first_difference(&format!("{path}.{index}"), one, other))
         }
-        // Neither the name nor the memory of a unit changes what comes out.
-        _ if there == here || path == "name" || path == "units.memory" => None,
+        // Neither the name nor the memory and attempts of a unit change what comes out.
+        _ if there == here || ["name", "units.memory", "units.attempts"].contains(&path) => None,
         _ => Some(format!("`{path}` is {there} there and {here} here")),
     }
 }

@@ -81,7 +81,7 @@ pub async fn plan_of(store: &Store) -> Result<RunPlan, RunError> {
 /// All commits of a stage, in the units' order.
 pub async fn commits_of(store: &Store, stage: Stage) -> Result<Vec<Commit>, RunError> {
     let mut commits = Vec::new();
-    for path in store.list(&format!("commits/{}", stage.name())).await? {
+    for (path, _) in store.list(&format!("commits/{}", stage.name())).await? {
         commits.extend(store.read_json::<Commit>(&path).await?);
     }
     commits.sort_by_key(|commit| commit.index);

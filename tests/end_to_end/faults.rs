@@ -80,10 +80,19 @@ fn what_is_committed_is_not_made_again() {
 
 #[test]
 fn ctrl_c_leaves_a_run_that_goes_on() {
+    a_signal_leaves_a_run_that_goes_on("-INT");
+}
+
+#[test]
+fn being_told_to_terminate_leaves_a_run_that_goes_on() {
+    a_signal_leaves_a_run_that_goes_on("-TERM");
+}
+
+fn a_signal_leaves_a_run_that_goes_on(signal: &str) {
     let folder = tempfile::tempdir().unwrap();
     let reference = undisturbed(folder.path());
     let interrupt = |child: &mut Child| {
-        let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     };
     let (out, said) = stopped_in("images", folder.path(), interrupt);
@@ -104,5 +113,70 @@ fn two_runs_in_one_folder_do_each_other_no_harm() {
         let said = Said::from(child.wait_with_output().unwrap());
         assert_eq!(said.code, 0, "{said:#?}");
     }
+    assert_eq!(run(&demo_job(), &out, &SETTINGS).data(), reference.data());
+}
+
+#[test]
+fn what_a_killed_run_left_is_found_and_removed_and_nothing_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = undisturbed(folder.path());
+    let (out, _) = stopped_in("images", folder.path(), |child| child.kill().unwrap());
+    let orphans = ["data/train-00000-of-00001.parquet", "staging/1-2-3", "work/documents/00000-0/1-documents.arrow"];
+    for orphan in orphans {
+        fs::create_dir_all(out.join(orphan).parent().unwrap()).unwrap();
+        fs::write(out.join(orphan), "left").unwrap();
+    }
+    let clean = |options: &[&str]| pageloom(&[&["clean", &text(&out)][..], options].concat());
+    let refused = clean(&["--remove"]);
+    assert_eq!(refused.code, 1, "{refused:#?}");
+    assert!(refused.stderr.contains("has not ended"), "{}", refused.stderr);
+    run(&demo_job(), &out, &SETTINGS);
+    let found = clean(&[]);
+    assert!(orphans.iter().all(|orphan| found.stdout.contains(orphan) && out.join(orphan).exists()), "{found:#?}");
+    let removed = clean(&["--remove"]);
+    assert!(removed.stdout.contains(": removed"), "{removed:#?}");
+    assert!(!orphans.iter().any(|orphan| out.join(orphan).exists()));
+    assert!(clean(&[]).stdout.starts_with("0 orphans"));
+    assert_eq!(run(&demo_job(), &out, &SETTINGS).data(), reference.data());
+}
+
+/// Damages the first batch of a bucket in what one unit of the documents stage handed on, and gives back how it was.
+fn damage_one_bucket(out: &Path) -> (PathBuf, Vec<u8>) {
+    let mut commits: Vec<_> =
+        fs::read_dir(out.join("commits/documents")).unwrap().map(|file| file.unwrap().path()).collect();
+    commits.sort();
+    let tables = commits.iter().map(|path| -> serde_json::Value {
+        let commit: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        commit["files"]["documents"].clone()
+    });
+    let table = tables.into_iter().find(|table| table["rows"].as_u64() > Some(0)).unwrap();
+    let path = out.join(table["path"].as_str().unwrap());
+    let whole = fs::read(&path).unwrap();
+    let mut damaged = whole.clone();
+    let offset = table["segments"][0][2].as_u64().unwrap() as usize;
+    damaged[offset..offset + 8].fill(0xAB);
+    fs::write(&path, damaged).unwrap();
+    (path, whole)
+}
+
+#[test]
+fn a_unit_that_can_not_be_done_is_given_up_and_all_others_are_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = undisturbed(folder.path());
+    let (out, _) = stopped_in("images", folder.path(), |child| child.kill().unwrap());
+    let (path, whole) = damage_one_bucket(&out);
+    let (job, out_text) = (text(&demo_job()), text(&out));
+    let run_it =
+        || pageloom(&[&["run", &job, "--out", &out_text, "--set", "units.attempts=2"][..], &SETTINGS].concat());
+    let said = run_it();
+    assert_eq!(said.code, 2, "{said:#?}");
+    assert!(said.stderr.contains("attempt 2 of 2 begins"), "{}", said.stderr);
+    let end = "error: 1 unit of sequences failed, each 2 times; all others are committed";
+    assert!(said.stderr.contains(end), "{}", said.stderr);
+    assert!(said.stderr.contains(path.file_name().unwrap().to_str().unwrap()), "{}", said.stderr);
+    assert_eq!(commits(&out, "sequences") + 1, commits(&folder.path().join("undisturbed"), "sequences"));
+    fs::write(&path, whole).unwrap();
+    let said = run_it();
+    assert_eq!(said.code, 0, "{said:#?}");
     assert_eq!(run(&demo_job(), &out, &SETTINGS).data(), reference.data());
 }

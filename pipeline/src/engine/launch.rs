@@ -1,6 +1,7 @@
 //! The local launcher: runs the units of a stage that are not committed, a few at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -10,6 +11,9 @@ use crate::engine::progress::{Measure, StageDisplay};
 use crate::engine::stages::{Before, run_unit};
 use crate::engine::unit::Run;
 use crate::error::RunError;
+
+/// What is waited after a first failure; after the n-th it is n times as long.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs a stage to its end and returns its commits, in the units' order.
 pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize) -> Result<Vec<Commit>, RunError> {
@@ -27,17 +31,44 @@ pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize)
     }
     let display = StageDisplay::start(&run.progress, stage.name(), open.len() as u64, total, measure);
     let before = Arc::new(before);
-    stream::iter(open)
+    let failed: Vec<Option<String>> = stream::iter(open)
         .map(|unit| {
             let (run, before) = (run.clone(), before.clone());
-            let task = tokio::spawn(async move { run_and_commit(&run, &unit, &before).await });
+            let task = tokio::spawn(async move { attempt(&run, &unit, &before).await });
             async move { task.await.map_err(|error| RunError::Bug(error.to_string()))? }
         })
         .buffer_unordered(parallel.max(1))
-        .try_collect::<()>()
+        .try_collect()
         .await?;
     display.finish();
+    let failed: Vec<String> = failed.into_iter().flatten().collect();
+    if !failed.is_empty() {
+        let attempts = run.checked.job.units.attempts;
+        return Err(RunError::Units { stage: stage.name(), attempts, failed });
+    }
     all_committed(&run.store, &units).await
+}
+
+/// Tries a unit as often as the job allows; if it never succeeds, says what it ended in. A wrong job is an error at once.
+async fn attempt(run: &Run, unit: &Unit, before: &Before) -> Result<Option<String>, RunError> {
+    let attempts = run.checked.job.units.attempts.max(1);
+    for number in 1.. {
+        let error = match run_and_commit(run, unit, before).await {
+            Ok(()) => return Ok(None),
+            Err(RunError::Job(error)) => return Err(error.into()),
+            Err(error) => error,
+        };
+        // Another run may have done meanwhile what ours failed at.
+        if committed(&run.store, unit).await.is_ok_and(|commit| commit.is_some()) {
+            return Ok(None);
+        }
+        if number >= attempts {
+            return Ok(Some(error.to_string()));
+        }
+        eprintln!("{error}; attempt {} of {attempts} begins", number + 1);
+        tokio::time::sleep(PAUSE * number).await;
+    }
+    Ok(None)
 }
 
 /// The units of a stage; the last stage's follow from the sequences' commits.

@@ -69,12 +69,10 @@ impl Store {
         Url::parse(Self::URL).map_err(|error| RunError::Bug(error.to_string()))
     }
 
-    /// Names of all files under a folder, in order.
-    pub async fn list(&self, folder: &str) -> Result<Vec<String>, RunError> {
-        let folder = Path::from(folder);
-        let found: Vec<_> =
-            self.objects.list(Some(&folder)).map_ok(|meta| meta.location.to_string()).try_collect().await?;
-        let mut found = found;
+    /// Names of all files under a folder, in order, each with its size in bytes.
+    pub async fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, RunError> {
+        let files = self.objects.list(Some(&Path::from(folder)));
+        let mut found: Vec<_> = files.map_ok(|meta| (meta.location.to_string(), meta.size)).try_collect().await?;
         found.sort();
         Ok(found)
     }

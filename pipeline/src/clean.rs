@@ -1,0 +1,66 @@
+//! Removes what attempts have left that no commit names: killed runs, units that were done twice.
+
+use std::collections::BTreeSet;
+
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use crate::engine::plan::Stage;
+use crate::engine::store::{STAGING, Store};
+use crate::error::{JobError, Problem, RunError};
+use crate::finish::MANIFEST;
+use crate::status::{commits_of, plan_of};
+
+/// Files that no commit names.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Orphans {
+    /// Their paths, relative to the output folder.
+    pub paths: Vec<String>,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Whether they are gone now.
+    pub removed: bool,
+}
+
+/// Folders in which nothing stays but what a commit names.
+const FOLDERS: [&str; 3] = ["data", STAGING, "work"];
+
+/// Finds orphans, and removes them if told to. A run that has not ended may be at work on what looks like one, so it is
+/// refused unless `unfinished` says that no process is.
+pub async fn clean(store: &Store, remove: bool, unfinished: bool) -> Result<Orphans, RunError> {
+    plan_of(store).await?;
+    if remove && !unfinished && store.read(MANIFEST).await?.is_none() {
+        let problem = Problem::new(store.root().display().to_string(), "holds a run that has not ended");
+        let hint = "run its job to the end first; or, where no process is at work on it, add --unfinished";
+        return Err(JobError::from(problem.hint(hint)).into());
+    }
+    let mut named = BTreeSet::new();
+    for stage in Stage::ALL {
+        let commits = commits_of(store, stage).await?;
+        named.extend(commits.into_iter().flat_map(|commit| commit.files.into_values()).map(|file| file.path));
+    }
+    let mut orphans = Orphans { paths: Vec::new(), bytes: 0, removed: remove };
+    for folder in FOLDERS {
+        for (path, bytes) in store.list(folder).await? {
+            if !named.contains(&path) {
+                orphans.bytes += bytes;
+                orphans.paths.push(path);
+            }
+        }
+    }
+    if remove {
+        for path in &orphans.paths {
+            store.objects().delete(&Path::from(path.as_str())).await?;
+        }
+    }
+    Ok(orphans)
+}
+
+impl Orphans {
+    /// For a person.
+    pub fn text(&self) -> String {
+        let listed: String = self.paths.iter().map(|path| format!("{path}\n")).collect();
+        let done = if self.removed { "removed" } else { "found; add --remove to remove them" };
+        format!("{listed}{} orphans, {:.1} MB: {done}\n", self.paths.len(), self.bytes as f64 / 1e6)
+    }
+}
