@@ -7,7 +7,6 @@ pub mod form;
 pub mod forms;
 pub mod kept_attributes;
 pub mod measure;
-#[cfg(any(test, feature = "testing"))]
 pub mod oracle;
 pub mod plain_text;
 pub mod tree;

@@ -2,7 +2,6 @@
 
 pub(super) mod arena;
 mod limits;
-#[cfg(any(test, feature = "testing"))]
 mod outline;
 pub mod reference;
 

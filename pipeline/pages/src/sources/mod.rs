@@ -153,6 +153,5 @@ register! {
 
 #[cfg(test)]
 mod laws;
-#[cfg(any(test, feature = "testing"))]
 #[allow(clippy::unwrap_used, missing_docs)]
 pub mod memory;
