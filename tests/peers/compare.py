@@ -106,8 +106,10 @@ def documents(binary, file, tokenizer):
         run([binary, "run", job, "--out", Path(scratch) / "out", "--parallel", "1", *options])
         status = json.loads(run([binary, "status", Path(scratch) / "out", "--json"]))
     stage = next(stage for stage in status["stages"] if stage["stage"] == "documents")
-    steps = {step["step"]: step["cpu_seconds"] for step in stage["speed"]["steps"]}
-    print(json.dumps({"seconds": stage["speed"]["cpu_seconds"], "steps": steps}))
+    seconds = stage["speed"]["cpu_seconds"]
+    shares = {step["step"]: round(step["cpu_seconds"] / seconds, 3) for step in stage["speed"]["steps"]}
+    tokens = next(work["amount"] for work in stage["speed"]["work"] if work["of"] == "text tokens")
+    print(json.dumps({"seconds": seconds, "tokens": tokens, "shares": shares}))
 
 
 def json_toml(value):

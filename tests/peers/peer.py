@@ -73,6 +73,8 @@ def archives(folder, out):
             b"WARC-Target-URI: https://example.org/%d" % number,
             b"WARC-Block-Digest: " + sha1(content),
             *([b"WARC-Payload-Digest: " + sha1(payload)] if payload is not None else []),
+            # As in Common Crawl's archives; without it datatrove has libmagic guess, which knows only some pages.
+            *([b"WARC-Identified-Payload-Type: text/html"] if payload is not None else []),
             b"Content-Type: " + content_type,
             b"Content-Length: %d" % len(content),
         ]
@@ -121,8 +123,11 @@ def datatrove(file, tokenizer, out):
     data = None
     for step in steps:
         data = step.run(data, 0, 1)
-    documents = sum(1 for _ in data or [])
-    print(json.dumps({"seconds": sum(os.times()[:4]) - started, "documents": documents}))
+    list(data or [])
+    tokens = sum(path.stat().st_size for path in Path(out).glob("*.ds")) // 2
+    if tokens == 0:
+        raise SystemExit("datatrove kept nothing: its time would mean nothing")
+    print(json.dumps({"seconds": sum(os.times()[:4]) - started, "tokens": tokens}))
 
 
 def read(folder):
