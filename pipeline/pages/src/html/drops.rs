@@ -31,6 +31,8 @@ pub struct Drops {
     elements: Vec<String>,
     roles: Vec<String>,
     classes: Vec<String>,
+    /// Bit `n` is set where one of the classes has `n` bytes: most words of a page have another length than any of them.
+    class_lengths: u64,
     /// By name, whether its elements are dropped; `None` where that depends on how the page writes it, as SVG does with capitals.
     by_name: [Option<bool>; Name::COUNT],
 }
@@ -44,7 +46,8 @@ impl Drops {
             let name = Name::of(dropped);
             by_name[name as usize] = (name.text() == name.svg_text() && name.text() == dropped).then_some(true);
         }
-        Self { elements: elements.to_vec(), roles: roles.to_vec(), classes: classes.to_vec(), by_name }
+        let class_lengths = classes.iter().fold(0, |lengths, class| lengths | length_bit(class));
+        Self { elements: elements.to_vec(), roles: roles.to_vec(), classes: classes.to_vec(), class_lengths, by_name }
     }
 
     /// The same for one page.
@@ -63,19 +66,27 @@ impl Drops {
             tree.work().spend(word.len());
             words.iter().any(|dropped| word.eq_ignore_ascii_case(dropped))
         };
+        let is_class = |word: &str| self.class_lengths & length_bit(word) != 0 && is_any(&self.classes, word);
         // An SVG element may have an `xlink:role` beside its `role`: the first counts.
         let mut has_role = false;
         let mut named = tree.attributes_among(id, &["role", "class", "id"]);
         named.any(|(name, value)| match name {
             "role" if std::mem::replace(&mut has_role, true) => false,
             "role" => is_any(&self.roles, value),
-            _ => value.split_ascii_whitespace().any(|word| is_any(&self.classes, word)),
+            // Too short to hold any of them.
+            _ if value.len() < self.class_lengths.trailing_zeros() as usize => false,
+            _ => value.split_ascii_whitespace().any(is_class),
         })
     }
 
     fn has_role(&self, role: &str) -> bool {
         self.roles.iter().any(|dropped| dropped == role)
     }
+}
+
+/// The bit of a word's length; all words of 63 bytes and more share one.
+fn length_bit(word: &str) -> u64 {
+    1 << word.len().min(63)
 }
 
 /// Which elements of one page are dropped.

@@ -135,7 +135,7 @@ impl Form {
         let (page, dropped_images) = self.page(tree, url, released);
         let is_captioned = is_captioned_image(&page);
         let written = match self.style {
-            Style::Html => write(&page, HtmlMarkup::default()),
+            Style::Html => write(&page, HtmlMarkup::of_page(tree.page.len())),
             Style::Text(alt) => write(&page, TextMarkup::new(alt)),
         };
         (written, dropped_images, is_captioned)

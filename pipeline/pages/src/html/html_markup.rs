@@ -16,6 +16,13 @@ pub struct HtmlMarkup {
     after_pre: usize,
 }
 
+impl HtmlMarkup {
+    /// Nothing yet of a page of so many bytes, with room for what most leave.
+    pub fn of_page(bytes: usize) -> Self {
+        Self { markup: String::with_capacity(bytes / 2), ..Self::default() }
+    }
+}
+
 impl Markup for HtmlMarkup {
     const IMAGES_ARE_WORDS: bool = true;
 
@@ -118,6 +125,11 @@ fn written_name<'a>(page: &Page<'a>, id: NodeId, name: Name) -> &'a str {
 /// Appends text with `&`, `<` and one more character escaped, and carriage returns, which parsers take for line feeds.
 fn escape(text: &str, special: u8, entity: &str, markup: &mut String) {
     let is_special = |byte: u8| matches!(byte, b'&' | b'<' | b'\r') || byte == special;
+    // All bytes are looked at, so that the compiler does it in vectors: most texts have nothing to escape.
+    if !text.bytes().fold(false, |any, byte| any | is_special(byte)) {
+        markup.push_str(text);
+        return;
+    }
     let mut rest = text;
     while let Some(found) = rest.bytes().position(is_special) {
         markup.push_str(&rest[..found]);

@@ -107,9 +107,12 @@ impl Tree<'_> {
     /// Those of an element's attributes that have one of these names.
     pub fn attributes_among(&self, id: NodeId, names: &[&'static str]) -> impl Iterator<Item = (&'static str, &str)> {
         self.raw_attributes(id).iter().filter_map(move |attribute| {
-            let has =
-                |name: &&&str| name.len() == attribute.name.length as usize && self.span(attribute.name) == **name;
-            names.iter().find(has).map(|name| (*name, self.span(attribute.value)))
+            let length = attribute.name.length as usize;
+            if names.iter().all(|name| name.len() != length) {
+                return None;
+            }
+            let found = self.span(attribute.name);
+            names.iter().find(|name| **name == found).map(|name| (*name, self.span(attribute.value)))
         })
     }
 
