@@ -15,6 +15,7 @@ use crate::engine::input::StoreInput;
 use crate::error::{JobError, Problem, RunError, StepError};
 use crate::job::{Job, LoadedJob};
 use crate::sources::{Input, Source, SourceConfig, SourceError};
+use crate::specials::Specials;
 use crate::step::{Resources, Step};
 use crate::steps::StepConfig;
 
@@ -138,6 +139,9 @@ fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
     let (Some(sequences), Some(tokenizers)) = (&draft.sequences, &draft.tokenizers) else { return };
     let mut of_sequences = sequences.objective.check(tokenizers.num_sentinels);
     of_sequences.extend(sequences.packing.check());
+    if sequences.views == 0 {
+        of_sequences.push("views is 0, so no document would be seen".to_owned());
+    }
     for message in of_sequences {
         problems.push(loaded.text.problem_at("sequences.objective", message, None));
     }
@@ -239,7 +243,7 @@ fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<Lo
     let (text, images) = (text.ok()?, images.ok()?);
     let ids =
         VocabularySettings { num_sentinels: settings.num_sentinels, pad_to_multiple_of: settings.pad_to_multiple_of };
-    let vocabulary = Vocabulary::new(&text, &ids, images.codebook_size()).map_err(|error| {
+    let vocabulary = Vocabulary::new(&text, &ids, Specials::NAMES, images.codebook_size()).map_err(|error| {
         report("tokenizers", error.to_string(), "choose another text tokenizer, or other numbers");
     });
     check_image_fits(loaded, images.as_ref(), problems);

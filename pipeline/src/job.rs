@@ -70,8 +70,15 @@ pub struct Sequences {
     pub interleave: interleave_images::Settings,
     /// What a document becomes.
     pub objective: ObjectiveConfig,
+    /// How often each document is seen, each time with draws of its own.
+    #[serde(default = "one_view")]
+    pub views: u32,
     /// How examples become rows.
     pub packing: PackingConfig,
+}
+
+fn one_view() -> u32 {
+    1
 }
 
 impl Sequences {
@@ -79,7 +86,10 @@ impl Sequences {
     pub fn steps(&self) -> Vec<StepConfig> {
         vec![
             StepConfig::interleave_images(self.interleave.clone()),
-            StepConfig::apply_objective(apply_objective::Settings { objective: self.objective.clone() }),
+            StepConfig::apply_objective(apply_objective::Settings {
+                objective: self.objective.clone(),
+                views: self.views,
+            }),
         ]
     }
 }

@@ -5,6 +5,7 @@ pub mod check;
 pub mod clean;
 pub mod engine;
 pub mod error;
+pub mod examples;
 pub mod finish;
 pub mod job;
 pub mod job_text;

@@ -3,14 +3,9 @@
 use pageloom_tokenizers::vocabulary::Vocabulary;
 pub use pageloom_training::specials::Specials;
 
-/// The special ids of a vocabulary.
+/// The special ids of a vocabulary. One that a vocabulary was made without is none that any token has.
 pub fn specials(vocabulary: &Vocabulary) -> Specials {
-    let ids = vocabulary.specials();
-    Specials {
-        pad: ids.pad,
-        end_of_document: ids.end_of_document,
-        end_of_span: ids.end_of_span,
-        first_sentinel: ids.first_sentinel,
-        num_sentinels: ids.num_sentinels,
-    }
+    let (sentinels, num_text) = (vocabulary.sentinels(), vocabulary.num_text_tokens());
+    let id = |name: &str| vocabulary.special(name).unwrap_or(-1);
+    Specials::from_names(&id, sentinels.start, sentinels.len() as u32, num_text)
 }

@@ -140,8 +140,8 @@ fn check_sequences(books: &Books, findings: &mut Vec<String>) {
         equal(
             findings,
             &place,
-            ("documents", commit.count("documents")),
-            ("documents begun in rows", commit.count("documents_begun")),
+            ("examples", commit.count("examples")),
+            ("examples begun in rows", commit.count("examples_begun")),
         );
         let tokens = commit.count("example_tokens") + commit.count("padding_tokens");
         equal(

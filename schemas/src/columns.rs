@@ -195,6 +195,33 @@ pub fn run_fields() -> Fields {
     Fields::from(vec![Field::new("start", DataType::UInt32, false), Field::new("end", DataType::UInt32, false)])
 }
 
+/// What the objective makes of one document: one example, or a few that belong together.
+pub fn examples() -> Column<ListArray> {
+    Column::required("examples", list_of(DataType::Struct(example_fields())))
+}
+
+/// Fields of one example. Lists are empty where the objective has nothing to say.
+pub fn example_fields() -> Fields {
+    let list = |name, item| Field::new(name, list_of(item), false);
+    let plain = |name, data_type| Field::new(name, data_type, false);
+    Fields::from(vec![
+        list("input_ids", DataType::Int32),
+        list("labels", DataType::Int32),
+        list("image_runs", DataType::Struct(run_fields())),
+        plain("predicts_here", DataType::Boolean),
+        plain("prefix_len", DataType::UInt32),
+        list("position_ids", DataType::UInt32),
+        list("block_position_ids", DataType::UInt32),
+        list("loss_weights", DataType::Float32),
+        plain("objective", DataType::Utf8),
+        plain("part", DataType::UInt32),
+        plain("branch", DataType::UInt32),
+        plain("view", DataType::UInt32),
+        list("source", DataType::Struct(run_fields())),
+        plain("left_out", DataType::UInt32),
+    ])
+}
+
 /// What a model reads.
 pub fn input_ids() -> Column<ListArray> {
     Column::required("input_ids", list_of(DataType::Int32))

@@ -6,4 +6,4 @@ pub mod text;
 pub mod vocabulary;
 pub mod vq;
 
-pub use vocabulary::{Specials, TokenId};
+pub use vocabulary::TokenId;

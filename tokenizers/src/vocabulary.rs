@@ -26,57 +26,14 @@ impl Default for VocabularySettings {
     }
 }
 
-/// The ids that neither text nor an image ever has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Specials {
-    /// Fills up rows.
-    pub pad: TokenId,
-    /// Ends a document.
-    pub end_of_document: TokenId,
-    /// Ends a span that was moved behind its sentinel.
-    pub end_of_span: TokenId,
-    /// The first of `num_sentinels` consecutive ids.
-    pub first_sentinel: TokenId,
-    /// How many spans can be told apart in one document.
-    pub num_sentinels: u32,
-}
-
-impl Specials {
-    /// The sentinel of the span with this index, which must be below `num_sentinels`.
-    pub fn sentinel(&self, index: u32) -> TokenId {
-        debug_assert!(index < self.num_sentinels, "no sentinel {index}");
-        self.first_sentinel + index as TokenId
-    }
-
-    /// Which span this sentinel stands for; none if it is no sentinel.
-    pub fn sentinel_index(&self, id: TokenId) -> Option<u32> {
-        self.is_sentinel(id).then(|| id.wrapping_sub(self.first_sentinel) as u32)
-    }
-
-    /// Whether this is a sentinel.
-    pub fn is_sentinel(&self, id: TokenId) -> bool {
-        // An id below the first wraps around to above any number of sentinels.
-        (id.wrapping_sub(self.first_sentinel) as u32) < self.num_sentinels
-    }
-
-    /// Whether this is a sentinel or any of the other three.
-    pub fn contain(&self, id: TokenId) -> bool {
-        [self.pad, self.end_of_document, self.end_of_span].contains(&id) || self.is_sentinel(id)
-    }
-}
-
 /// What an id stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
     /// A piece of text.
     Text,
-    /// Fills up a row.
-    Pad,
-    /// Ends a document.
-    EndOfDocument,
-    /// Ends a moved span.
-    EndOfSpan,
-    /// Stands for the moved span with this index.
+    /// The special token with this index among those that the vocabulary was made with.
+    Special(u32),
+    /// Stands for the span with this index.
     Sentinel(u32),
     /// The image tokenizer's code.
     Image(u32),
@@ -128,11 +85,15 @@ pub enum VocabularyError {
     Inconsistent(&'static str),
 }
 
-// In the order of their ids.
-const RANGE_NAMES: [&str; 7] = ["text", "pad", "eod", "eoss", "sentinel", "image", "unused"];
+// In the order of their ids; the special tokens, each a range of one, stand behind the first.
+const FIRST_RANGE: &str = "text";
+const LAST_RANGES: [&str; 3] = ["sentinel", "image", "unused"];
 
-/// Every id of a job: the text tokenizer's own, then `<pad>`, `<eod>`, `<eoss>`, `<sentinel:i>`, `<image:i>`, `<unused:i>`,
+/// Every id of a job: the text tokenizer's own, then the special tokens by name, `<sentinel:i>`, `<image:i>`, `<unused:i>`,
 /// in that order and without gaps.
+///
+/// Where the text tokenizer has a token of a special one's name, as many have a `<mask>`, ours is `<pageloom:mask>`: which
+/// of the two is meant would not be clear otherwise.
 ///
 /// Ids that the text tokenizer leaves out, as GPT-4's does, stay unused and are called `<gap:id>`: nothing of ours lands on
 /// an id that it may fill later.
@@ -158,14 +119,17 @@ struct NamedRange {
 }
 
 impl Vocabulary {
-    /// The vocabulary of this text tokenizer, and of an image tokenizer with this many codes.
+    /// The vocabulary of this text tokenizer, of special tokens with these names, such as `<pad>`, and of an image tokenizer
+    /// with this many codes.
     pub fn new(
         text: &TextTokenizer,
         settings: &VocabularySettings,
+        specials: &[&str],
         codebook_size: u32,
     ) -> Result<Self, VocabularyError> {
         let (text_tokens, gaps) = text_tokens(text)?;
-        let used = text_tokens.len() as u64 + 3 + u64::from(settings.num_sentinels) + u64::from(codebook_size);
+        let ours = specials.len() as u64 + u64::from(settings.num_sentinels) + u64::from(codebook_size);
+        let used = text_tokens.len() as u64 + ours;
         let multiple = u64::from(settings.pad_to_multiple_of);
         if multiple == 0 {
             return Err(VocabularyError::MultipleOfZero);
@@ -175,17 +139,20 @@ impl Vocabulary {
         TokenId::try_from(size).map_err(too_large)?;
         let unused = u32::try_from(size - used).map_err(too_large)?;
 
-        let counts = [text_tokens.len() as u32, 1, 1, 1, settings.num_sentinels, codebook_size, unused];
-        let mut ranges = Vec::with_capacity(counts.len());
+        let named = specials.iter().map(|name| (bare(name), 1));
+        let last = LAST_RANGES.into_iter().zip([settings.num_sentinels, codebook_size, unused]);
+        let num_text = text_tokens.len() as u32;
+        let mut ranges = Vec::with_capacity(specials.len() + 4);
         let mut first = 0;
-        for (name, count) in RANGE_NAMES.into_iter().zip(counts) {
+        for (name, count) in std::iter::once((FIRST_RANGE, num_text)).chain(named).chain(last) {
             ranges.push(NamedRange { name: name.to_owned(), first, count });
             first += count;
         }
-        let ours = ranges[1..].iter().flat_map(names);
-        let tokens: Vec<_> = text_tokens.into_iter().chain(ours).collect();
+        let (named, numbered) = ranges[1..].split_at(specials.len());
+        let named = named.iter().map(|range| free_name(&range.name, text));
+        let tokens: Vec<_> = text_tokens.into_iter().chain(named).chain(numbered.iter().flat_map(names)).collect();
         let names_of_gaps = gaps.iter().map(|&id| &tokens[id as usize]);
-        let taken = tokens[counts[0] as usize..].iter().chain(names_of_gaps).find(|token| text.id_of(token).is_some());
+        let taken = tokens[num_text as usize..].iter().chain(names_of_gaps).find(|token| text.id_of(token).is_some());
         if let Some(token) = taken {
             return Err(VocabularyError::NameTaken { token: token.clone() });
         }
@@ -199,27 +166,35 @@ impl Vocabulary {
         Ok(vocabulary)
     }
 
-    /// The ids with a meaning of their own.
-    pub fn specials(&self) -> Specials {
-        let first = |range: usize| self.ranges[range].first as TokenId;
-        Specials {
-            pad: first(1),
-            end_of_document: first(2),
-            end_of_span: first(3),
-            first_sentinel: first(4),
-            num_sentinels: self.ranges[4].count,
-        }
+    /// The id of the special token with this name, such as `<pad>`; none if the vocabulary was made without it.
+    pub fn special(&self, name: &str) -> Option<TokenId> {
+        let range = self.specials().iter().find(|range| range.name == bare(name))?;
+        Some(range.first as TokenId)
+    }
+
+    /// The ids of the sentinels.
+    pub fn sentinels(&self) -> Range<TokenId> {
+        let ids = self.from_end(2).ids();
+        ids.start as TokenId..ids.end as TokenId
+    }
+
+    fn specials(&self) -> &[NamedRange] {
+        &self.ranges[1..self.ranges.len() - LAST_RANGES.len()]
+    }
+
+    fn from_end(&self, index: usize) -> &NamedRange {
+        &self.ranges[self.ranges.len() - 1 - index]
     }
 
     /// The id of this code of the image tokenizer; none beyond its codebook.
     pub fn image_token(&self, code: u32) -> Option<TokenId> {
-        let images = &self.ranges[5];
+        let images = self.from_end(1);
         (code < images.count).then(|| (images.first + code) as TokenId)
     }
 
     /// The image tokenizer's code that this id stands for; none if it is no image token.
     pub fn image_code(&self, id: TokenId) -> Option<u32> {
-        let images = &self.ranges[5];
+        let images = self.from_end(1);
         u32::try_from(id).ok()?.checked_sub(images.first).filter(|&code| code < images.count)
     }
 
@@ -248,24 +223,23 @@ impl Vocabulary {
         let id = u32::try_from(id).ok()?;
         let (number, range) = self.ranges.iter().enumerate().find(|(_, range)| range.ids().contains(&id))?;
         let index = id - range.first;
-        Some(match number {
-            0 if self.gaps.binary_search(&id).is_ok() => TokenKind::Unused,
-            0 => TokenKind::Text,
-            1 => TokenKind::Pad,
-            2 => TokenKind::EndOfDocument,
-            3 => TokenKind::EndOfSpan,
-            4 => TokenKind::Sentinel(index),
-            5 => TokenKind::Image(index),
-            _ => TokenKind::Unused,
+        Some(match self.ranges.len() - 1 - number {
+            0 => TokenKind::Unused,
+            1 => TokenKind::Image(index),
+            2 => TokenKind::Sentinel(index),
+            _ if number > 0 => TokenKind::Special(number as u32 - 1),
+            _ if self.gaps.binary_search(&id).is_ok() => TokenKind::Unused,
+            _ => TokenKind::Text,
         })
     }
 
     fn inconsistency(&self) -> Option<&'static str> {
-        if !self.ranges.iter().map(|range| range.name.as_str()).eq(RANGE_NAMES) {
-            return Some("its ranges are not text, pad, eod, eoss, sentinel, image, unused");
+        let names: Vec<&str> = self.ranges.iter().map(|range| range.name.as_str()).collect();
+        if names.len() <= LAST_RANGES.len() || names[0] != FIRST_RANGE || !names.ends_with(&LAST_RANGES) {
+            return Some("its ranges are not text, the special tokens, sentinel, image, unused");
         }
-        if self.ranges[1..4].iter().any(|range| range.count != 1) {
-            return Some("pad, eod and eoss are one id each");
+        if self.specials().iter().any(|range| range.count != 1) {
+            return Some("a special token is one id");
         }
         let mut next = 0_u64;
         for range in &self.ranges {
@@ -294,10 +268,18 @@ impl NamedRange {
 }
 
 fn names(range: &NamedRange) -> Vec<String> {
-    match range.name.as_str() {
-        single @ ("pad" | "eod" | "eoss") => vec![format!("<{single}>")],
-        several => (0..range.count).map(|index| format!("<{several}:{index}>")).collect(),
-    }
+    (0..range.count).map(|index| format!("<{}:{index}>", range.name)).collect()
+}
+
+/// A special token's name without its brackets.
+fn bare(name: &str) -> &str {
+    name.trim_start_matches('<').trim_end_matches('>')
+}
+
+/// A name in brackets that the text tokenizer does not have, unless it has both.
+fn free_name(bare: &str, text: &TextTokenizer) -> String {
+    let name = format!("<{bare}>");
+    if text.id_of(&name).is_some() { format!("<pageloom:{bare}>") } else { name }
 }
 
 fn name_of_gap(id: u32) -> String {

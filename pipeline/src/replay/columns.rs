@@ -6,6 +6,8 @@ use arrow::util::display::array_value_to_string;
 use pageloom_schemas::places::image_places_of;
 use pageloom_schemas::{columns, runs};
 
+use crate::examples::examples_of;
+use crate::objectives::Example;
 use crate::specials::specials;
 use crate::words::{Words, moved_spans};
 
@@ -37,14 +39,16 @@ fn in_words(name: &str, column: &ArrayRef, words: &Words) -> String {
     }
     match name {
         "body" | "bytes" | "pixels" => bytes(column.as_binary::<i32>().value(0)),
-        "tokens" | "document_tokens" | "input_ids" => ids(name, column, words),
-        "labels" => labels(column.as_list::<i32>().value(0).as_primitive::<Int32Type>().values()),
+        "tokens" | "document_tokens" => {
+            ids(column.as_list::<i32>().value(0).as_primitive::<Int32Type>().values(), words)
+        }
         "codes" => codes(column.as_list::<i32>().value(0).as_primitive::<UInt32Type>().values()),
         "images" => format!("codes of {} images", column.as_list::<i32>().value(0).len()),
         _ if name == columns::markup_images().field().name() || name == columns::image_slots().field().name() => {
             places(column)
         }
         _ if name == columns::image_runs().field().name() => image_runs(column),
+        _ if name == columns::examples().field().name() => examples(column, words),
         _ => array_value_to_string(column, 0).unwrap_or_default(),
     }
 }
@@ -58,21 +62,25 @@ fn bytes(bytes: &[u8]) -> String {
     }
 }
 
-fn ids(name: &str, column: &ArrayRef, words: &Words) -> String {
-    let list = column.as_list::<i32>().value(0);
-    let ids = list.as_primitive::<Int32Type>().values();
-    let mut text = format!("{} tokens", ids.len());
-    if name == "input_ids" {
-        for span in moved_spans(ids, 0, &specials(&words.vocabulary)) {
-            text.push_str(&format!("\n   {span}"));
-        }
-    }
-    text + "\n" + &words.of(ids)
+fn ids(ids: &[i32], words: &Words) -> String {
+    format!("{} tokens\n{}", ids.len(), words.of(ids))
 }
 
-fn labels(labels: &[i32]) -> String {
-    let without = labels.iter().filter(|label| **label < 0).count();
-    format!("{} with loss, {without} without", labels.len() - without)
+fn examples(column: &ArrayRef, words: &Words) -> String {
+    let examples = examples_of(column.as_list(), 0).unwrap_or_default();
+    let texts: Vec<String> = examples.iter().map(|placed| example(&placed.example, words)).collect();
+    texts.join("\n")
+}
+
+fn example(example: &Example, words: &Words) -> String {
+    let ids = &example.input_ids;
+    let with_loss = example.labels.iter().filter(|label| **label >= 0).count();
+    let without = ids.len() - with_loss;
+    let mut text = format!("{}: {} tokens, {with_loss} with loss, {without} without", example.objective, ids.len());
+    for span in moved_spans(ids, 0, &specials(&words.vocabulary)) {
+        text.push_str(&format!("\n   {span}"));
+    }
+    text + "\n" + &words.of(ids)
 }
 
 fn codes(codes: &[u32]) -> String {

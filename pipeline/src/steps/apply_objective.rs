@@ -1,40 +1,43 @@
-//! Turns each document's tokens into one training example.
+//! Turns each document's tokens into training examples.
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Int32Type;
-use pageloom_schemas::lists::{ListColumn, int32_rows};
+use pageloom_schemas::lists::int32_rows;
 use pageloom_schemas::{columns, runs};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
-use crate::objectives::{Example, Objective, ObjectiveConfig, TokenDocument};
+use crate::examples::{PlacedExample, examples_column};
+use crate::objectives::{Objective, ObjectiveConfig, TokenDocument};
 use crate::random::KeyedRandom;
 use crate::specials::specials;
-use crate::step::{Columns, Rejects, Resources, Step, StepSettings};
+use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
 /// The objective draws from the job's seed and the document's key alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Which objective, and its settings.
     pub objective: ObjectiveConfig,
+    /// How often each document is seen, each time with draws of its own.
+    #[serde(default = "one_view")]
+    pub views: u32,
+}
+
+fn one_view() -> u32 {
+    1
 }
 
 impl StepSettings for Settings {
     fn example() -> Self {
         let objective = ObjectiveConfig::examples().swap_remove(0);
-        Self { objective }
+        Self { objective, views: one_view() }
     }
 
     fn columns(&self) -> Columns {
         let inputs = || [columns::document_tokens().field(), columns::image_runs().field()];
-        Columns::reads(inputs()).drops(inputs()).writes([
-            columns::input_ids().field(),
-            columns::labels().field(),
-            columns::image_runs().field(),
-        ])
+        Columns::reads(inputs()).drops(inputs()).writes([columns::examples().field()])
     }
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
@@ -51,25 +54,38 @@ struct ApplyObjective {
 }
 
 impl Step for ApplyObjective {
-    fn process(&self, batch: RecordBatch, _: &mut Rejects) -> Result<RecordBatch, StepError> {
+    fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
         let (key, tokens, images) = (columns::key(), columns::document_tokens(), columns::image_runs());
         let (key, images) = (key.of(&batch)?, images.of(&batch)?);
         let tokens = int32_rows(tokens.of(&batch)?)?;
-        let example = |row: usize| -> Result<Example, StepError> {
-            let document = TokenDocument { tokens: tokens.row(row).to_vec(), images: runs::runs_of(images, row)? };
-            let mut random = KeyedRandom::new(self.seed, "objective", key.value(row), 0);
-            Ok(self.objective.apply(&document, &mut random))
+        let outcome = |row: usize| -> Result<Result<Vec<PlacedExample>, Refusal>, StepError> {
+            let tokens = tokens.row(row).to_vec();
+            let document = TokenDocument { tokens, images: runs::runs_of(images, row)?, ..TokenDocument::default() };
+            Ok(self.examples(key.value(row), &document))
         };
-        let examples: Result<Vec<Example>, StepError> = (0..batch.num_rows()).map(example).collect();
-        let mut input_ids = ListColumn::<Int32Type>::default();
-        let mut labels = ListColumn::<Int32Type>::default();
-        let mut image_runs = Vec::with_capacity(batch.num_rows());
-        for example in examples? {
-            input_ids.push(&example.input_ids)?;
-            labels.push(&example.labels)?;
-            image_runs.push(example.images);
+        let outcomes: Result<Vec<_>, StepError> = (0..batch.num_rows()).map(outcome).collect();
+        let (batch, examples) = rejects.keep_ok(&batch, outcomes?)?;
+        self.settings.columns().replace(&batch, vec![examples_column(&examples)?])
+    }
+}
+
+impl ApplyObjective {
+    fn examples(&self, key: &[u8], document: &TokenDocument) -> Result<Vec<PlacedExample>, Refusal> {
+        let of_view = |view: u32| {
+            let mut random = KeyedRandom::new(self.seed, "objective", key, view);
+            let examples = self.objective.apply(document, &mut random);
+            examples.into_iter().map(move |example| (view, example))
+        };
+        let place = |(view, mut example): (u32, crate::objectives::Example)| {
+            example.view = view;
+            let left_out = (document.tokens.len() as u64).saturating_sub(example.num_source_tokens()) as u32;
+            PlacedExample { example, left_out }
+        };
+        let examples: Vec<PlacedExample> = (0..self.settings.views).flat_map(of_view).map(place).collect();
+        if examples.is_empty() {
+            let detail = format!("the objective makes nothing of its {} tokens", document.tokens.len());
+            return Err(Refusal::new("no_example", detail));
         }
-        let new = vec![input_ids.finish()?, labels.finish()?, runs::runs(&image_runs)?];
-        self.settings.columns().replace(&batch, new)
+        Ok(examples)
     }
 }

@@ -20,6 +20,7 @@ use crate::engine::reading::page_rows;
 use crate::keys::{document_key, image_key};
 use crate::sources::memory::{Collected, MemoryInput};
 use crate::sources::{ImageLocation, RawDocument, SourceConfig, SourceSettings, html_files};
+use crate::specials::Specials;
 use crate::step::{Kind, Rejects, Resources};
 
 /// Images among the rows: an encoder takes some 40 ms for each.
@@ -38,7 +39,7 @@ pub fn resources() -> Resources {
     let text = TextTokenizer::load(&models.join("demo-bpe/tokenizer.json")).unwrap();
     let images = vq::load(&models.join("demo-vq")).unwrap();
     let ids = VocabularySettings { num_sentinels: 256, pad_to_multiple_of: 64 };
-    let vocabulary = Vocabulary::new(&text, &ids, images.codebook_size()).unwrap();
+    let vocabulary = Vocabulary::new(&text, &ids, Specials::NAMES, images.codebook_size()).unwrap();
     let inputs = vec![Arc::new(site()) as Arc<dyn crate::sources::Input>];
     Resources {
         seed: 2026,

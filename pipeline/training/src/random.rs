@@ -47,6 +47,48 @@ impl KeyedRandom {
         }
     }
 
+    /// A number in `start..end`, each equally likely; `start` where the range is empty.
+    pub fn within(&mut self, start: u32, end: u32) -> u32 {
+        match NonZeroU64::new(u64::from(end.saturating_sub(start))) {
+            Some(length) => start + self.below(length) as u32,
+            None => start,
+        }
+    }
+
+    /// Whether an event of this probability happens; never at 0 or below, always at 1 or above.
+    pub fn happens(&mut self, probability: f64) -> bool {
+        self.uniform() < probability
+    }
+
+    /// A number of the standard normal distribution.
+    pub fn normal(&mut self) -> f64 {
+        // Box and Muller, "A note on the generation of random normal deviates"; 1 - uniform() is never 0.
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform()));
+        radius * libm::cos(2.0 * std::f64::consts::PI * self.uniform())
+    }
+
+    /// Puts the items into an order of which each is equally likely.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let other = self.within(0, last as u32 + 1) as usize;
+            items.swap(last, other);
+        }
+    }
+
+    /// `count` of the numbers in `0..bound`, in order, each set of them equally likely; all of them if there are fewer.
+    pub fn choose(&mut self, count: u32, bound: u32) -> Vec<u32> {
+        // Floyd's sampling (Bentley, "Programming pearls: a sample of brilliance"): one draw for each that is chosen.
+        let count = count.min(bound);
+        let mut chosen = std::collections::BTreeSet::new();
+        for last in bound - count..bound {
+            let drawn = self.within(0, last + 1);
+            if !chosen.insert(drawn) {
+                chosen.insert(last);
+            }
+        }
+        chosen.into_iter().collect()
+    }
+
     /// A Poisson number of mean `lambda`, which is 0 where `lambda` is not above 0, or not a number.
     pub fn poisson(&mut self, lambda: f64) -> u32 {
         // exp(-lambda) would vanish for a large mean; the sum of two Poisson numbers is Poisson.
@@ -151,6 +193,49 @@ mod tests {
     #[test]
     fn below_a_bound_of_one_is_zero() {
         assert_eq!(random("one").below(NonZeroU64::MIN), 0);
+    }
+
+    #[test]
+    fn within_an_empty_range_is_its_start() {
+        assert_eq!(random("empty").within(5, 5), 5);
+    }
+
+    #[test]
+    fn normal_has_its_mean_and_its_variance() {
+        let mut random = random("normal");
+        let draws: Vec<_> = (0..100_000).map(|_| random.normal()).collect();
+        let mean = draws.iter().sum::<f64>() / 100_000.0;
+        let variance = draws.iter().map(|draw| draw * draw).sum::<f64>() / 100_000.0;
+        // Four standard deviations are 0.0126 of the mean and 0.0179 of the variance.
+        assert!(mean.abs() < 0.0126 && (variance - 1.0).abs() < 0.0179, "{mean} {variance}");
+    }
+
+    #[test]
+    fn every_order_of_three_is_equally_likely() {
+        let mut random = random("shuffle");
+        let mut counts = std::collections::BTreeMap::<_, u32>::new();
+        for _ in 0..60_000 {
+            let mut items = [0, 1, 2];
+            random.shuffle(&mut items);
+            *counts.entry(items).or_default() += 1;
+        }
+        // Four standard deviations of a binomial count are 366.
+        assert!(counts.len() == 6 && counts.values().all(|count| count.abs_diff(10_000) < 366), "{counts:?}");
+    }
+
+    #[test]
+    fn every_pair_of_four_is_chosen_equally_often() {
+        let mut random = random("choose");
+        let mut counts = std::collections::BTreeMap::<_, u32>::new();
+        for _ in 0..60_000 {
+            *counts.entry(random.choose(2, 4)).or_default() += 1;
+        }
+        assert!(counts.len() == 6 && counts.values().all(|count| count.abs_diff(10_000) < 366), "{counts:?}");
+    }
+
+    #[test]
+    fn more_than_all_are_all() {
+        assert_eq!(random("all").choose(9, 3), [0, 1, 2]);
     }
 
     #[test]

@@ -10,20 +10,22 @@ fn text(tokens: &[(&str, u32)]) -> TextTokenizer {
     TextTokenizer::load_bytes(file.to_string().as_bytes()).unwrap()
 }
 
+const SPECIALS: [&str; 3] = ["<pad>", "<eod>", "<eoss>"];
+
 fn vocabulary(num_sentinels: u32, pad_to_multiple_of: u32) -> Result<Vocabulary, VocabularyError> {
     let settings = VocabularySettings { num_sentinels, pad_to_multiple_of };
-    Vocabulary::new(&text(&[("a", 0), ("b", 1)]), &settings, 3)
+    Vocabulary::new(&text(&[("a", 0), ("b", 1)]), &settings, &SPECIALS, 3)
 }
 
 #[test]
 fn ids_follow_one_another_in_the_order_of_kinds() {
-    use TokenKind::{EndOfDocument, EndOfSpan, Image, Pad, Sentinel, Text, Unused};
+    use TokenKind::{Image, Sentinel, Special, Text, Unused};
     let expected = [
         (Text, "a"),
         (Text, "b"),
-        (Pad, "<pad>"),
-        (EndOfDocument, "<eod>"),
-        (EndOfSpan, "<eoss>"),
+        (Special(0), "<pad>"),
+        (Special(1), "<eod>"),
+        (Special(2), "<eoss>"),
         (Sentinel(0), "<sentinel:0>"),
         (Sentinel(1), "<sentinel:1>"),
         (Image(0), "<image:0>"),
@@ -40,8 +42,10 @@ fn ids_follow_one_another_in_the_order_of_kinds() {
 
 #[test]
 fn specials_are_where_the_ranges_say() {
-    let expected = Specials { pad: 2, end_of_document: 3, end_of_span: 4, first_sentinel: 5, num_sentinels: 2 };
-    assert_eq!(vocabulary(2, 1).unwrap().specials(), expected);
+    let vocabulary = vocabulary(2, 1).unwrap();
+    let ids = ["<pad>", "<eod>", "<eoss>", "<mask>"].map(|name| vocabulary.special(name));
+    assert_eq!(ids, [Some(2), Some(3), Some(4), None]);
+    assert_eq!(vocabulary.sentinels(), 5..7);
 }
 
 #[test]
@@ -52,9 +56,14 @@ fn image_codes_and_ids_are_each_others_inverse() {
 }
 
 #[test]
-fn only_sentinels_have_an_index() {
-    let specials = vocabulary(2, 4).unwrap().specials();
-    assert_eq!([4, 5, 6, 7, -100].map(|id| specials.sentinel_index(id)), [None, Some(0), Some(1), None, None]);
+fn a_special_token_gives_way_to_the_text_tokenizers_own() {
+    let settings = VocabularySettings { num_sentinels: 1, pad_to_multiple_of: 1 };
+    let own = text(&[("a", 0), ("<pad>", 1)]);
+    let vocabulary = Vocabulary::new(&own, &settings, &SPECIALS, 3).unwrap();
+    assert_eq!([1, 2, 3].map(|id| vocabulary.token(id)), [Some("<pad>"), Some("<pageloom:pad>"), Some("<eod>")]);
+    assert_eq!(vocabulary.special("<pad>"), Some(2));
+    let json = serde_json::to_string(&vocabulary).unwrap();
+    assert_eq!(Vocabulary::from_json(&json).unwrap(), vocabulary);
 }
 
 #[test]
@@ -68,7 +77,7 @@ fn a_written_vocabulary_is_read_back() {
 fn a_changed_vocabulary_is_refused() {
     let json = serde_json::to_string(&vocabulary(2, 4).unwrap()).unwrap();
     for (written, changed) in
-        [(r#""size":12"#, r#""size":13"#), ("eoss\",", "eos\","), (r#""first":5"#, r#""first":6"#)]
+        [(r#""size":12"#, r#""size":13"#), ("sentinel\",", "sentinels\","), (r#""first":5"#, r#""first":6"#)]
     {
         assert!(json.contains(written), "{json}");
         assert!(Vocabulary::from_json(&json.replace(written, changed)).is_err(), "{changed}");
@@ -78,13 +87,13 @@ fn a_changed_vocabulary_is_refused() {
 #[test]
 fn an_id_that_the_text_tokenizer_leaves_out_stays_unused() {
     let settings = VocabularySettings { num_sentinels: 1, pad_to_multiple_of: 1 };
-    let vocabulary = Vocabulary::new(&text(&[("a", 0), ("b", 2)]), &settings, 3).unwrap();
+    let vocabulary = Vocabulary::new(&text(&[("a", 0), ("b", 2)]), &settings, &SPECIALS, 3).unwrap();
     assert_eq!(
         [0, 1, 2].map(|id| vocabulary.kind(id)),
         [TokenKind::Text, TokenKind::Unused, TokenKind::Text].map(Some)
     );
     assert_eq!((vocabulary.token(1), vocabulary.token(2)), (Some("<gap:1>"), Some("b")));
-    assert_eq!((vocabulary.num_text_tokens(), vocabulary.specials().pad), (3, 3));
+    assert_eq!((vocabulary.num_text_tokens(), vocabulary.special("<pad>")), (3, Some(3)));
     let json = serde_json::to_string(&vocabulary).unwrap();
     assert_eq!(Vocabulary::from_json(&json).unwrap(), vocabulary);
     assert!(Vocabulary::from_json(&json.replace(r#""gaps":[1]"#, r#""gaps":[2]"#)).is_err());
@@ -98,14 +107,14 @@ fn a_vocabulary_without_gaps_does_not_speak_of_them() {
 #[test]
 fn a_text_tokenizer_that_leaves_out_most_ids_is_refused() {
     let settings = VocabularySettings::default();
-    let error = Vocabulary::new(&text(&[("a", 0), ("b", 5)]), &settings, 3).unwrap_err();
+    let error = Vocabulary::new(&text(&[("a", 0), ("b", 5)]), &settings, &SPECIALS, 3).unwrap_err();
     assert!(matches!(error, VocabularyError::Sparse { tokens: 2, last: 5 }), "{error}");
 }
 
 #[test]
 fn two_text_tokens_with_one_id_are_refused() {
     let settings = VocabularySettings::default();
-    let error = Vocabulary::new(&text(&[("a", 0), ("b", 0)]), &settings, 3).unwrap_err();
+    let error = Vocabulary::new(&text(&[("a", 0), ("b", 0)]), &settings, &SPECIALS, 3).unwrap_err();
     assert!(matches!(error, VocabularyError::SameId { id: 0, .. }), "{error}");
 }
 
@@ -113,7 +122,7 @@ fn two_text_tokens_with_one_id_are_refused() {
 fn a_text_token_with_a_name_of_ours_is_refused() {
     let settings = VocabularySettings::default();
     for name in ["<sentinel:7>", "<gap:1>"] {
-        let error = Vocabulary::new(&text(&[("a", 0), (name, 2)]), &settings, 3).unwrap_err();
+        let error = Vocabulary::new(&text(&[("a", 0), (name, 2)]), &settings, &SPECIALS, 3).unwrap_err();
         assert!(matches!(&error, VocabularyError::NameTaken { token } if token == name), "{error}");
     }
 }

@@ -8,8 +8,7 @@ use datafusion::functions_aggregate::expr_fn::array_agg;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionContext, col};
 use futures::TryStreamExt;
-use pageloom_schemas::lists::int32_rows;
-use pageloom_schemas::{Key, columns, runs, tables};
+use pageloom_schemas::{Key, columns, tables};
 
 use crate::engine::clock::{Spent, Stopwatch};
 use crate::engine::exchange_reader::bucket;
@@ -21,7 +20,7 @@ use crate::engine::store::Store;
 use crate::engine::table_writer::{TableFile, TableSink, TableWriter};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
-use crate::objectives::Example;
+use crate::examples::{PlacedExample, examples_of};
 use crate::packing::{PackedRow, Packer};
 use crate::specials::specials;
 use crate::step::Kind;
@@ -88,19 +87,16 @@ fn push_examples(
     rows: &mut Vec<PackedRow>,
     log: &UnitLog,
 ) -> Result<(), StepError> {
-    let (key, input_ids, labels) = (columns::key(), columns::input_ids(), columns::labels());
-    let images = columns::image_runs();
-    let (key, images) = (key.of(batch)?, images.of(batch)?);
-    let (input_ids, labels) = (int32_rows(input_ids.of(batch)?)?, int32_rows(labels.of(batch)?)?);
+    let (key, examples) = (columns::key(), columns::examples());
+    let (key, examples) = (key.of(batch)?, examples.of(batch)?);
     let watch = Stopwatch::start();
     for row in 0..batch.num_rows() {
-        let example = Example {
-            input_ids: input_ids.row(row).to_vec(),
-            labels: labels.row(row).to_vec(),
-            images: runs::runs_of(images, row)?,
-        };
-        log.count("example_tokens", example.input_ids.len() as u64);
-        packer.push(Key::from_slice(key.value(row)).unwrap_or_default().0, example, rows);
+        for PlacedExample { example, left_out } in examples_of(examples, row)? {
+            log.count("examples", 1);
+            log.count("example_tokens", example.input_ids.len() as u64);
+            log.count("left_out_tokens", left_out.into());
+            packer.push(Key::from_slice(key.value(row)).unwrap_or_default().0, example, rows);
+        }
     }
     log.packed((batch.num_rows() as u64, rows.len() as u64), watch.spent());
     Ok(())
@@ -119,7 +115,7 @@ async fn write_rows(rows: &mut Vec<PackedRow>, writer: &mut TableWriter, log: &U
     log.count("row_tokens", rows.iter().map(|row| row.input_ids.len() as u64).sum());
     let documents = rows.iter().flat_map(|row| &row.segments);
     let begun = documents.filter(|segment| segment.document.is_some() && segment.document_offset == 0).count();
-    log.count("documents_begun", begun as u64);
+    log.count("examples_begun", begun as u64);
     rows.clear();
     writer.write(batch).await
 }

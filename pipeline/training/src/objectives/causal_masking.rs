@@ -1,46 +1,70 @@
 //! Moves a few long spans to the end of the document, behind their sentinels (CM3, arXiv 2201.07520 section 2).
 
-mod relocate;
+mod layout;
+mod restore;
+mod segments;
 mod spans;
+mod variants;
 
+use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use relocate::relocate;
+use layout::Layout;
+use restore::Form;
+use variants::{Rules, Unit};
+
+pub use variants::Variant;
 
 use super::example::without_end;
 use super::{Example, NO_LOSS, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
-/// Settings of `causal_masking`.
+/// Settings of `causal_masking`. What is left out is as in the variant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CausalMasking {
     /// Which of the published forms of this objective is made.
     pub variant: Variant,
+    /// Whether the number of spans is drawn or always the same.
+    pub num_spans: NumSpans,
     /// A document is given Poisson(`lambda`) spans, between `min_spans` and `max_spans`.
     pub lambda: f64,
     /// No document is given fewer spans than this, but one without tokens has none.
-    pub min_spans: u32,
+    pub min_spans: Option<u32>,
     /// No document has more spans than this. Where drawn spans overlap, a document ends up with fewer than it was given.
-    pub max_spans: u32,
+    pub max_spans: Option<u32>,
+    /// So many sentinels of the vocabulary are used at most, a limit of its own beside `max_spans`.
+    pub num_sentinels: Option<u32>,
     /// Whether the model is trained to predict sentinels, in the text and before each span.
-    pub loss_on_sentinels: bool,
+    pub loss_on_sentinels: Option<bool>,
     /// What happens to an image in which a span begins or ends.
     pub image_spans: ImageSpans,
+    /// What happens to a span that reaches from one document of a block into the next.
+    pub spans_across: Option<SpansAcross>,
+    /// With this chance, the spans of a block are whole documents instead (CM3Leon).
+    pub full_document_rotation: f64,
+    /// An example has at most so many tokens, its end included. Unlimited if left out, but a block never grows.
+    pub max_tokens: Option<NonZeroU32>,
+    /// What is left out of an example that would be longer than `max_tokens`.
+    pub over_length: Option<OverLength>,
+    /// Tells the model how long each masked span is, about (HTLM, arXiv 2107.06955 section 2.3).
+    pub size_hints: Option<SizeHints>,
+    /// Does as the published code does where that loses tokens: empty spans overwrite a token, and a text that is
+    /// shortened loses sentinels, too. Such examples can't be inverted.
+    pub reference_compat: bool,
 }
 
-/// The published forms of causal masking.
+/// How many spans a document is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Variant {
-    /// The CM3 paper: masked per document, before packing, each span followed by an end-of-span token.
-    ///
-    /// The paper leaves open how spans are placed without overlap. Here that is the published code's way: for `n > 1`
-    /// spans, `n * n` candidates are drawn and accepted from the last on unless they overlap one already accepted.
-    /// Unlike that code, no span is ever empty: an empty candidate is drawn again, up to 16 times, then dropped.
-    Paper,
+pub enum NumSpans {
+    /// A Poisson number of mean `lambda`.
+    Poisson,
+    /// `lambda`, rounded down.
+    Fixed,
 }
 
 /// What happens to an image in which a span begins or ends.
@@ -54,15 +78,59 @@ pub enum ImageSpans {
     Whole,
 }
 
+/// What happens to a span that reaches across a boundary: an end of document, or in `cm3leon` a break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpansAcross {
+    /// It stays as it is.
+    Allow,
+    /// It is clipped to the one segment that it overlaps most.
+    Clip,
+}
+
+/// What is left out of an example that would be too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OverLength {
+    /// The end, which is that of the last span.
+    DropEnd,
+    /// The end of the text, so that spans stay whole as long as there is text.
+    ShortenText,
+}
+
+/// How the model is told the length of spans, as so many mask tokens behind the sentinel in the text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SizeHints {
+    /// This share of spans has a hint.
+    pub share: f64,
+    /// The hint for a span of `m` tokens is `max(1, floor(Normal(m, epsilon * m)))`.
+    pub epsilon: f64,
+}
+
+impl Default for SizeHints {
+    fn default() -> Self {
+        Self { share: 0.8, epsilon: 0.1 }
+    }
+}
+
 impl Default for CausalMasking {
     fn default() -> Self {
         Self {
             variant: Variant::Paper,
+            num_spans: NumSpans::Poisson,
             lambda: 1.0,
-            min_spans: 1,
-            max_spans: 16,
-            loss_on_sentinels: false,
+            min_spans: None,
+            max_spans: None,
+            num_sentinels: None,
+            loss_on_sentinels: None,
             image_spans: ImageSpans::Cut,
+            spans_across: None,
+            full_document_rotation: 0.0,
+            max_tokens: None,
+            over_length: None,
+            size_hints: None,
+            reference_compat: false,
         }
     }
 }
@@ -77,111 +145,145 @@ impl ObjectiveSettings for CausalMasking {
         if !(0.0..=1000.0).contains(&self.lambda) {
             problems.push(format!("lambda is {}, but a mean number of spans lies between 0 and 1000", self.lambda));
         }
-        if self.max_spans == 0 {
+        if self.max_spans == Some(0) {
             problems.push("max_spans is 0, so nothing would be masked: use `left_to_right` for that".to_owned());
         }
-        if self.min_spans > self.max_spans {
-            problems.push(format!("min_spans is {}, more than max_spans, {}", self.min_spans, self.max_spans));
+        let max_spans = self.max_spans.unwrap_or(self.variant.max_spans(self.num_sentinels()));
+        if let Some(min_spans) = self.min_spans.filter(|&min_spans| min_spans > max_spans) {
+            problems.push(format!("min_spans is {min_spans}, more than max_spans, {max_spans}"));
         }
-        if self.max_spans > num_sentinels {
-            problems.push(format!(
-                "max_spans is {}, but each span needs its own sentinel and the vocabulary has {num_sentinels}: \
-                 lower max_spans or raise the vocabulary's num_sentinels",
-                self.max_spans
-            ));
+        // The variants' own numbers are so large that a vocabulary with fewer sentinels loses next to nothing.
+        for (name, asked) in [("max_spans", self.max_spans), ("num_sentinels", self.num_sentinels)] {
+            if let Some(asked) = asked.filter(|&asked| asked > num_sentinels) {
+                problems.push(format!(
+                    "{name} is {asked}, but each span needs its own sentinel and the vocabulary has {num_sentinels}: \
+                     lower {name} or raise the vocabulary's num_sentinels"
+                ));
+            }
+        }
+        let shares = [Some(self.full_document_rotation), self.size_hints.as_ref().map(|hints| hints.share)];
+        for share in shares.into_iter().flatten().filter(|share| !(0.0..=1.0).contains(share)) {
+            problems.push(format!("{share} is no share: it must lie between 0 and 1"));
         }
         problems
     }
 
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
-        // A span without a sentinel of its own would take some other token's id.
-        let max_spans = self.max_spans.min(specials.num_sentinels);
-        Arc::new(SpansToTheEnd { settings: Self { max_spans, ..self.clone() }, specials: *specials })
+        Arc::new(SpansToTheEnd { rules: self.rules(specials), specials: *specials })
     }
 }
 
 #[derive(Debug)]
 struct SpansToTheEnd {
-    settings: CausalMasking,
+    rules: Rules,
     specials: Specials,
 }
 
 impl Objective for SpansToTheEnd {
-    fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Example {
-        let spans = spans::choose(document, &self.settings, random);
-        let mut input_ids = relocate(&document.tokens, &spans, &self.specials);
-        input_ids.push(self.specials.end_of_document);
-        Example { labels: self.labels(&input_ids), images: relocate::images(document, &spans), input_ids }
+    fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Vec<Example> {
+        match (self.rules.unit, self.rules.max_tokens) {
+            (Unit::Pieces, Some(longest)) if document.tokens.len() > longest as usize => {
+                pieces(document, longest).map(|(start, piece)| self.example(&piece, start, random)).collect()
+            }
+            _ => vec![self.example(document, 0, random)],
+        }
     }
 
-    fn invert(&self, example: &[TokenId]) -> Result<Vec<TokenId>, NotInvertible> {
-        relocate::restore(without_end(example, self.specials.end_of_document)?, &self.specials)
+    fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {
+        let form = Form {
+            specials: self.specials,
+            is_block: self.rules.unit == Unit::Block,
+            may_lack_its_end: self.limit(example.input_ids.len() as u32).is_some(),
+        };
+        match self.rules.unit {
+            Unit::Block => form.restore(&example.input_ids),
+            Unit::Document | Unit::Pieces => {
+                form.restore(without_end(&example.input_ids, self.specials.end_of_document)?)
+            }
+        }
     }
 }
 
 impl SpansToTheEnd {
-    fn labels(&self, input_ids: &[TokenId]) -> Vec<TokenId> {
-        if self.settings.loss_on_sentinels {
-            return input_ids.to_vec();
+    // The example of a document, or of a piece of one that starts at this token of it.
+    fn example(&self, document: &TokenDocument, start: u32, random: &mut KeyedRandom) -> Example {
+        let spans = spans::choose(document, &self.rules, random);
+        let hints = self.rules.size_hints.as_ref().map_or(Vec::new(), |hints| hints.draw(&spans, random));
+        let placed = self.layout(document.tokens.len() as u32, &spans, &hints).place(document);
+        let mut input_ids = placed.ids;
+        if self.rules.unit != Unit::Block {
+            input_ids.push(self.specials.end_of_document);
         }
-        input_ids.iter().map(|&id| if self.specials.is_sentinel(id) { NO_LOSS } else { id }).collect()
+        Example {
+            labels: self.labels(&input_ids, &placed.specials),
+            input_ids,
+            images: placed.images,
+            objective: self.rules.name,
+            source: placed.source.into_iter().map(|range| range.start + start..range.end + start).collect(),
+            ..Example::default()
+        }
     }
+
+    fn layout(&self, num_tokens: u32, spans: &[Range<u32>], hints: &[u32]) -> Layout {
+        let mut layout = match self.rules.as_reference {
+            true => Layout::of_reference(num_tokens, spans, &self.specials),
+            false => Layout::new(num_tokens, spans, hints, &self.specials),
+        };
+        if let Some(limit) = self.limit(num_tokens) {
+            match (self.rules.over_length, self.rules.as_reference) {
+                (OverLength::DropEnd, _) => {}
+                (OverLength::ShortenText, true) => layout.shorten_text_as_reference(limit),
+                (OverLength::ShortenText, false) => layout.shorten_text(limit),
+            }
+            layout.drop_end(limit);
+        }
+        layout
+    }
+
+    // How many tokens the example of so many may have, without its end.
+    fn limit(&self, num_tokens: u32) -> Option<u32> {
+        match self.rules.unit {
+            Unit::Block => Some(self.rules.max_tokens.unwrap_or(num_tokens)),
+            Unit::Document | Unit::Pieces => self.rules.max_tokens.map(|tokens| tokens - 1),
+        }
+    }
+
+    // Only the objective's own tokens can be without loss, and hints always are: they can't be known.
+    fn labels(&self, input_ids: &[TokenId], specials: &[u32]) -> Vec<TokenId> {
+        let mut labels = input_ids.to_vec();
+        for &position in specials {
+            let label = &mut labels[position as usize];
+            let is_learnt =
+                *label == self.specials.end_of_span || self.rules.loss_on_sentinels && *label != self.specials.mask;
+            *label = if is_learnt { *label } else { NO_LOSS };
+        }
+        labels
+    }
+}
+
+impl SizeHints {
+    // How many mask tokens stand for each span; none where a span has no hint.
+    fn draw(&self, spans: &[Range<u32>], random: &mut KeyedRandom) -> Vec<u32> {
+        let hint = |span: &Range<u32>| {
+            let length = f64::from(span.end - span.start);
+            let (has_hint, size) = (random.happens(self.share), length * (1.0 + self.epsilon * random.normal()));
+            if has_hint { (size as u32).max(1) } else { 0 }
+        };
+        spans.iter().map(hint).collect()
+    }
+}
+
+// A document in pieces of this length, each with where it starts.
+fn pieces(document: &TokenDocument, longest: u32) -> impl Iterator<Item = (u32, TokenDocument)> {
+    let starts = (0..document.tokens.len() as u32).step_by(longest as usize);
+    starts.zip(document.tokens.chunks(longest as usize)).map(move |(start, tokens)| {
+        let end = start + tokens.len() as u32;
+        let first = document.images.partition_point(|image| image.end <= start);
+        let inside = document.images[first..].iter().take_while(|image| image.start < end);
+        let images = inside.map(|image| image.start.max(start) - start..image.end.min(end) - start).collect();
+        (start, TokenDocument { tokens: tokens.to_vec(), images, ..TokenDocument::default() })
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SPECIALS: Specials =
-        Specials { pad: 90, end_of_document: 91, end_of_span: 92, first_sentinel: 93, num_sentinels: 16 };
-
-    fn apply(settings: CausalMasking, tokens: Vec<TokenId>) -> Example {
-        let document = TokenDocument { tokens, images: Vec::new() };
-        settings.build(&SPECIALS).apply(&document, &mut KeyedRandom::new(0, "test", b"", 0))
-    }
-
-    #[test]
-    fn an_empty_document_is_its_end() {
-        assert_eq!(apply(CausalMasking::default(), vec![]).input_ids, [91]);
-    }
-
-    #[test]
-    fn the_only_token_moves_behind_its_sentinel() {
-        assert_eq!(apply(CausalMasking::default(), vec![10]).input_ids, [93, 93, 10, 92, 91]);
-    }
-
-    #[test]
-    fn a_sentinel_is_not_learnt_in_either_place() {
-        let labels = apply(CausalMasking::default(), vec![10]).labels;
-        assert_eq!(labels, [NO_LOSS, NO_LOSS, 10, 92, 91]);
-    }
-
-    #[test]
-    fn a_sentinel_is_learnt_on_demand() {
-        let settings = CausalMasking { loss_on_sentinels: true, ..CausalMasking::default() };
-        assert_eq!(apply(settings, vec![10]).labels, [93, 93, 10, 92, 91]);
-    }
-
-    #[test]
-    fn every_problem_is_named_at_once() {
-        let settings = CausalMasking { lambda: f64::NAN, min_spans: 40, max_spans: 20, ..CausalMasking::default() };
-        let problems = settings.check(16);
-        let begins = ["lambda is NaN", "min_spans is 40", "max_spans is 20, but each span needs its own sentinel"];
-        assert_eq!(problems.len(), begins.len());
-        assert!(problems.iter().zip(begins).all(|(problem, begin)| problem.starts_with(begin)), "{problems:?}");
-    }
-
-    #[test]
-    fn spans_never_outnumber_the_sentinels() {
-        let few = Specials { num_sentinels: 1, ..SPECIALS };
-        let settings = CausalMasking { lambda: 9.0, ..CausalMasking::default() };
-        let document = TokenDocument { tokens: vec![10; 50], images: Vec::new() };
-        let example = settings.build(&few).apply(&document, &mut KeyedRandom::new(0, "test", b"", 0));
-        assert_eq!(example.input_ids.iter().filter(|&&id| id > 93).count(), 0);
-    }
-
-    #[test]
-    fn every_setting_has_a_default() {
-        assert_eq!(toml::from_str::<CausalMasking>("").unwrap(), CausalMasking::default());
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
-use super::TokenId;
+use super::{Specials, TokenId};
 
 /// The label of a token that the model is not trained to predict.
 pub const NO_LOSS: TokenId = -100;
@@ -13,20 +13,95 @@ pub const NO_LOSS: TokenId = -100;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenDocument {
     /// Text and image tokens, without an end-of-document token.
+    ///
+    /// A packed block, which objectives of blocks take instead, has end-of-document and break tokens in it.
     pub tokens: Vec<TokenId>,
     /// Where the tokens of each image stand in `tokens`: in order, without overlap, none empty.
     pub images: Vec<Range<u32>>,
+    /// The passages of a multi-document context, in order, without overlap. Empty for an ordinary page.
+    pub passages: Vec<Passage>,
+}
+
+/// One of the documents that a multi-document context puts before a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passage {
+    /// Where it stands in the document's tokens.
+    pub tokens: Range<u32>,
+    /// At which step of the answer's reasoning it is needed; none if it is noise.
+    pub gold_step: Option<u32>,
 }
 
 /// One document as a model is trained on it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// Only the first three fields are every objective's business: the rest says how this example differs from plain
+/// next-token prediction, and [`Example::default`] has what is right where it does not.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Example {
-    /// The document's tokens as the objective has placed them, up to the end-of-document token.
+    /// The document's tokens as the objective has placed them.
     pub input_ids: Vec<TokenId>,
-    /// `input_ids`, unshifted, with [`NO_LOSS`] where nothing is to be learnt.
+    /// As many labels, unshifted, with [`NO_LOSS`] where nothing is to be learnt.
     pub labels: Vec<TokenId>,
     /// Where image tokens stand in `input_ids`, in order: an image that the objective has cut gives two runs or more.
     pub images: Vec<Range<u32>>,
+    /// Which position predicts a label.
+    pub predicts: Predicts,
+    /// So many tokens at the start see each other in both directions; all others see only what is before them.
+    ///
+    /// 0 is a causal mask, the example's length a bidirectional one. Where an encoder-decoder is trained, this is
+    /// where its input ends.
+    pub prefix_len: u32,
+    /// One position per token where they are not `0..`; else empty.
+    pub position_ids: Vec<u32>,
+    /// A second row of positions, within spans, for models that have two; else empty.
+    pub block_position_ids: Vec<u32>,
+    /// The weight of each token's loss where they are not all 1; else empty.
+    pub loss_weights: Vec<f32>,
+    /// Which objective and variant has made this: `mlm/bert`.
+    pub objective: &'static str,
+    /// Which part of a mixture has made this; 0 where there is no mixture.
+    pub part: u32,
+    /// Which of the examples that one draw gives for a document; 0 where there is only one.
+    pub branch: u32,
+    /// Which view of its document this is, as the caller counts them; objectives leave it at 0.
+    pub view: u32,
+    /// Which of the document's tokens are in here, in order: all but those that a rule on length has left out.
+    pub source: Vec<Range<u32>>,
+    /// Where each passage stands in `input_ids`, with its number in the document; empty unless passages were moved.
+    pub passages: Vec<(u32, Range<u32>)>,
+}
+
+/// Which position predicts a label.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Predicts {
+    /// The position before it: a trainer shifts labels by one, as for any causal model.
+    #[default]
+    Next,
+    /// The label's own position: a trainer does not shift.
+    Here,
+}
+
+impl Example {
+    /// An example of all the document's tokens in one piece, which is what `source` says.
+    pub fn of_all(document: &TokenDocument) -> Self {
+        Self { source: document.all(), ..Self::default() }
+    }
+
+    /// How many of the document's tokens are in here.
+    pub fn num_source_tokens(&self) -> u64 {
+        self.source.iter().map(|range| u64::from(range.end.saturating_sub(range.start))).sum()
+    }
+}
+
+impl TokenDocument {
+    /// The one range of all tokens; no range if there are none.
+    pub(super) fn all(&self) -> Vec<Range<u32>> {
+        if self.tokens.is_empty() { Vec::new() } else { vec![0..self.tokens.len() as u32] }
+    }
+
+    /// The tokens of these ranges, one after another.
+    pub fn tokens_of(&self, ranges: &[Range<u32>]) -> Vec<TokenId> {
+        ranges.iter().flat_map(|range| &self.tokens[range.start as usize..range.end as usize]).copied().collect()
+    }
 }
 
 /// Why an example is not one that the objective can have made.
@@ -54,6 +129,18 @@ pub enum NotInvertible {
         /// Complete spans at the end.
         found: usize,
     },
+    /// A hidden token has no label to say what it was.
+    #[error("the token at position {position} is hidden, and no label says what it was")]
+    Hidden {
+        /// Index into the example.
+        position: usize,
+    },
+    /// The example says that another objective has made it.
+    #[error("the example was made by `{objective}`, which is none of this objective's")]
+    OtherObjective {
+        /// What the example says.
+        objective: &'static str,
+    },
 }
 
 /// The example without the end-of-document token at its end.
@@ -62,4 +149,20 @@ pub(super) fn without_end(example: &[TokenId], end_of_document: TokenId) -> Resu
         Some((&last, body)) if last == end_of_document => Ok(body),
         _ => Err(NotInvertible::NoEnd { end_of_document }),
     }
+}
+
+/// The tokens, none of which may be one that documents never have.
+pub(super) fn plain(tokens: &[TokenId], specials: &Specials) -> Result<Vec<TokenId>, NotInvertible> {
+    match tokens.iter().position(|&token| specials.reserve(token)) {
+        Some(position) => Err(NotInvertible::Misplaced { position, token: tokens[position] }),
+        None => Ok(tokens.to_vec()),
+    }
+}
+
+/// The tokens with the end-of-document token behind them.
+pub(super) fn with_end(tokens: &[TokenId], specials: &Specials) -> Vec<TokenId> {
+    let mut input_ids = Vec::with_capacity(tokens.len() + 1);
+    input_ids.extend_from_slice(tokens);
+    input_ids.push(specials.end_of_document);
+    input_ids
 }

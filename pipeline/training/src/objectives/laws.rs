@@ -1,29 +1,48 @@
 //! What must hold for every registered objective.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 
+use super::testing::{END, END_OF_IDS, FIRST_IMAGE_TOKEN, SPECIALS, stream};
 use super::*;
 
-const SPECIALS: Specials =
-    Specials { pad: 500, end_of_document: 501, end_of_span: 502, first_sentinel: 503, num_sentinels: 16 };
-const FIRST_IMAGE_TOKEN: TokenId = 519;
-
-// Each registered objective as its example says, and settings that reach further into the same objective.
+// Each registered objective as its example says, and settings that reach further into the same objectives.
 fn objectives() -> Vec<ObjectiveConfig> {
-    let many_whole = CausalMasking { lambda: 5.0, image_spans: ImageSpans::Whole, ..CausalMasking::example() };
-    let many_cut = CausalMasking { lambda: 5.0, min_spans: 0, ..CausalMasking::example() };
-    let further = [many_whole, many_cut].map(ObjectiveConfig::CausalMasking);
-    ObjectiveConfig::examples().into_iter().chain(further).collect()
+    ObjectiveConfig::examples().into_iter().chain(causal_maskings()).collect()
 }
 
-fn stream(purpose: &str, number: u32) -> KeyedRandom {
-    KeyedRandom::new(11, purpose, &number.to_le_bytes(), 0)
+fn causal_maskings() -> impl Iterator<Item = ObjectiveConfig> {
+    let many = CausalMasking { lambda: 5.0, ..CausalMasking::example() };
+    let variant = |variant| CausalMasking { variant, ..many.clone() };
+    let short = |variant, over_length| CausalMasking {
+        variant,
+        max_tokens: NonZeroU32::new(50),
+        over_length: Some(over_length),
+        ..many.clone()
+    };
+    let size_hints = Some(SizeHints::default());
+    [
+        CausalMasking { image_spans: ImageSpans::Whole, ..many.clone() },
+        CausalMasking { min_spans: Some(0), ..many.clone() },
+        CausalMasking { num_spans: NumSpans::Fixed, size_hints, ..many.clone() },
+        variant(Variant::Fairseq),
+        CausalMasking { lambda: 2.0, ..variant(Variant::Incoder) },
+        variant(Variant::Metaseq),
+        CausalMasking { spans_across: Some(SpansAcross::Clip), ..variant(Variant::Metaseq) },
+        variant(Variant::Cm3leon),
+        CausalMasking { full_document_rotation: 0.5, ..variant(Variant::Cm3leon) },
+        short(Variant::Paper, OverLength::DropEnd),
+        short(Variant::Paper, OverLength::ShortenText),
+        short(Variant::Fairseq, OverLength::DropEnd),
+        short(Variant::Cm3leon, OverLength::ShortenText),
+    ]
+    .into_iter()
+    .map(ObjectiveConfig::CausalMasking)
 }
 
-// Runs of text and images of up to 19 tokens each, between nothing and some 200 tokens in all.
+// Runs of text and images of up to 19 tokens each, between nothing and some 200 tokens in all, and three passages.
 fn document(number: u32) -> TokenDocument {
-    let mut random = stream("document", number);
+    let mut random = KeyedRandom::new(11, "document", &number.to_le_bytes(), 0);
     let mut below = |bound| random.below(NonZeroU64::new(bound).unwrap()) as u32;
     let mut document = TokenDocument::default();
     for _ in 0..below(20) {
@@ -41,10 +60,11 @@ fn document(number: u32) -> TokenDocument {
 fn for_each_example(check: impl Fn(&TokenDocument, &Example, &dyn Objective)) {
     for objective in objectives() {
         let objective = objective.build(&SPECIALS);
-        for number in 0..2000 {
+        for number in 0..1000 {
             let document = document(number);
-            let example = objective.apply(&document, &mut stream("objective", number));
-            check(&document, &example, objective.as_ref());
+            for example in objective.apply(&document, &mut stream(number)) {
+                check(&document, &example, objective.as_ref());
+            }
         }
     }
 }
@@ -54,43 +74,119 @@ fn tokens_at(tokens: &[TokenId], runs: &[Range<u32>]) -> Vec<TokenId> {
 }
 
 #[test]
-fn inverting_an_example_gives_the_document() {
+fn inverting_an_example_gives_the_tokens_that_it_says_are_in_it() {
     for_each_example(|document, example, objective| {
-        assert_eq!(objective.invert(&example.input_ids).as_ref(), Ok(&document.tokens));
+        assert_eq!(objective.invert(example), Ok(document.tokens_of(&example.source)), "{example:?}");
+    });
+}
+
+#[test]
+fn source_ranges_are_in_order_apart_and_none_is_empty() {
+    for_each_example(|document, example, _| {
+        let source = &example.source;
+        assert!(source.iter().all(|range| range.start < range.end), "{source:?}");
+        assert!(source.windows(2).all(|pair| pair[0].end < pair[1].start), "{source:?}");
+        assert!(source.last().is_none_or(|last| last.end as usize <= document.tokens.len()), "{source:?}");
     });
 }
 
 #[test]
 fn an_example_without_its_end_is_refused() {
     for_each_example(|_, example, objective| {
-        let refused = objective.invert(&example.input_ids[..example.input_ids.len() - 1]);
-        assert_eq!(refused, Err(NotInvertible::NoEnd { end_of_document: SPECIALS.end_of_document }));
+        if example.input_ids.last() == Some(&END) && example.predicts == Predicts::Next {
+            let mut cut = example.clone();
+            cut.input_ids.pop();
+            cut.labels.pop();
+            assert!(objective.invert(&cut).is_err(), "{example:?}");
+        }
     });
 }
 
 #[test]
-fn every_label_is_its_token_unless_that_is_a_sentinel() {
+fn every_id_is_in_the_vocabulary() {
     for_each_example(|_, example, _| {
-        let expected = example.input_ids.iter().map(|&id| if SPECIALS.is_sentinel(id) { NO_LOSS } else { id });
-        assert!(expected.eq(example.labels.iter().copied()), "{example:?}");
+        assert!(example.input_ids.iter().all(|id| (0..END_OF_IDS).contains(id)), "{example:?}");
+        assert!(example.labels.iter().all(|id| *id == NO_LOSS || (0..END_OF_IDS).contains(id)), "{example:?}");
     });
 }
 
 #[test]
-fn image_runs_hold_all_image_tokens_and_nothing_else() {
+fn every_token_has_a_label_and_each_extra_row_is_as_long() {
     for_each_example(|_, example, _| {
-        let image_tokens: Vec<_> = example.input_ids.iter().copied().filter(|&id| id >= FIRST_IMAGE_TOKEN).collect();
-        assert_eq!(tokens_at(&example.input_ids, &example.images), image_tokens);
+        let length = example.input_ids.len();
+        assert_eq!(example.labels.len(), length);
+        for extra in [example.position_ids.len(), example.block_position_ids.len(), example.loss_weights.len()] {
+            assert!(extra == 0 || extra == length, "{example:?}");
+        }
+        assert!(example.prefix_len as usize <= length);
+        assert!(!example.objective.is_empty());
+    });
+}
+
+#[test]
+fn a_causal_model_learns_what_stands_there() {
+    for_each_example(|_, example, _| {
+        if example.predicts == Predicts::Next && example.prefix_len == 0 {
+            let mut pairs = example.input_ids.iter().zip(&example.labels);
+            assert!(pairs.all(|(id, label)| *label == NO_LOSS || id == label), "{example:?}");
+        }
+    });
+}
+
+#[test]
+fn nothing_is_learnt_from_a_prefix_that_shows_it() {
+    for_each_example(|_, example, _| {
+        let prefix = example.prefix_len as usize;
+        let shown = example.input_ids[..prefix].iter().zip(&example.labels[..prefix]);
+        // A bidirectional model learns a token that it sees only where it may have been replaced.
+        let is_partial = prefix < example.input_ids.len();
+        assert!(!is_partial || shown.into_iter().all(|(_, label)| *label == NO_LOSS), "{example:?}");
+    });
+}
+
+#[test]
+fn loss_weights_are_zero_where_nothing_is_learnt_and_positive_elsewhere() {
+    for_each_example(|_, example, _| {
+        let mut pairs = example.loss_weights.iter().zip(&example.labels);
+        assert!(pairs.all(|(weight, label)| (*label == NO_LOSS) == (*weight == 0.0) && *weight >= 0.0), "{example:?}");
+    });
+}
+
+#[test]
+fn image_runs_hold_image_tokens_and_all_of_them() {
+    for_each_example(|_, example, _| {
+        let is_hidden = |id: TokenId| id < FIRST_IMAGE_TOKEN;
+        let in_runs = tokens_at(&example.input_ids, &example.images);
+        let image_tokens: Vec<_> = example.input_ids.iter().copied().filter(|&id| !is_hidden(id)).collect();
+        let shown: Vec<_> = in_runs.into_iter().filter(|&id| !is_hidden(id)).collect();
+        assert_eq!(shown, image_tokens);
         assert!(example.images.iter().all(|run| run.start < run.end), "{:?}", example.images);
+        assert!(example.images.windows(2).all(|pair| pair[0].end <= pair[1].start), "{:?}", example.images);
     });
 }
 
 #[test]
-fn the_same_document_and_key_give_the_same_example() {
+fn the_same_document_and_key_give_the_same_examples() {
     for objective in objectives() {
         let objective = objective.build(&SPECIALS);
-        let examples = [(); 2].map(|()| objective.apply(&document(5), &mut stream("objective", 5)));
+        let examples = [(); 2].map(|()| objective.apply(&document(5), &mut stream(5)));
         assert_eq!(examples[0], examples[1]);
+    }
+}
+
+// Two views of one document, which the caller keys, differ wherever the objective draws at all.
+#[test]
+fn two_views_differ_and_each_can_be_made_alone() {
+    for settings in objectives() {
+        let objective = settings.build(&SPECIALS);
+        let views = |view| -> Vec<_> {
+            let random = |number: u32| KeyedRandom::new(11, "objective", &number.to_le_bytes(), view);
+            (0..100).map(|number| objective.apply(&document(number), &mut random(number))).collect()
+        };
+        let draws = !matches!(settings, ObjectiveConfig::LeftToRight(_));
+        assert_eq!(views(0) != views(1), draws, "{settings:?}");
+        let alone = KeyedRandom::new(11, "objective", &7_u32.to_le_bytes(), 1);
+        assert_eq!(views(1)[7], objective.apply(&document(7), &mut { alone }));
     }
 }
 
@@ -99,7 +195,9 @@ fn settings_survive_a_job_file_and_refuse_unknown_keys() {
     for settings in objectives() {
         let table = toml::to_string(&settings).unwrap();
         assert_eq!(toml::from_str::<ObjectiveConfig>(&table).unwrap(), settings);
-        let refused = toml::from_str::<ObjectiveConfig>(&format!("{table}\nunknown_key = 1\n"));
+        let name = table.split(['[', ']', '.']).nth(1).unwrap();
+        let with_unknown = table.replacen(&format!("[{name}]\n"), &format!("[{name}]\nunknown_key = 1\n"), 1);
+        let refused = toml::from_str::<ObjectiveConfig>(&with_unknown);
         assert!(refused.unwrap_err().to_string().contains("unknown field `unknown_key`"));
     }
 }

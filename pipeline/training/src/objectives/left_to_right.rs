@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::example::without_end;
+use super::example::{plain, with_end, without_end};
 use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
@@ -33,42 +33,46 @@ struct InOrder {
 }
 
 impl Objective for InOrder {
-    fn apply(&self, document: &TokenDocument, _: &mut KeyedRandom) -> Example {
-        let mut input_ids = Vec::with_capacity(document.tokens.len() + 1);
-        input_ids.extend_from_slice(&document.tokens);
-        input_ids.push(self.specials.end_of_document);
-        Example { labels: input_ids.clone(), input_ids, images: document.images.clone() }
+    fn apply(&self, document: &TokenDocument, _: &mut KeyedRandom) -> Vec<Example> {
+        vec![left_to_right(document, &self.specials)]
     }
 
-    fn invert(&self, example: &[TokenId]) -> Result<Vec<TokenId>, NotInvertible> {
-        let tokens = without_end(example, self.specials.end_of_document)?;
-        match tokens.iter().position(|&token| self.specials.contain(token)) {
-            Some(position) => Err(NotInvertible::Misplaced { position, token: tokens[position] }),
-            None => Ok(tokens.to_vec()),
-        }
+    fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {
+        plain(without_end(&example.input_ids, self.specials.end_of_document)?, &self.specials)
+    }
+}
+
+/// The document as it is, each token and its end to be predicted from what is before.
+pub(super) fn left_to_right(document: &TokenDocument, specials: &Specials) -> Example {
+    let input_ids = with_end(&document.tokens, specials);
+    Example {
+        labels: input_ids.clone(),
+        input_ids,
+        images: document.images.clone(),
+        objective: "left_to_right",
+        ..Example::of_all(document)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{END, SPECIALS, example_of};
     use super::*;
-
-    const SPECIALS: Specials =
-        Specials { pad: 90, end_of_document: 91, end_of_span: 92, first_sentinel: 93, num_sentinels: 4 };
 
     #[test]
     fn the_document_ends_in_its_token_and_all_of_it_is_learnt() {
-        let document = TokenDocument { tokens: vec![10, 11, 12], images: vec![1..3] };
-        let example = LeftToRight {}.build(&SPECIALS).apply(&document, &mut KeyedRandom::new(0, "test", b"", 0));
-        let expected = Example { input_ids: vec![10, 11, 12, 91], labels: vec![10, 11, 12, 91], images: vec![1..3] };
-        assert_eq!(example, expected);
+        let document = TokenDocument { tokens: vec![10, 11, 12], images: vec![1..3], ..TokenDocument::default() };
+        let example = example_of(&LeftToRight {}, &document, 0);
+        assert_eq!(example.input_ids, [10, 11, 12, END]);
+        assert_eq!(example.labels, example.input_ids);
+        assert_eq!((example.images, example.source), (vec![1..3], vec![0..3]));
     }
 
     #[test]
     fn an_example_with_a_sentinel_is_not_of_this_form() {
-        assert_eq!(
-            LeftToRight {}.build(&SPECIALS).invert(&[10, 93, 91]),
-            Err(NotInvertible::Misplaced { position: 1, token: 93 })
-        );
+        let sentinel = SPECIALS.first_sentinel;
+        let example = Example { input_ids: vec![10, sentinel, END], ..Example::default() };
+        let refused = LeftToRight {}.build(&SPECIALS).invert(&example);
+        assert_eq!(refused, Err(NotInvertible::Misplaced { position: 1, token: sentinel }));
     }
 }

@@ -12,19 +12,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::random::KeyedRandom;
 pub use crate::specials::{Specials, TokenId};
-pub use causal_masking::{CausalMasking, ImageSpans, Variant, relocate};
-pub use example::{Example, NO_LOSS, NotInvertible, TokenDocument};
+pub use causal_masking::{CausalMasking, ImageSpans, NumSpans, OverLength, SizeHints, SpansAcross, Variant};
+pub use example::{Example, NO_LOSS, NotInvertible, Passage, Predicts, TokenDocument};
 pub use left_to_right::LeftToRight;
 
-/// Turns one tokenised document into one training example.
+/// Turns one tokenised document into one training example, or into a few that belong together.
+///
+/// A few, because complementary masks share their draws, and a document in pieces shares its stream. An author returns
+/// a list; nobody has to declare its length, and a mixture of objectives needs no common number. The same document
+/// and the same stream always give the same list, so each of its examples can be made again alone.
 pub trait Objective: Debug + Send + Sync {
-    /// The example of this document, with the end-of-document token at its very end.
-    ///
-    /// The same document and the same stream always give the same example.
-    fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Example;
+    /// The examples of this document, of which most objectives have one.
+    fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Vec<Example>;
 
-    /// The document's tokens again; an error says what is not of this objective's form.
-    fn invert(&self, example: &[TokenId]) -> Result<Vec<TokenId>, NotInvertible>;
+    /// The document's tokens again, as far as the example's `source` says that they are in it.
+    fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible>;
 }
 
 /// What a job file says about an objective.
@@ -77,3 +79,5 @@ register! {
 
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod testing;

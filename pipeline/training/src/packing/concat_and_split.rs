@@ -129,7 +129,8 @@ mod tests {
         let mut rows = Vec::new();
         for (number, (length, images)) in (0..).zip(examples) {
             let input_ids: Vec<_> = (10..).take(*length).collect();
-            let example = Example { labels: input_ids.clone(), input_ids, images: images.to_vec() };
+            let example =
+                Example { labels: input_ids.clone(), input_ids, images: images.to_vec(), ..Example::default() };
             packer.push([number; 16], example, &mut rows);
         }
         packer.finish(&mut rows);

@@ -3,50 +3,120 @@
 use std::ops::Range;
 
 use super::super::TokenDocument;
-use super::{CausalMasking, ImageSpans};
+use super::variants::{Rules, SpanPlacement};
+use super::{ImageSpans, NumSpans, segments};
 use crate::random::KeyedRandom;
 
 // One draw in a few hundred is empty in a document of 256 tokens, three in eight in one of two.
 const DRAWS_BEFORE_DROPPING: u32 = 17;
 
-/// Spans of the document in order, without overlap, none empty; at most `max_spans`.
-pub(super) fn choose(document: &TokenDocument, settings: &CausalMasking, random: &mut KeyedRandom) -> Vec<Range<u32>> {
-    let num_spans = random.poisson(settings.lambda).max(settings.min_spans).min(settings.max_spans);
+// Four spans are apart in about one set of 105, six in one of 10,000.
+const SETS_BEFORE_ONE_FEWER: u32 = 1000;
+
+/// Spans of the document in order, without overlap; at most `max_spans`; none empty unless the reference is followed.
+pub(super) fn choose(document: &TokenDocument, rules: &Rules, random: &mut KeyedRandom) -> Vec<Range<u32>> {
+    let num_spans = num_spans(rules, random);
     if document.tokens.is_empty() || num_spans == 0 {
         return Vec::new();
     }
-    let place = if num_spans == 1 { ordered_span } else { either_way_span };
+    let segments = segments::segments(&document.tokens, rules.segments);
+    if let Some(whole) = segments::whole(&segments, num_spans, rules.full_segments, random) {
+        return whole;
+    }
+    let spans = match rules.placement {
+        SpanPlacement::AcceptFitting => accept_fitting(document, num_spans, rules, random),
+        SpanPlacement::RedrawAll => redraw_all(document, num_spans, rules, random),
+    };
+    match rules.segments {
+        None => spans,
+        Some(_) => segments::clip(spans, &segments),
+    }
+}
+
+fn num_spans(rules: &Rules, random: &mut KeyedRandom) -> u32 {
+    match (rules.num_spans, rules.placement) {
+        (NumSpans::Fixed, _) => (rules.lambda as u32).clamp(rules.min_spans, rules.max_spans),
+        (NumSpans::Poisson, SpanPlacement::AcceptFitting) => {
+            random.poisson(rules.lambda).max(rules.min_spans).min(rules.max_spans)
+        }
+        // A truncated distribution is not a clamped one: what lies outside is drawn again.
+        (NumSpans::Poisson, SpanPlacement::RedrawAll) => (0..SETS_BEFORE_ONE_FEWER)
+            .map(|_| random.poisson(rules.lambda))
+            .find(|drawn| (rules.min_spans..=rules.max_spans).contains(drawn))
+            .unwrap_or(rules.min_spans),
+    }
+}
+
+// As many as fit of n * n candidates.
+fn accept_fitting(
+    document: &TokenDocument,
+    num_spans: u32,
+    rules: &Rules,
+    random: &mut KeyedRandom,
+) -> Vec<Range<u32>> {
     let num_candidates = u64::from(num_spans).pow(2);
     let candidates: Vec<_> =
-        (0..num_candidates).filter_map(|_| candidate(document, settings.image_spans, place, random)).collect();
+        (0..num_candidates).filter_map(|_| candidate(document, num_spans, rules, random)).collect();
     accept(&candidates, num_spans as usize)
 }
 
-type Place = fn(f64, f64, f64) -> Range<u32>;
+// All spans anew until none overlaps another; with one fewer where that never comes.
+fn redraw_all(document: &TokenDocument, num_spans: u32, rules: &Rules, random: &mut KeyedRandom) -> Vec<Range<u32>> {
+    for num_spans in (1..=num_spans).rev() {
+        for _ in 0..SETS_BEFORE_ONE_FEWER {
+            if let Some(spans) = spans_apart(document, num_spans, rules, random) {
+                return spans;
+            }
+        }
+    }
+    Vec::new()
+}
 
-// A span that isn't empty, moved out of images that it would cut unless that is wanted; none where only empty ones come up.
-fn candidate(
+// One set of spans, given up at the first that overlaps another or cannot but be empty.
+fn spans_apart(
     document: &TokenDocument,
-    image_spans: ImageSpans,
-    place: Place,
+    num_spans: u32,
+    rules: &Rules,
     random: &mut KeyedRandom,
-) -> Option<Range<u32>> {
+) -> Option<Vec<Range<u32>>> {
+    let mut spans: Vec<Range<u32>> = Vec::with_capacity(num_spans as usize);
+    for _ in 0..num_spans {
+        let next = candidate(document, num_spans, rules, random)?;
+        if spans.iter().any(|span| overlap(span, &next)) {
+            return None;
+        }
+        spans.push(next);
+    }
+    spans.sort_unstable_by_key(|span| span.start);
+    Some(spans)
+}
+
+// A span, moved out of images that it would cut unless that is wanted; none where only empty ones come up.
+fn candidate(document: &TokenDocument, num_spans: u32, rules: &Rules, random: &mut KeyedRandom) -> Option<Range<u32>> {
     let num_tokens = document.tokens.len() as f64;
+    let place = if num_spans == 1 { ordered_span } else { either_way_span };
     for _ in 0..DRAWS_BEFORE_DROPPING {
         let (first, second) = (random.uniform(), random.uniform());
-        let span = place(first, second, num_tokens);
-        if !span.is_empty() {
-            return Some(match image_spans {
+        let mut span = place(first, second, num_tokens);
+        if rules.keeps_first_token && (num_spans == 1 || !rules.as_reference) {
+            span.start = span.start.max(1);
+        }
+        if span.start < span.end {
+            return Some(match rules.image_spans {
                 ImageSpans::Cut => span,
                 ImageSpans::Whole => around_images(span, &document.images),
             });
+        }
+        if rules.as_reference {
+            // The published code masks nothing where a single span is empty, but lets one of several be so.
+            return (num_spans > 1).then_some(span);
         }
     }
     None
 }
 
 // A single span: the smaller draw is rounded down and the larger one half up, as in the published code.
-fn ordered_span(first: f64, second: f64, num_tokens: f64) -> Range<u32> {
+pub(super) fn ordered_span(first: f64, second: f64, num_tokens: f64) -> Range<u32> {
     (first.min(second) * num_tokens) as u32..(first.max(second) * num_tokens + 0.5) as u32
 }
 
@@ -74,40 +144,171 @@ fn accept(candidates: &[Range<u32>], most: usize) -> Vec<Range<u32>> {
         if accepted.len() == most {
             break;
         }
-        let overlaps = |span: &Range<u32>| span.start.max(candidate.start) < span.end.min(candidate.end);
-        if !accepted.iter().any(overlaps) {
+        if !accepted.iter().any(|span| overlap(span, candidate)) {
             accepted.push(candidate.clone());
         }
     }
-    accepted.sort_unstable_by_key(|span| span.start);
+    accepted.sort_by_key(|span| span.start);
     accepted
 }
 
+fn overlap(one: &Range<u32>, other: &Range<u32>) -> bool {
+    one.start.max(other.start) < one.end.min(other.end)
+}
 #[cfg(test)]
 mod tests {
+    use super::super::super::Specials;
+    use super::super::super::testing::{SPECIALS, check_share};
+    use super::super::{CausalMasking, Variant};
     use super::*;
 
     fn document(num_tokens: usize, images: &[Range<u32>]) -> TokenDocument {
-        TokenDocument { tokens: vec![0; num_tokens], images: images.to_vec() }
+        TokenDocument { tokens: vec![0; num_tokens], images: images.to_vec(), ..TokenDocument::default() }
     }
 
     fn choose_for(num_documents: u32, document: &TokenDocument, settings: &CausalMasking) -> Vec<Vec<Range<u32>>> {
+        let rules = settings.rules(&Specials { num_sentinels: 512, ..SPECIALS });
         (0..num_documents)
-            .map(|number| choose(document, settings, &mut KeyedRandom::new(3, "spans", &number.to_le_bytes(), 0)))
+            .map(|number| choose(document, &rules, &mut KeyedRandom::new(3, "spans", &number.to_le_bytes(), 0)))
             .collect()
     }
 
-    #[test]
-    fn numbers_of_spans_and_their_share_are_those_of_the_published_code() {
-        let chosen = choose_for(100_000, &document(1024, &[]), &CausalMasking::default());
-        let share = |spans: usize| chosen.iter().filter(|of_one| of_one.len() == spans).count() as f64 / 100_000.0;
-        // Four standard deviations are at most 0.005.
-        for (spans, expected) in [(0, 0.0), (1, 0.818), (2, 0.141), (3, 0.033), (4, 0.006)] {
-            assert!((share(spans) - expected).abs() < 0.005, "{} for {spans} spans", share(spans));
+    // Shares of documents with 0, 1, … spans, and the share of tokens in them, in 100,000 documents of 1024 tokens.
+    fn check_distribution(variant: Variant, shares: &[f64], masked_share: Option<f64>) {
+        let settings = CausalMasking { variant, ..CausalMasking::default() };
+        let chosen = choose_for(100_000, &document(1024, &[]), &settings);
+        for (num_spans, &expected) in shares.iter().enumerate() {
+            let share = chosen.iter().filter(|of_one| of_one.len() == num_spans).count() as f64 / 100_000.0;
+            // Four standard deviations are at most 0.0063; the tables are rounded to 0.001.
+            assert!((share - expected).abs() < 0.0068, "{share} have {num_spans} spans, not {expected}");
         }
         let masked: u32 = chosen.iter().flatten().map(|span| span.end - span.start).sum();
-        let masked_share = f64::from(masked) / 102_400_000.0;
-        assert!((masked_share - 0.372).abs() < 0.005, "{masked_share}");
+        let masked = f64::from(masked) / 102_400_000.0;
+        assert!(masked_share.is_none_or(|expected| (masked - expected).abs() < 0.005), "{masked}");
+    }
+
+    #[test]
+    fn paper_and_fairseq_mask_as_the_published_code() {
+        let shares = [0.0, 0.818, 0.141, 0.033, 0.006];
+        check_distribution(Variant::Paper, &shares, Some(0.372));
+        check_distribution(Variant::Fairseq, &shares, Some(0.372));
+    }
+
+    #[test]
+    fn metaseq_masks_as_the_published_code() {
+        check_distribution(Variant::Metaseq, &[0.368, 0.449, 0.141, 0.034, 0.006], Some(0.249));
+    }
+
+    #[test]
+    fn cm3leon_without_breaks_masks_as_metaseq() {
+        check_distribution(Variant::Cm3leon, &[0.368, 0.449, 0.141, 0.034, 0.006], Some(0.249));
+    }
+
+    #[test]
+    fn incoder_draws_its_truncated_number_of_spans() {
+        check_distribution(Variant::Incoder, &[0.0, 0.582, 0.291, 0.097, 0.024], None);
+    }
+
+    #[test]
+    fn spans_of_incoder_are_as_long_as_two_that_do_not_overlap() {
+        // Two spans that are apart take up two of the four gaps' worth between four uniform ends of five.
+        let settings =
+            CausalMasking { variant: Variant::Incoder, lambda: 2.0, num_spans: NumSpans::Fixed, ..Default::default() };
+        let chosen = choose_for(100_000, &document(1024, &[]), &settings);
+        assert!(chosen.iter().all(|spans| spans.len() == 2));
+        let masked: u32 = chosen.iter().flatten().map(|span| span.end - span.start).sum();
+        // The standard deviation of one document's share is 0.2.
+        assert!((f64::from(masked) / 102_400_000.0 - 0.4).abs() < 0.003, "{masked}");
+    }
+
+    #[test]
+    fn span_lengths_have_the_published_median_and_mean() {
+        let settings = CausalMasking { variant: Variant::Metaseq, ..CausalMasking::default() };
+        let chosen = choose_for(100_000, &document(2049, &[]), &settings);
+        let mut lengths: Vec<_> = chosen.iter().flatten().map(|span| span.end - span.start).collect();
+        lengths.sort_unstable();
+        let mean = lengths.iter().map(|&length| f64::from(length)).sum::<f64>() / lengths.len() as f64;
+        assert!(lengths[lengths.len() / 2].abs_diff(480) < 10, "{}", lengths[lengths.len() / 2]);
+        assert!((mean - 592.0).abs() < 8.0, "{mean}");
+    }
+
+    // The share of documents that keep an empty span, where the reference is followed.
+    #[test]
+    fn the_reference_has_empty_spans_as_often_as_published() {
+        let settings = CausalMasking { reference_compat: true, ..CausalMasking::default() };
+        let chosen = choose_for(100_000, &document(257, &[]), &settings);
+        let with_empty = chosen.iter().filter(|spans| spans.iter().any(|span| span.is_empty())).count();
+        assert!((100..1000).contains(&with_empty), "{with_empty} of 100,000, published is 0.005");
+    }
+
+    #[test]
+    fn a_fixed_number_is_the_same_for_all() {
+        let settings = CausalMasking { num_spans: NumSpans::Fixed, ..CausalMasking::default() };
+        assert!(choose_for(1000, &document(100, &[]), &settings).iter().all(|spans| spans.len() == 1));
+    }
+
+    #[test]
+    fn each_whole_document_is_as_likely() {
+        let mut blocks = document(99, &[]);
+        blocks.tokens[33] = SPECIALS.break_;
+        blocks.tokens[66] = SPECIALS.break_;
+        let settings = CausalMasking {
+            variant: Variant::Cm3leon,
+            num_spans: NumSpans::Fixed,
+            full_document_rotation: 1.0,
+            ..CausalMasking::default()
+        };
+        let chosen = choose_for(100_000, &blocks, &settings);
+        let middle = chosen.iter().filter(|spans| spans[..] == [34..66]).count();
+        check_share(middle, 100_000, 1.0 / 3.0);
+    }
+
+    #[test]
+    fn no_span_of_cm3leon_holds_a_break_or_the_first_token() {
+        let mut blocks = document(99, &[]);
+        for position in [20, 21, 70] {
+            blocks.tokens[position] = SPECIALS.break_;
+        }
+        let settings = CausalMasking { variant: Variant::Cm3leon, lambda: 3.0, ..CausalMasking::default() };
+        for span in choose_for(10_000, &blocks, &settings).iter().flatten() {
+            assert!(
+                span.start > 0 && !blocks.tokens[span.start as usize..span.end as usize].contains(&SPECIALS.break_)
+            );
+        }
+    }
+
+    // MT19937 seeded as `np.random.seed` does it, and two numbers as `np.random.uniform(size=2)` makes them.
+    fn numpy_uniform_pair(seed: u32) -> [f64; 2] {
+        let mut state = [seed; 624];
+        for index in 1..624 {
+            let last = state[index - 1];
+            state[index] = 1_812_433_253_u32.wrapping_mul(last ^ (last >> 30)).wrapping_add(index as u32);
+        }
+        for index in 0..624 {
+            let bits = (state[index] & 0x8000_0000) | (state[(index + 1) % 624] & 0x7fff_ffff);
+            let twist = if bits & 1 == 1 { 0x9908_b0df } else { 0 };
+            state[index] = state[(index + 397) % 624] ^ (bits >> 1) ^ twist;
+        }
+        let mut words = state.into_iter().map(|mut word| {
+            word ^= word >> 11;
+            word ^= (word << 7) & 0x9d2c_5680;
+            word ^= (word << 15) & 0xefc6_0000;
+            word ^ (word >> 18)
+        });
+        let mut word = |shift: u32| f64::from(words.next().unwrap() >> shift);
+        [(); 2].map(|()| (word(5) * 67_108_864.0 + word(6)) / 9_007_199_254_740_992.0)
+    }
+
+    #[test]
+    fn a_single_span_is_that_of_the_numpy_draws_of_the_published_code() {
+        let close = |pair: [f64; 2], expected: [f64; 2]| pair.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-8);
+        let pairs = [0, 1, 42].map(numpy_uniform_pair);
+        // What NumPy prints for these seeds.
+        assert!(close(pairs[0], [0.5488135, 0.71518937]), "{pairs:?}");
+        assert!(close(pairs[1], [0.417022005, 0.720324493]), "{pairs:?}");
+        assert!(close(pairs[2], [0.37454012, 0.95071431]), "{pairs:?}");
+        let spans = pairs.map(|[first, second]| ordered_span(first, second, 1000.0));
+        assert_eq!(spans, [548..715, 417..720, 374..951]);
     }
 
     #[test]

@@ -1,0 +1,296 @@
+//! Where the tokens of a document go when spans of it move to its end.
+
+use std::ops::Range;
+
+use super::super::{Specials, TokenDocument, TokenId};
+
+/// One example in the making: the text with a sentinel for each span, then each sentinel with its span.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    text: Vec<Piece>,
+    spans: Vec<Piece>,
+}
+
+/// A stretch of the document that stays in one piece, or a token that the objective adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Tokens(Range<u32>),
+    Special(TokenId),
+}
+
+/// What a layout becomes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub(super) ids: Vec<TokenId>,
+    /// Where the objective's own tokens stand in `ids`.
+    pub(super) specials: Vec<u32>,
+    /// Where image tokens stand in `ids`, in order; an image that a span cuts gives several runs.
+    pub(super) images: Vec<Range<u32>>,
+    /// Which of the document's tokens are in `ids`, in order.
+    pub(super) source: Vec<Range<u32>>,
+}
+
+impl Layout {
+    /// All of a document of `num_tokens`, from `spans` that are in order, without overlap, and no more than sentinels.
+    ///
+    /// The sentinel of span `i` is followed by `hints[i]` mask tokens where it stands in the text.
+    pub(super) fn new(num_tokens: u32, spans: &[Range<u32>], hints: &[u32], specials: &Specials) -> Self {
+        let mut text = Vec::with_capacity(2 * spans.len() + 1);
+        let mut after_last = 0;
+        for (index, span) in (0..).zip(spans) {
+            text.push(Piece::Tokens(after_last..span.start));
+            text.push(Piece::Special(specials.sentinel(index)));
+            let num_hints = hints.get(index as usize).copied().unwrap_or(0);
+            text.extend((0..num_hints).map(|_| Piece::Special(specials.mask)));
+            after_last = span.end;
+        }
+        text.push(Piece::Tokens(after_last..num_tokens));
+        Self { text, spans: spans_with_ends(spans, specials) }
+    }
+
+    /// What the published code makes of spans that may be empty: an empty one overwrites a token with its sentinel, or
+    /// vanishes from the text where it lies within another span (`causal_masked_dataset.py`, `sentinel_masking`).
+    pub(super) fn of_reference(num_tokens: u32, spans: &[Range<u32>], specials: &Specials) -> Self {
+        let mut text = Vec::with_capacity(2 * spans.len() + 1);
+        let mut after_last = 0;
+        for (index, span) in (0..).zip(spans) {
+            if span.start < after_last || span.start >= num_tokens {
+                continue;
+            }
+            text.push(Piece::Tokens(after_last..span.start));
+            text.push(Piece::Special(specials.sentinel(index)));
+            after_last = span.end.max(span.start + 1);
+        }
+        text.push(Piece::Tokens(after_last..num_tokens));
+        Self { text, spans: spans_with_ends(spans, specials) }
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.text.iter().chain(&self.spans).map(Piece::len).sum()
+    }
+
+    /// Keeps the first `limit` tokens of the result: the end of the last span is lost.
+    pub(super) fn drop_end(&mut self, limit: u32) {
+        let num_text: u32 = self.text.iter().map(Piece::len).sum();
+        let excess = self.len().saturating_sub(limit.max(num_text));
+        drop_from_end(&mut self.spans, excess);
+        drop_from_end(&mut self.text, num_text.saturating_sub(limit));
+    }
+
+    /// Drops tokens from the end of the text, never from a span, until `limit` tokens are left or the text has none.
+    pub(super) fn shorten_text(&mut self, limit: u32) {
+        let mut excess = self.len().saturating_sub(limit);
+        for piece in self.text.iter_mut().rev() {
+            if let Piece::Tokens(range) = piece {
+                let dropped = excess.min(range.end - range.start);
+                range.end -= dropped;
+                excess -= dropped;
+            }
+        }
+    }
+
+    /// As [`Layout::shorten_text`], but as the published code does it: sentinels in the text are dropped like tokens.
+    pub(super) fn shorten_text_as_reference(&mut self, limit: u32) {
+        let excess = self.len().saturating_sub(limit);
+        drop_from_end(&mut self.text, excess);
+    }
+
+    /// The tokens, with room for one more.
+    pub(super) fn place(&self, document: &TokenDocument) -> Placed {
+        let mut placed = Placed { ids: Vec::with_capacity(self.len() as usize + 1), ..Placed::default() };
+        for piece in self.text.iter().chain(&self.spans) {
+            let at = placed.ids.len() as u32;
+            match piece {
+                Piece::Special(id) => {
+                    placed.specials.push(at);
+                    placed.ids.push(*id);
+                }
+                Piece::Tokens(from) if from.start < from.end => {
+                    placed.ids.extend_from_slice(&document.tokens[from.start as usize..from.end as usize]);
+                    push_image_runs(&mut placed.images, &document.images, from, at);
+                    placed.source.push(from.clone());
+                }
+                Piece::Tokens(_) => {}
+            }
+        }
+        placed.source = merged(placed.source);
+        placed
+    }
+}
+
+impl Piece {
+    fn len(&self) -> u32 {
+        match self {
+            Self::Tokens(range) => range.end.saturating_sub(range.start),
+            Self::Special(_) => 1,
+        }
+    }
+}
+
+fn spans_with_ends(spans: &[Range<u32>], specials: &Specials) -> Vec<Piece> {
+    let of_one = |(index, span): (u32, &Range<u32>)| {
+        let (sentinel, end) = (specials.sentinel(index), specials.end_of_span);
+        [Piece::Special(sentinel), Piece::Tokens(span.clone()), Piece::Special(end)]
+    };
+    (0..).zip(spans).flat_map(of_one).collect()
+}
+
+fn drop_from_end(pieces: &mut Vec<Piece>, mut excess: u32) {
+    while excess > 0 {
+        match pieces.last_mut() {
+            None => return,
+            Some(Piece::Tokens(range)) if range.end.saturating_sub(range.start) > excess => {
+                range.end -= excess;
+                return;
+            }
+            Some(piece) => {
+                excess -= piece.len();
+                pieces.pop();
+            }
+        }
+    }
+}
+
+// What of each image lies in the stretch `from`, which now starts `at`.
+fn push_image_runs(runs: &mut Vec<Range<u32>>, images: &[Range<u32>], from: &Range<u32>, at: u32) {
+    let first = images.partition_point(|image| image.end <= from.start);
+    for image in images[first..].iter().take_while(|image| image.start < from.end) {
+        let (start, end) = (image.start.max(from.start), image.end.min(from.end));
+        runs.push(start - from.start + at..end - from.start + at);
+    }
+}
+
+/// The ranges in order, with those that touch made one.
+pub(super) fn merged(mut ranges: Vec<Range<u32>>) -> Vec<Range<u32>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    ranges.dedup_by(|next, range| {
+        let touch = range.end == next.start;
+        if touch {
+            range.end = next.end;
+        }
+        touch
+    });
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{S0, SPECIALS, text};
+    use super::*;
+
+    const E: TokenId = SPECIALS.end_of_span;
+    const S1: TokenId = S0 + 1;
+    const M: TokenId = SPECIALS.mask;
+
+    fn layout(spans: &[Range<u32>]) -> Layout {
+        Layout::new(10, spans, &[], &SPECIALS)
+    }
+
+    fn reference(spans: &[Range<u32>]) -> Layout {
+        Layout::of_reference(10, spans, &SPECIALS)
+    }
+
+    fn check(layout: &Layout, expected: &[TokenId], source: &[Range<u32>]) {
+        let placed = layout.place(&text(10));
+        assert_eq!(placed.ids, expected);
+        assert_eq!(placed.source, source);
+        assert_eq!(layout.len() as usize, expected.len());
+    }
+
+    fn check_images(images: &[Range<u32>], spans: &[Range<u32>], expected: &[Range<u32>]) {
+        let document = TokenDocument { images: images.to_vec(), ..text(10) };
+        assert_eq!(layout(spans).place(&document).images, expected);
+    }
+
+    #[test]
+    fn two_spans_move_in_their_order() {
+        let expected = [10, 11, S0, 15, 16, S1, 18, 19, S0, 12, 13, 14, E, S1, 17, E];
+        check(&layout(&[2..5, 7..8]), &expected, &[0..10]);
+        check(&reference(&[2..5, 7..8]), &expected, &[0..10]);
+    }
+
+    #[test]
+    fn adjacent_spans_leave_two_sentinels_side_by_side() {
+        let expected = [10, 11, S0, S1, 18, 19, S0, 12, 13, 14, E, S1, 15, 16, 17, E];
+        check(&layout(&[2..5, 5..8]), &expected, &[0..10]);
+        check(&reference(&[2..5, 5..8]), &expected, &[0..10]);
+    }
+
+    #[test]
+    fn a_whole_document_leaves_its_sentinel() {
+        let expected = [S0, S0, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, E];
+        check(&layout(&[0..10]), &expected, &[0..10]);
+        check(&reference(&[0..10]), &expected, &[0..10]);
+    }
+
+    #[test]
+    fn no_span_leaves_the_document() {
+        check(&layout(&[]), &[10, 11, 12, 13, 14, 15, 16, 17, 18, 19], &[0..10]);
+    }
+
+    #[test]
+    fn an_empty_span_loses_nothing_of_ours_and_a_token_of_the_reference() {
+        let spans = [3..3, 6..8];
+        check(&layout(&spans), &[10, 11, 12, S0, 13, 14, 15, S1, 18, 19, S0, E, S1, 16, 17, E], &[0..10]);
+        check(&reference(&spans), &[10, 11, 12, S0, 14, 15, S1, 18, 19, S0, E, S1, 16, 17, E], &[0..3, 4..10]);
+    }
+
+    #[test]
+    fn an_empty_span_within_another_leaves_no_sentinel_in_the_text_of_the_reference() {
+        check(&reference(&[2..8, 5..5]), &[10, 11, S0, 18, 19, S0, 12, 13, 14, 15, 16, 17, E, S1, E], &[0..10]);
+    }
+
+    #[test]
+    fn size_hints_follow_the_sentinel_in_the_text() {
+        let layout = Layout::new(10, &[2..5, 7..8], &[3, 0], &SPECIALS);
+        let expected = [10, 11, S0, M, M, M, 15, 16, S1, 18, 19, S0, 12, 13, 14, E, S1, 17, E];
+        check(&layout, &expected, &[0..10]);
+    }
+
+    #[test]
+    fn what_is_dropped_at_the_end_is_of_the_last_spans() {
+        let mut layout = layout(&[2..5, 7..9]);
+        layout.drop_end(14);
+        check(&layout, &[10, 11, S0, 15, 16, S1, 19, S0, 12, 13, 14, E, S1, 17], &[0..8, 9..10]);
+        layout.drop_end(4);
+        check(&layout, &[10, 11, S0, 15], &[0..2, 5..6]);
+    }
+
+    #[test]
+    fn a_shortened_text_keeps_its_sentinels_and_all_spans() {
+        let mut layout = layout(&[2..5, 7..9]);
+        layout.shorten_text(14);
+        check(&layout, &[10, 11, S0, 15, S1, S0, 12, 13, 14, E, S1, 17, 18, E], &[0..6, 7..9]);
+    }
+
+    #[test]
+    fn a_text_shortened_as_the_reference_does_may_lose_a_sentinel() {
+        let mut layout = layout(&[2..5, 7..9]);
+        layout.shorten_text_as_reference(14);
+        check(&layout, &[10, 11, S0, 15, 16, S0, 12, 13, 14, E, S1, 17, 18, E], &[0..9]);
+    }
+
+    #[test]
+    fn an_image_moves_with_its_span() {
+        // 10 11 S0 15 16 17 18 19 S0 12 13 14 E
+        check_images(&[3..5, 6..8], &[2..5], &[4..6, 10..12]);
+    }
+
+    #[test]
+    fn a_cut_image_is_two_runs() {
+        // 10 11 S0 15 16 17 18 19 S0 12 13 14 E
+        check_images(&[1..3], &[2..5], &[1..2, 9..10]);
+    }
+
+    #[test]
+    fn an_image_cut_by_adjacent_spans_leaves_no_empty_run() {
+        // 10 11 S0 S1 18 19 S0 12 13 14 E S1 15 16 17 E
+        check_images(&[3..7], &[2..5, 5..8], &[8..10, 12..14]);
+    }
+
+    #[test]
+    fn an_image_around_two_spans_is_five_runs() {
+        // 10 11 S0 15 16 S1 18 19 S0 12 13 14 E S1 17 E
+        check_images(&[0..10], &[2..5, 7..8], &[0..2, 3..5, 6..8, 9..12, 14..15]);
+    }
+}

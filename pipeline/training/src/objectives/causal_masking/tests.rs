@@ -1,0 +1,133 @@
+//! What holds for single documents and blocks.
+
+use super::super::testing::{END, S0, SPECIALS, example_of, examples_of, text};
+use super::*;
+
+const E: TokenId = SPECIALS.end_of_span;
+
+fn variant(variant: Variant) -> CausalMasking {
+    CausalMasking { variant, num_spans: NumSpans::Fixed, ..CausalMasking::default() }
+}
+
+#[test]
+fn an_empty_document_is_its_end() {
+    assert_eq!(example_of(&CausalMasking::default(), &text(0), 0).input_ids, [END]);
+}
+
+#[test]
+fn the_only_token_moves_behind_its_sentinel() {
+    assert_eq!(example_of(&CausalMasking::default(), &text(1), 0).input_ids, [S0, S0, 10, E, END]);
+}
+
+#[test]
+fn a_sentinel_is_not_learnt_in_either_place() {
+    let labels = example_of(&CausalMasking::default(), &text(1), 0).labels;
+    assert_eq!(labels, [NO_LOSS, NO_LOSS, 10, E, END]);
+}
+
+#[test]
+fn a_sentinel_is_learnt_on_demand() {
+    let settings = CausalMasking { loss_on_sentinels: Some(true), ..CausalMasking::default() };
+    assert_eq!(example_of(&settings, &text(1), 0).labels, [S0, S0, 10, E, END]);
+}
+
+#[test]
+fn a_size_hint_is_never_learnt() {
+    let size_hints = Some(SizeHints { share: 1.0, epsilon: 0.0 });
+    let settings = CausalMasking { size_hints, loss_on_sentinels: Some(true), ..CausalMasking::default() };
+    let example = example_of(&settings, &text(1), 0);
+    assert_eq!(example.input_ids, [S0, SPECIALS.mask, S0, 10, E, END]);
+    assert_eq!(example.labels, [S0, NO_LOSS, S0, 10, E, END]);
+}
+
+#[test]
+fn size_hints_are_near_the_length_and_for_a_share_of_spans() {
+    let hints = SizeHints::default();
+    let mut random = KeyedRandom::new(0, "hints", b"", 0);
+    let drawn: Vec<f64> = hints.draw(&vec![0..200; 100_000], &mut random).into_iter().map(f64::from).collect();
+    let given: Vec<_> = drawn.iter().filter(|&&hint| hint > 0.0).collect();
+    super::super::testing::check_share(given.len(), 100_000, 0.8);
+    // Rounding down takes half a token; four standard deviations of the mean of 80,000 are 0.28.
+    let mean = given.iter().copied().sum::<f64>() / given.len() as f64;
+    assert!((mean - 199.5).abs() < 0.28, "{mean}");
+}
+
+#[test]
+fn a_block_has_no_end_of_its_own_and_keeps_its_length() {
+    for settings in [variant(Variant::Metaseq), variant(Variant::Cm3leon)] {
+        for number in 0..200 {
+            let example = example_of(&settings, &text(60), number);
+            assert_eq!(example.input_ids.len(), 60);
+            assert!(!example.input_ids.contains(&END));
+        }
+    }
+}
+
+#[test]
+fn a_block_of_metaseq_loses_the_end_of_its_span_and_one_of_cm3leon_the_end_of_its_text() {
+    let example = example_of(&variant(Variant::Metaseq), &text(60), 3);
+    let span = example.input_ids.iter().rposition(|&id| id == S0).unwrap();
+    assert!(!example.input_ids[span..].contains(&E), "{example:?}");
+    let example = example_of(&variant(Variant::Cm3leon), &text(60), 3);
+    assert_eq!(example.input_ids.last(), Some(&E));
+    assert_eq!(example.num_source_tokens(), 57);
+}
+
+#[test]
+fn a_block_keeps_the_ends_of_its_documents() {
+    let mut block = text(60);
+    block.tokens[30] = END;
+    let objective = variant(Variant::Metaseq).build(&SPECIALS);
+    let example = objective.apply(&block, &mut KeyedRandom::new(0, "block", b"", 0)).swap_remove(0);
+    assert_eq!(objective.invert(&example), Ok(block.tokens_of(&example.source)));
+}
+
+#[test]
+fn fairseq_masks_a_long_document_in_pieces() {
+    let settings = CausalMasking { max_tokens: NonZeroU32::new(20), ..variant(Variant::Fairseq) };
+    let examples = examples_of(&settings, &text(45), 0);
+    assert_eq!(examples.len(), 3);
+    assert!(examples.iter().all(|example| example.input_ids.len() <= 20 && example.input_ids.ends_with(&[END])));
+    assert!(examples[2].source.iter().all(|range| range.start >= 40 && range.end <= 45), "{:?}", examples[2].source);
+}
+
+#[test]
+fn the_reference_loses_the_token_under_an_empty_span() {
+    let settings = CausalMasking { reference_compat: true, lambda: 6.0, ..variant(Variant::Paper) };
+    let objective = settings.build(&SPECIALS);
+    let example = |number: u32| {
+        let mut random = KeyedRandom::new(0, "reference", &number.to_le_bytes(), 0);
+        objective.apply(&text(20), &mut random).swap_remove(0)
+    };
+    let lost = (0..1000).filter(|&number| example(number).num_source_tokens() < 20).count();
+    assert!(lost > 100, "{lost}");
+}
+
+#[test]
+fn every_problem_is_named_at_once() {
+    let settings = CausalMasking {
+        lambda: f64::NAN,
+        min_spans: Some(40),
+        max_spans: Some(20),
+        full_document_rotation: 2.0,
+        ..CausalMasking::default()
+    };
+    let problems = settings.check(16);
+    let begins =
+        ["lambda is NaN", "min_spans is 40", "max_spans is 20, but each span needs its own sentinel", "2 is no share"];
+    assert_eq!(problems.len(), begins.len());
+    assert!(problems.iter().zip(begins).all(|(problem, begin)| problem.starts_with(begin)), "{problems:?}");
+}
+
+#[test]
+fn spans_never_outnumber_the_sentinels() {
+    let few = Specials { num_sentinels: 1, ..SPECIALS };
+    let settings = CausalMasking { lambda: 9.0, ..CausalMasking::default() };
+    let example = settings.build(&few).apply(&text(50), &mut KeyedRandom::new(0, "test", b"", 0)).swap_remove(0);
+    assert!(example.input_ids.iter().all(|&id| id <= S0));
+}
+
+#[test]
+fn every_setting_has_a_default() {
+    assert_eq!(toml::from_str::<CausalMasking>("").unwrap(), CausalMasking::default());
+}

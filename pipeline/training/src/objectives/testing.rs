@@ -1,0 +1,59 @@
+//! What the objectives' tests share.
+
+use super::{Example, ObjectiveSettings, Specials, TokenDocument, TokenId};
+use crate::random::KeyedRandom;
+
+pub(super) const SPECIALS: Specials = Specials {
+    pad: 400,
+    end_of_document: END,
+    end_of_span: 402,
+    mask: MASK,
+    sentence_mask: 404,
+    end_mask: 405,
+    begin_of_piece: 406,
+    end_of_piece: 407,
+    break_: 408,
+    begin_of_image: 409,
+    end_of_image: 410,
+    fim_prefix: 411,
+    fim_middle: 412,
+    fim_suffix: 413,
+    regular_denoising: 414,
+    extreme_denoising: 415,
+    sequential_denoising: 416,
+    first_sentinel: S0,
+    num_sentinels: 64,
+    num_text: 400,
+};
+pub(super) const END: TokenId = 401;
+pub(super) const MASK: TokenId = 403;
+pub(super) const S0: TokenId = 417;
+pub(super) const FIRST_IMAGE_TOKEN: TokenId = 481;
+pub(super) const END_OF_IDS: TokenId = 881;
+
+/// Text of so many tokens: 10, 11, …, all different as long as there are fewer than 390.
+pub(super) fn text(num_tokens: u32) -> TokenDocument {
+    TokenDocument { tokens: (0..num_tokens).map(|index| 10 + (index % 390) as TokenId).collect(), ..Default::default() }
+}
+
+/// The stream of the document with this number.
+pub(super) fn stream(number: u32) -> KeyedRandom {
+    KeyedRandom::new(11, "objective", &number.to_le_bytes(), 0)
+}
+
+/// All examples of this document with this number.
+pub(super) fn examples_of(settings: &impl ObjectiveSettings, document: &TokenDocument, number: u32) -> Vec<Example> {
+    settings.build(&SPECIALS).apply(document, &mut stream(number))
+}
+
+/// The first example of this document with this number.
+pub(super) fn example_of(settings: &impl ObjectiveSettings, document: &TokenDocument, number: u32) -> Example {
+    examples_of(settings, document, number).swap_remove(0)
+}
+
+/// Holds a share that was counted in `count` trials to within four standard deviations of `expected`.
+pub(super) fn check_share(hits: usize, trials: usize, expected: f64) {
+    let share = hits as f64 / trials as f64;
+    let four_deviations = 4.0 * (expected * (1.0 - expected) / trials as f64).sqrt();
+    assert!((share - expected).abs() <= four_deviations, "{share} of {trials}, not {expected} ± {four_deviations}");
+}
