@@ -1,7 +1,6 @@
 //! Puts each image's tokens into its document, where the image stands.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, ListArray, RecordBatch, StructArray};
@@ -15,13 +14,22 @@ use pageloom_tokenizers::vocabulary::Vocabulary;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
+use crate::random::KeyedRandom;
+use crate::specials::{Specials, specials};
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
-/// CM3's layout: an image's tokens are the value of its `src` (arXiv 2201.07520, 3.1).
+mod layout;
+
+pub use layout::Layout;
+use layout::{Laid, Piece};
+
+/// Image tokens stand where their image stands, in the layout of one family of models.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// How an image's codes stand in `src`: `ids` gives each code an id of its own; `decimal` writes the numbers as
+    /// How text and images follow one another: `cm3`, `cm3leon`, `chameleon` or `plain`.
+    pub layout: Layout,
+    /// How an image's codes are written: `ids` gives each code an id of its own; `decimal` writes the numbers as
     /// text, joined by spaces, and tokenises that, as the CM3 paper says.
     pub image_tokens: ImageTokens,
     /// What happens to an image without tokens (the paper does not say): `drop_tag` takes the whole `<img …>` out,
@@ -67,7 +75,8 @@ impl StepSettings for Settings {
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
         let (vocabulary, text) = (resources.vocabulary.clone(), resources.text.clone());
-        Ok(Arc::new(InterleaveImages { settings: self.clone(), vocabulary, text }))
+        let (specials, seed) = (specials(&vocabulary), resources.seed);
+        Ok(Arc::new(InterleaveImages { settings: self.clone(), vocabulary, specials, seed, text }))
     }
 }
 
@@ -75,13 +84,14 @@ impl StepSettings for Settings {
 struct InterleaveImages {
     settings: Settings,
     vocabulary: Arc<Vocabulary>,
+    specials: Specials,
+    seed: u64,
     text: Arc<TextTokenizer>,
 }
 
 #[derive(Debug, Default)]
 struct Interleaved {
-    tokens: Vec<TokenId>,
-    images: Vec<Range<u32>>,
+    laid: Laid,
     failed: Vec<String>,
 }
 
@@ -99,9 +109,9 @@ impl Step for InterleaveImages {
         let (batch, documents) = rejects.keep_ok(&batch, outcomes)?;
         let mut tokens = ListColumn::<Int32Type>::default();
         for document in &documents {
-            tokens.push(&document.tokens)?;
+            tokens.push(&document.laid.tokens)?;
         }
-        let image_runs: Vec<_> = documents.into_iter().map(|document| document.images).collect();
+        let image_runs: Vec<_> = documents.into_iter().map(|document| document.laid.images).collect();
         self.settings.columns().replace(&batch, vec![tokens.finish()?, runs::runs(&image_runs)?])
     }
 }
@@ -110,10 +120,15 @@ type Outcomes = Result<Vec<Result<Interleaved, Refusal>>, StepError>;
 
 impl InterleaveImages {
     fn outcomes(&self, batch: &RecordBatch) -> Result<Outcomes, StepError> {
-        let (tokens, slots, images) = (columns::tokens(), columns::image_slots(), columns::images());
-        let (tokens, slots, images) = (int32_rows(tokens.of(batch)?)?, slots.of(batch)?, images.of(batch)?);
-        let rows = 0..batch.num_rows();
-        Ok(rows.map(|row| self.document(tokens.row(row), &image_places_of(slots, row)?, codes(images, row)?)).collect())
+        let (key, tokens) = (columns::key(), columns::tokens());
+        let (slots, images) = (columns::image_slots(), columns::images());
+        let (key, tokens) = (key.of(batch)?, int32_rows(tokens.of(batch)?)?);
+        let (slots, images) = (slots.of(batch)?, images.of(batch)?);
+        let document = |row: usize| {
+            let mut random = KeyedRandom::new(self.seed, "layout", key.value(row), 0);
+            self.document(tokens.row(row), &image_places_of(slots, row)?, codes(images, row)?, &mut random)
+        };
+        Ok((0..batch.num_rows()).map(document).collect())
     }
 
     fn document(
@@ -121,32 +136,41 @@ impl InterleaveImages {
         tokens: &[TokenId],
         slots: &[ImagePlace],
         codes: BTreeMap<Key, Vec<u32>>,
+        random: &mut KeyedRandom,
     ) -> Result<Result<Interleaved, Refusal>, StepError> {
-        let mut document = Interleaved::default();
+        let (mut pieces, mut failed) = (Vec::with_capacity(2 * slots.len() + 1), Vec::new());
         let mut from = 0;
+        let upto = |from: u32, to: u32, pieces: &mut Vec<Piece>| -> Result<(), StepError> {
+            let text = piece(tokens, from, to)?;
+            match pieces.last_mut() {
+                _ if text.is_empty() => {}
+                Some(Piece::Text(before)) => before.extend_from_slice(text),
+                _ => pieces.push(Piece::Text(text.to_vec())),
+            }
+            Ok(())
+        };
         for slot in slots {
             let Some(codes) = codes.get(&slot.key) else {
                 if self.settings.failed_image == FailedImage::RejectDocument {
                     return Ok(Err(Refusal::new("image_without_tokens", slot.url.clone())));
                 }
                 if self.settings.failed_image == FailedImage::DropTag {
-                    document.tokens.extend_from_slice(piece(tokens, from, slot.tag_start)?);
+                    upto(from, slot.tag_start, &mut pieces)?;
                     from = slot.tag_end;
                 }
-                document.failed.push(slot.url.clone());
+                failed.push(slot.url.clone());
                 continue;
             };
-            document.tokens.extend_from_slice(piece(tokens, from, slot.src)?);
-            from = slot.src;
-            let start = document.tokens.len() as u32;
-            document.tokens.extend(self.image_tokens(codes)?);
-            document.images.push(start..document.tokens.len() as u32);
+            let keeps_tag = self.settings.layout.keeps_tags();
+            upto(from, if keeps_tag { slot.src } else { slot.tag_start }, &mut pieces)?;
+            from = if keeps_tag { slot.src } else { slot.tag_end };
+            pieces.push(Piece::Image(self.image_tokens(codes)?));
         }
-        document.tokens.extend_from_slice(piece(tokens, from, tokens.len() as u32)?);
-        if document.tokens.is_empty() {
+        upto(from, tokens.len() as u32, &mut pieces)?;
+        if pieces.is_empty() {
             return Ok(Err(Refusal::new("no_tokens", "nothing is left of the document")));
         }
-        Ok(Ok(document))
+        Ok(Ok(Interleaved { laid: self.settings.layout.lay(pieces, &self.specials, random), failed }))
     }
 
     fn image_tokens(&self, codes: &[u32]) -> Result<Vec<TokenId>, StepError> {
@@ -194,11 +218,13 @@ mod tests {
 
     /// Tokens 1, 2, 3 with an image at a place, whose only code is 7 or which failed.
     fn interleaved(tag_start: u32, src: u32, tag_end: u32, code: Option<u32>) -> Vec<TokenId> {
-        let Resources { vocabulary, text, .. } = resources();
-        let step = InterleaveImages { settings: Settings::default(), vocabulary, text };
+        let Resources { vocabulary, text, seed, .. } = resources();
+        let specials = specials(&vocabulary);
+        let step = InterleaveImages { settings: Settings::default(), vocabulary, specials, seed, text };
         let slot = ImagePlace { key: Key::default(), url: "https://a.example/i".into(), tag_start, src, tag_end };
         let codes = code.map(|code| (slot.key, vec![code])).into_iter().collect();
-        step.document(&[1, 2, 3], &[slot], codes).unwrap().unwrap().tokens
+        let random = &mut KeyedRandom::new(seed, "layout", b"", 0);
+        step.document(&[1, 2, 3], &[slot], codes, random).unwrap().unwrap().laid.tokens
     }
 
     #[test]
