@@ -30,19 +30,11 @@ impl Markup for HtmlMarkup {
     fn start(&mut self, page: &Page<'_>, id: NodeId, folded: &[NodeId], name: Name) {
         self.markup.push('<');
         self.markup.push_str(written_name(page, id, name));
-        let mut attributes: Vec<(&str, &str)> = Vec::new();
-        for id in [id].iter().chain(folded) {
-            let is_kept = |attribute: &str| page.form.kept_attributes.has(page.tree, *id, attribute);
-            for (attribute, value) in page.tree.attributes_named(*id, is_kept) {
-                if attributes.iter().all(|(there, _)| *there != attribute) {
-                    attributes.push((attribute, value));
-                }
-            }
-        }
-        attributes.sort_unstable();
-        for (attribute, value) in attributes {
-            self.attribute(attribute, value);
-        }
+        let kept = [id].into_iter().chain(folded.iter().copied()).flat_map(|id| {
+            let is_kept = move |attribute: &str| page.form.kept_attributes.has(page.tree, id, attribute);
+            page.tree.attributes_named(id, is_kept)
+        });
+        self.attributes(kept);
         self.markup.push('>');
         if names::is_preformatted(name) {
             self.after_pre = self.markup.len();
@@ -108,6 +100,23 @@ impl Markup for HtmlMarkup {
 }
 
 impl HtmlMarkup {
+    /// Attributes in alphabetical order; of those with one name, the first.
+    fn attributes<'a>(&mut self, mut attributes: impl Iterator<Item = (&'a str, &'a str)>) {
+        // Most elements have none or one, which needs no sorting.
+        let (Some(first), second) = (attributes.next(), attributes.next()) else { return };
+        let Some(second) = second else { return self.attribute(first.0, first.1) };
+        let mut sorted = vec![first];
+        for (attribute, value) in std::iter::once(second).chain(attributes) {
+            if sorted.iter().all(|(there, _)| *there != attribute) {
+                sorted.push((attribute, value));
+            }
+        }
+        sorted.sort_unstable();
+        for (attribute, value) in sorted {
+            self.attribute(attribute, value);
+        }
+    }
+
     fn attribute(&mut self, name: &str, value: &str) {
         let markup = &mut self.markup;
         markup.push(' ');
