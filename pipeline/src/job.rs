@@ -82,9 +82,9 @@ fn one_view() -> u32 {
 }
 
 impl Sequences {
-    /// The steps before packing.
-    pub fn steps(&self) -> Vec<StepConfig> {
-        vec![
+    /// The steps before packing: what puts images into documents, and what makes examples of those.
+    pub fn steps(&self) -> [StepConfig; 2] {
+        [
             StepConfig::interleave_images(self.interleave.clone()),
             StepConfig::apply_objective(apply_objective::Settings {
                 objective: self.objective.clone(),

@@ -72,6 +72,12 @@ enum Command {
     Verify {
         /// Output folder of the run.
         out: PathBuf,
+        /// Also read every file, make every row again from what the stages handed on, and invert every example.
+        #[arg(long)]
+        deep: bool,
+        /// With --deep: make the rows of so many units again, spread evenly, and not of all.
+        #[arg(long, requires = "deep")]
+        sample: Option<usize>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -259,7 +265,11 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             eprintln!("{unit} is committed");
             Ok(())
         }
-        Command::Verify { out, json } => verify_run(&Store::open(&out)?, json).await,
+        Command::Verify { out, deep, sample, json } => {
+            let store = Store::open(&out)?;
+            verify_run(&store, json).await?;
+            if deep { verify_run_deep(&store, sample, json).await } else { Ok(()) }
+        }
         Command::Status { out, json } => {
             let status = status::status(&Store::open(&out)?).await?;
             print!("{}", if json { to_json(&status)? + "\n" } else { status.text() });
@@ -368,6 +378,19 @@ async fn verify_run(store: &Store, json: bool) -> Result<(), RunError> {
     for (reason, count) in &balance.dropped_references {
         println!("{count:>8} {reason} (a reference, dropped from its document)");
     }
+    Ok(())
+}
+
+async fn verify_run_deep(store: &Store, sample: Option<usize>, json: bool) -> Result<(), RunError> {
+    let deep = verify::verify_deep(store, sample).await?;
+    if json {
+        println!("{}", to_json(&deep)?);
+        return Ok(());
+    }
+    println!("{} files of {:.1} MB have their checksums", deep.files, deep.bytes as f64 / 1e6);
+    println!("{} units with {} documents make the same rows again", deep.units, deep.documents);
+    println!("{} examples give their document's tokens back", deep.inverted);
+    println!("{} shards hold the rows of the sequences stage", deep.shards);
     Ok(())
 }
 

@@ -17,6 +17,11 @@ use crate::error::RunError;
 use crate::finish::{MANIFEST, Manifest};
 use crate::status::{commits_of, plan_of};
 
+mod compared;
+mod deep;
+
+pub use deep::{Deep, verify_deep};
+
 /// What a balanced run holds.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Balance {

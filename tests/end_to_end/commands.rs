@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::site::{PARAGRAPH, Site, demo_job, done, pageloom, text};
+use super::site::{PARAGRAPH, Site, demo_job, done, pageloom, run, text};
 
 fn one_page() -> Site {
     Site::new().with("page.html", PARAGRAPH)
@@ -100,6 +100,38 @@ fn verify_sees_a_shard_that_was_changed_cut_or_lost() {
         assert_eq!(said.code, 2, "{said:#?}");
         assert!(said.stderr.contains("train-00000-of-00001.parquet"), "{}", said.stderr);
     }
+}
+
+#[test]
+fn deep_verification_makes_every_row_again_and_sees_one_that_is_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let finished = run(&demo_job(), &folder.path().join("out"), &[]);
+    let deep = done(&["verify", &text(&finished.out), "--deep"]).stdout;
+    let documents = finished.count("documents");
+    assert!(deep.contains(&format!("{documents} examples give their document's tokens back")), "{deep}");
+    let sampled = done(&["verify", &text(&finished.out), "--deep", "--sample", "1"]).stdout;
+    assert!(sampled.contains("1 units with"), "{sampled}");
+    // A shard of another seed, with its checksum and size where the run looks for them.
+    let other = run(&demo_job(), &folder.path().join("other"), &["--set", "seed=1"]);
+    let shard = |of: &std::path::Path| -> (std::path::PathBuf, serde_json::Value) {
+        let mut commits: Vec<_> =
+            std::fs::read_dir(of.join("commits/shards")).unwrap().map(|file| file.unwrap().path()).collect();
+        commits.sort();
+        let commit = serde_json::from_slice(&std::fs::read(&commits[0]).unwrap()).unwrap();
+        (commits.swap_remove(0), commit)
+    };
+    let ((commit, mut ours), (_, theirs)) = (shard(&finished.out), shard(&other.out));
+    let path = ours["files"]["shard"]["path"].as_str().unwrap().to_owned();
+    std::fs::copy(other.out.join(&path), finished.out.join(&path)).unwrap();
+    let manifest = std::fs::read_to_string(finished.out.join("manifest.json")).unwrap();
+    let sum = |of: &serde_json::Value| of["files"]["shard"]["sha256"].as_str().unwrap().to_owned();
+    std::fs::write(finished.out.join("manifest.json"), manifest.replace(&sum(&ours), &sum(&theirs))).unwrap();
+    ours["files"]["shard"] = theirs["files"]["shard"].clone();
+    std::fs::write(commit, ours.to_string()).unwrap();
+    assert_eq!(pageloom(&["verify", &text(&finished.out)]).code, 0);
+    let seen = pageloom(&["verify", &text(&finished.out), "--deep"]);
+    assert_eq!(seen.code, 2, "{seen:#?}");
+    assert!(seen.stderr.contains("row 0 is not what it should be"), "{}", seen.stderr);
 }
 
 #[test]

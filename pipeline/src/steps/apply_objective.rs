@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ListArray, RecordBatch};
 use pageloom_schemas::lists::int32_rows;
 use pageloom_schemas::{columns, runs};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
 use crate::examples::{PlacedExample, examples_column};
-use crate::objectives::{Objective, ObjectiveConfig, TokenDocument};
+use crate::objectives::{Objective, ObjectiveConfig, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 use crate::specials::specials;
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
@@ -59,14 +59,49 @@ impl Step for ApplyObjective {
         let (key, images) = (key.of(&batch)?, images.of(&batch)?);
         let tokens = int32_rows(tokens.of(&batch)?)?;
         let outcome = |row: usize| -> Result<Result<Vec<PlacedExample>, Refusal>, StepError> {
-            let tokens = tokens.row(row).to_vec();
-            let document = TokenDocument { tokens, images: runs::runs_of(images, row)?, ..TokenDocument::default() };
-            Ok(self.examples(key.value(row), &document))
+            Ok(self.examples(key.value(row), &document(tokens.row(row), images, row)?))
         };
         let outcomes: Result<Vec<_>, StepError> = (0..batch.num_rows()).map(outcome).collect();
         let (batch, examples) = rejects.keep_ok(&batch, outcomes?)?;
         self.settings.columns().replace(&batch, vec![examples_column(&examples)?])
     }
+}
+
+/// The way back: what an objective makes of a document gives the document's tokens again.
+#[derive(Debug)]
+pub struct Inverse(ApplyObjective);
+
+impl Inverse {
+    /// The way back from a job's objective.
+    pub fn build(objective: &ObjectiveConfig, views: u32, resources: &Resources) -> Self {
+        let settings = Settings { objective: objective.clone(), views };
+        let objective = settings.objective.build(&specials(&resources.vocabulary));
+        Self(ApplyObjective { settings, objective, seed: resources.seed })
+    }
+
+    /// How many examples of these documents give their tokens back, and what is wrong with those that don't.
+    pub fn check(&self, batch: &RecordBatch) -> Result<(u64, Vec<String>), StepError> {
+        let (key, tokens, images) = (columns::key(), columns::document_tokens(), columns::image_runs());
+        let (key, images) = (key.of(batch)?, images.of(batch)?);
+        let tokens = int32_rows(tokens.of(batch)?)?;
+        let (mut inverted, mut lost) = (0, Vec::new());
+        for row in 0..batch.num_rows() {
+            let document = document(tokens.row(row), images, row)?;
+            for placed in self.0.examples(key.value(row), &document).unwrap_or_default() {
+                let name = pageloom_schemas::Key::from_slice(key.value(row)).unwrap_or_default();
+                match self.0.objective.invert(&placed.example) {
+                    Ok(found) if found == document.tokens_of(&placed.example.source) => inverted += 1,
+                    Ok(_) => lost.push(format!("document {name}: its example gives other tokens back")),
+                    Err(error) => lost.push(format!("document {name}: {error}")),
+                }
+            }
+        }
+        Ok((inverted, lost))
+    }
+}
+
+fn document(tokens: &[TokenId], images: &ListArray, row: usize) -> Result<TokenDocument, StepError> {
+    Ok(TokenDocument { tokens: tokens.to_vec(), images: runs::runs_of(images, row)?, ..TokenDocument::default() })
 }
 
 impl ApplyObjective {

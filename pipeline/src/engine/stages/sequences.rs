@@ -17,7 +17,7 @@ use crate::engine::plan::Unit;
 use crate::engine::session::session;
 use crate::engine::stages::{Before, steps_over};
 use crate::engine::store::Store;
-use crate::engine::table_writer::{TableFile, TableSink, TableWriter};
+use crate::engine::table_writer::{TableFile, TableSink};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::examples::{PlacedExample, examples_of};
@@ -32,12 +32,28 @@ const BATCH_ROWS: usize = 128;
 
 /// Runs one unit: one bucket of documents.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, before: &Before) -> Result<Files, RunError> {
+    let writer = log.table(run, unit, "sequences", tables::sequences())?;
+    Ok(vec![("sequences", run_into(run, unit, log, before, writer, Ok).await?)])
+}
+
+/// Makes the rows of one unit and hands them to `sink`. `look` sees the documents before they become examples.
+pub async fn run_into(
+    run: &Run,
+    unit: &Unit,
+    log: &Arc<UnitLog>,
+    before: &Before,
+    sink: impl TableSink,
+    look: impl Fn(RecordBatch) -> Result<RecordBatch, StepError> + Send + Sync + 'static,
+) -> Result<TableFile, RunError> {
     let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
     let documents = illustrated_documents(&context, &run.store, before, unit.index).await?;
     let documents = sort(documents, &["order", "key"])?;
-    let examples = steps_over(run, documents, &run.checked.job.sequences.steps(), Kind::Document, log)?;
-    let rows = pack(run, unit, &context, examples, log).await?;
-    Ok(vec![("sequences", rows)])
+    let [interleave, objective] = run.checked.job.sequences.steps();
+    let documents = steps_over(run, documents, &[interleave], Kind::Document, log)?;
+    let schema = documents.schema();
+    let documents = MapExec::plan("look", documents, schema, Arc::new(look));
+    let examples = steps_over(run, documents, &[objective], Kind::Document, log)?;
+    pack(run, &context, examples, log, sink).await
 }
 
 /// Each document of a bucket, with all of its images that have tokens.
@@ -60,13 +76,12 @@ pub async fn illustrated_documents(
 /// Packs the examples into rows, in their order, and writes them.
 async fn pack(
     run: &Run,
-    unit: &Unit,
     context: &SessionContext,
     examples: Arc<dyn ExecutionPlan>,
     log: &UnitLog,
+    mut writer: impl TableSink,
 ) -> Result<TableFile, RunError> {
     let mut packer = run.checked.job.sequences.packing.build(specials(&run.checked.resources.vocabulary).pad);
-    let mut writer = log.table(run, unit, "sequences", tables::sequences())?;
     let mut batches = execute_stream(examples, context.task_ctx())?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {
@@ -102,7 +117,7 @@ fn push_examples(
     Ok(())
 }
 
-async fn write_rows(rows: &mut Vec<PackedRow>, writer: &mut TableWriter, log: &UnitLog) -> Result<(), RunError> {
+async fn write_rows(rows: &mut Vec<PackedRow>, writer: &mut impl TableSink, log: &UnitLog) -> Result<(), RunError> {
     if rows.is_empty() {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use pageloom_schemas::tables;
 use crate::engine::commit::Commit;
 use crate::engine::plan::Unit;
 use crate::engine::table_reader::open_table;
-use crate::engine::table_writer::{TableFile, TableSink, TableWriter, shard_properties};
+use crate::engine::table_writer::{TableFile, TableSink, shard_properties};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::RunError;
 
@@ -22,22 +22,33 @@ struct Stretch {
 
 /// Runs one unit: one shard. Its name and its bytes are the same for whoever writes it, so it is written in place.
 pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, sequences: &[Commit]) -> Result<Files, RunError> {
-    let per_shard = run.checked.job.shards.rows_per_shard;
-    let files: Vec<TableFile> = sequences.iter().filter_map(|commit| commit.file("sequences").cloned()).collect();
-    let total: u64 = files.iter().map(|file| file.rows).sum();
-    let first = u64::from(unit.index) * per_shard;
-    let path = shard_path(unit.index, total.div_ceil(per_shard));
+    let total: u64 = sequences.iter().filter_map(|commit| commit.file("sequences")).map(|file| file.rows).sum();
+    let path = shard_path(unit.index, total.div_ceil(run.checked.job.shards.rows_per_shard));
     let properties =
         shard_properties(&tables::sequences(), run.checked.job.shards.rows_per_row_group, provenance(run))?;
-    let mut writer = log.file(run, path, tables::sequences(), properties)?;
-    for stretch in stretches(&files, first, per_shard.min(total - first)) {
-        copy(run, &stretch, &mut writer).await?;
-    }
-    let shard = writer.finish().await?;
+    let writer = log.file(run, path, tables::sequences(), properties)?;
+    let shard = run_into(run, unit, sequences, writer).await?;
     log.count("rows", shard.rows);
     log.count("shard_bytes", shard.bytes);
     log.count("row_tokens", shard.rows * u64::from(run.checked.job.sequences.packing.sequence_length()));
     Ok(vec![("shard", shard)])
+}
+
+/// Hands the rows of one shard to `sink`.
+pub async fn run_into(
+    run: &Run,
+    unit: &Unit,
+    sequences: &[Commit],
+    mut sink: impl TableSink,
+) -> Result<TableFile, RunError> {
+    let per_shard = run.checked.job.shards.rows_per_shard;
+    let files: Vec<TableFile> = sequences.iter().filter_map(|commit| commit.file("sequences").cloned()).collect();
+    let total: u64 = files.iter().map(|file| file.rows).sum();
+    let first = u64::from(unit.index) * per_shard;
+    for stretch in stretches(&files, first, per_shard.min(total.saturating_sub(first))) {
+        copy(run, &stretch, &mut sink).await?;
+    }
+    sink.finish().await
 }
 
 /// `data/train-00000-of-00128.parquet`
@@ -71,13 +82,13 @@ fn stretches(files: &[TableFile], first: u64, rows: u64) -> Vec<Stretch> {
     found
 }
 
-async fn copy(run: &Run, stretch: &Stretch, writer: &mut TableWriter) -> Result<(), RunError> {
+async fn copy(run: &Run, stretch: &Stretch, sink: &mut impl TableSink) -> Result<(), RunError> {
     let rows = open_table(&run.store, &stretch.path).await?;
     let rows = rows.with_offset(stretch.first as usize).with_limit(stretch.rows as usize).with_batch_size(BATCH_ROWS);
     let mut rows = rows.build()?;
     while let Some(batch) = rows.try_next().await? {
         run.progress.worked(batch.num_rows() as u64);
-        writer.write(batch).await?;
+        sink.write(batch).await?;
     }
     Ok(())
 }

@@ -1,0 +1,126 @@
+//! Reads a finished run again from end to end: every byte of its files, every row made anew, every example inverted.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+
+use crate::engine::commit::Commit;
+use crate::engine::plan::{Stage, Unit};
+use crate::engine::stages::{Before, sequences, shards};
+use crate::engine::store::Store;
+use crate::engine::unit::{Run, UnitLog};
+use crate::error::RunError;
+use crate::objectives::ObjectiveConfig;
+use crate::run::reopen;
+use crate::status::commits_of;
+use crate::steps::apply_objective::Inverse;
+use crate::verify::check_sum;
+use crate::verify::compared::Compared;
+
+/// What was read and made again.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Deep {
+    /// Files whose SHA-256 is the one of their commit.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Units of the sequences stage whose rows were made again, and are the same.
+    pub units: u64,
+    /// Documents of those units.
+    pub documents: u64,
+    /// Examples of theirs that gave the document's tokens back; none where the objective can't be inverted.
+    pub inverted: u64,
+    /// Shards whose rows are those of the sequences stage.
+    pub shards: u64,
+}
+
+/// Verifies a finished run deeply. `sample` bounds the units whose rows are made again; they are spread evenly.
+pub async fn verify_deep(store: &Store, sample: Option<usize>) -> Result<Deep, RunError> {
+    let run = reopen(store).await?;
+    let mut findings = Vec::new();
+    let mut deep = Deep { files: 0, bytes: 0, units: 0, documents: 0, inverted: 0, shards: 0 };
+    let before = Before {
+        documents: commits_of(store, Stage::Documents).await?,
+        images: commits_of(store, Stage::Images).await?,
+        sequences: commits_of(store, Stage::Sequences).await?,
+    };
+    let shards = commits_of(store, Stage::Shards).await?;
+    let stages = [&before.documents, &before.images, &before.sequences, &shards];
+    for file in stages.into_iter().flatten().flat_map(|commit| commit.files.values()) {
+        findings.extend(check_sum(store, file).await.err());
+        deep.files += 1;
+        deep.bytes += file.bytes;
+    }
+    let units = run.plan.units(Stage::Sequences);
+    for unit in spread(&units, sample) {
+        remake_sequences(&run, unit, &before, &mut deep, &mut findings).await?;
+    }
+    for unit in run.plan.shard_units(&before.sequences, run.checked.job.shards.rows_per_shard) {
+        compare_shard(&run, &unit, &before.sequences, &shards, &mut findings).await?;
+        deep.shards += 1;
+    }
+    if findings.is_empty() { Ok(deep) } else { Err(RunError::Unbalanced(findings)) }
+}
+
+/// So many of the units, from the first on, with the same distance between them.
+fn spread(units: &[Unit], sample: Option<usize>) -> impl Iterator<Item = &Unit> {
+    let count = sample.unwrap_or(units.len()).min(units.len());
+    (0..count).map(move |index| &units[index * units.len() / count])
+}
+
+async fn remake_sequences(
+    run: &Run,
+    unit: &Unit,
+    before: &Before,
+    deep: &mut Deep,
+    findings: &mut Vec<String>,
+) -> Result<(), RunError> {
+    let committed = before.sequences.get(unit.index as usize).and_then(|commit| commit.file("sequences"));
+    let Some(file) = committed else { return Ok(()) };
+    let log = UnitLog::new(run.progress.clone());
+    let lost: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (inverse, found) = (inverse(run)?, lost.clone());
+    let counted = log.clone();
+    let look = move |batch: RecordBatch| {
+        if let Some(inverse) = &inverse {
+            let (inverted, lost) = inverse.check(&batch)?;
+            counted.count("inverted", inverted);
+            found.lock().unwrap_or_else(PoisonError::into_inner).extend(lost);
+        }
+        Ok(batch)
+    };
+    let compared = Compared::with(&run.store, &file.path).await?;
+    if let Err(error) = sequences::run_into(run, unit, &log, before, compared, look).await {
+        findings.push(format!("{unit}: {error}"));
+    }
+    findings.append(&mut lost.lock().unwrap_or_else(PoisonError::into_inner));
+    deep.units += 1;
+    deep.documents += log.counted("documents");
+    deep.inverted += log.counted("inverted");
+    Ok(())
+}
+
+/// What inverts the job's objective; none where it does as published code that loses tokens.
+fn inverse(run: &Run) -> Result<Option<Inverse>, RunError> {
+    let sequences = &run.checked.job.sequences;
+    let loses = matches!(&sequences.objective, ObjectiveConfig::CausalMasking(settings) if settings.reference_compat);
+    if loses {
+        return Ok(None);
+    }
+    Ok(Some(Inverse::build(&sequences.objective, sequences.views, &run.checked.resources)))
+}
+
+async fn compare_shard(
+    run: &Run,
+    unit: &Unit,
+    sequences: &[Commit],
+    shards: &[Commit],
+    findings: &mut Vec<String>,
+) -> Result<(), RunError> {
+    let Some(file) = shards.get(unit.index as usize).and_then(|commit| commit.file("shard")) else { return Ok(()) };
+    let compared = Compared::with(&run.store, &file.path).await?;
+    if let Err(error) = shards::run_into(run, unit, sequences, compared).await {
+        findings.push(format!("{unit}: {error}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! What a job file may say about layouts, objectives and views, as a user says it.
+
+use super::site::{Finished, PARAGRAPH, Site, done, run, text};
+
+/// A page with two images among texts, and a page that is one image with a text.
+fn site() -> Site {
+    let page = format!(
+        "<title>Stones</title>{PARAGRAPH}<p>{PARAGRAPH}<img src=a.png alt=One></p>{PARAGRAPH}<p><img src=b.png></p>"
+    );
+    let pair = format!("<title>A pair</title>{PARAGRAPH}<p><img src=a.png alt=One></p>");
+    Site::new().with("page.html", page).with("pair.html", pair).with("a.png", picture(40)).with("b.png", picture(90))
+}
+
+/// A picture of 64 x 48 pixels in one colour.
+fn picture(shade: u8) -> Vec<u8> {
+    let mut header = b"BM".to_vec();
+    let (width, height) = (64_u32, 48_u32);
+    let pixels = width * height * 3;
+    for number in [54 + pixels, 0, 54, 40, width, height, 1 | 24 << 16, 0, pixels, 2835, 2835, 0, 0] {
+        header.extend_from_slice(&number.to_le_bytes());
+    }
+    header.extend(std::iter::repeat_n(shade, pixels as usize));
+    header
+}
+
+fn with(site: &Site, name: &str, settings: &[&str]) -> Finished {
+    let options: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    run(&site.job(), &site.path(name), &options)
+}
+
+/// All rows decoded, spans moved by no objective.
+fn laid_out(site: &Site, layout: &str) -> String {
+    let layout_setting = format!("sequences.interleave.layout=\"{layout}\"");
+    with(site, layout, &[&layout_setting, "sequences.objective={ left_to_right = {} }"]).shown()
+}
+
+#[test]
+fn images_stand_as_each_layout_has_them() {
+    let site = site();
+    let count = |text: &str, part: &str| text.matches(part).count();
+    let cm3 = laid_out(&site, "cm3");
+    assert_eq!(count(&cm3, "src=\"[image 16x16]\""), 3, "{cm3}");
+    let chameleon = laid_out(&site, "chameleon");
+    assert_eq!(count(&chameleon, "<begin_of_image>[image 16x16]<end_of_image>"), 3, "{chameleon}");
+    assert_eq!(count(&chameleon, "src="), 0, "{chameleon}");
+    let cm3leon = laid_out(&site, "cm3leon");
+    assert_eq!(count(&cm3leon, "<break>[image 16x16]<break>"), 2, "{cm3leon}");
+    assert_eq!(count(&cm3leon, "<break>[image 16x16]<eod>"), 1, "{cm3leon}");
+    let plain = laid_out(&site, "plain");
+    assert_eq!((count(&plain, "[image 16x16]"), count(&plain, "<break>"), count(&plain, "src=")), (3, 0, 0), "{plain}");
+}
+
+#[test]
+fn every_published_way_to_mask_spans_runs_and_balances() {
+    let site = site();
+    for variant in ["paper", "fairseq", "incoder", "metaseq", "cm3leon"] {
+        let variant_setting = format!("sequences.objective={{ causal_masking = {{ variant = \"{variant}\" }} }}");
+        let finished = with(&site, variant, &[&variant_setting]);
+        assert_eq!(finished.count("documents"), 2, "{variant}");
+    }
+}
+
+#[test]
+fn a_document_that_is_seen_twice_has_other_spans_each_time() {
+    let site = site();
+    let objective = "sequences.objective={ causal_masking = { min_spans = 4 } }";
+    let once = with(&site, "once", &[objective]);
+    let twice = with(&site, "twice", &[objective, "sequences.views=2"]);
+    assert_eq!((once.count("documents"), twice.count("documents")), (2, 2));
+    let spans = |finished: &Finished| {
+        let shown = finished.shown();
+        shown.lines().filter(|line| line.trim_start().starts_with("span ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(spans(&twice).len() > spans(&once).len());
+    assert!(done(&["status", &text(&twice.out)]).stdout.contains("finished"));
+}
+
+#[test]
+fn no_view_at_all_is_refused_with_its_line() {
+    let site = site();
+    let said = super::site::pageloom(&["check", &text(&site.job()), "--set", "sequences.views=0"]);
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert!(said.stderr.contains("views is 0, so no document would be seen"), "{}", said.stderr);
+}
