@@ -3,6 +3,7 @@
 mod causal_masking;
 mod example;
 mod left_to_right;
+mod pieces;
 
 use std::fmt::Debug;
 use std::sync::Arc;
