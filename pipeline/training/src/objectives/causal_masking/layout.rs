@@ -91,8 +91,8 @@ fn spans_with_ends(spans: &[Range<u32>], specials: &Specials) -> Pieces {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{S0, SPECIALS, text};
     use super::super::super::TokenId;
+    use super::super::super::testing::{S0, SPECIALS, text};
     use super::*;
 
     const E: TokenId = SPECIALS.end_of_span;
