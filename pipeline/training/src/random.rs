@@ -60,6 +60,20 @@ impl KeyedRandom {
         self.uniform() < probability
     }
 
+    /// The index of one of these weights, as likely as its share of their sum; 0 if there are none above 0.
+    pub fn weighted(&mut self, weights: &[f64]) -> usize {
+        let mut remaining = self.uniform() * weights.iter().sum::<f64>();
+        let last = weights.iter().rposition(|&weight| weight > 0.0).unwrap_or(0);
+        // Rounding may leave something over; the last weight that isn't 0 has it.
+        weights[..last]
+            .iter()
+            .position(|&weight| {
+                remaining -= weight;
+                remaining < 0.0
+            })
+            .unwrap_or(last)
+    }
+
     /// A number of the standard normal distribution.
     pub fn normal(&mut self) -> f64 {
         // Box and Muller, "A note on the generation of random normal deviates"; 1 - uniform() is never 0.
@@ -193,6 +207,17 @@ mod tests {
     #[test]
     fn below_a_bound_of_one_is_zero() {
         assert_eq!(random("one").below(NonZeroU64::MIN), 0);
+    }
+
+    #[test]
+    fn a_weight_of_zero_is_never_drawn() {
+        let mut random = random("weighted");
+        let mut counts = [0_u32; 4];
+        for _ in 0..40_000 {
+            counts[random.weighted(&[0.0, 1.0, 3.0, 0.0])] += 1;
+        }
+        // Four standard deviations of a binomial count are 347.
+        assert!(counts[0] + counts[3] == 0 && counts[1].abs_diff(10_000) < 347, "{counts:?}");
     }
 
     #[test]

@@ -43,6 +43,8 @@ macro_rules! specials {
 specials! {
     /// Fills up rows.
     pad = "<pad>",
+    /// Begins a document, for objectives that predict its first token, too (GPT-BERT).
+    begin_of_document = "<bod>",
     /// Ends a document.
     end_of_document = "<eod>",
     /// Ends a span that was moved behind its sentinel.

@@ -209,19 +209,16 @@ impl SpansToTheEnd {
     fn example(&self, document: &TokenDocument, start: u32, random: &mut KeyedRandom) -> Example {
         let spans = spans::choose(document, &self.rules, random);
         let hints = self.rules.size_hints.as_ref().map_or(Vec::new(), |hints| hints.draw(&spans, random));
-        let placed = self.layout(document.tokens.len() as u32, &spans, &hints).place(document);
-        let mut input_ids = placed.ids;
+        let mut placed = self.layout(document.tokens.len() as u32, &spans, &hints).place(document);
         if self.rules.unit != Unit::Block {
-            input_ids.push(self.specials.end_of_document);
+            placed.ids.push(self.specials.end_of_document);
         }
-        Example {
-            labels: self.labels(&input_ids, &placed.specials),
-            input_ids,
-            images: placed.images,
-            objective: self.rules.name,
-            source: placed.source.into_iter().map(|range| range.start + start..range.end + start).collect(),
-            ..Example::default()
+        let labels = self.labels(&placed.ids, &placed.specials);
+        let mut example = Example { objective: self.rules.name, ..placed.example(labels) };
+        for range in &mut example.source {
+            *range = range.start + start..range.end + start;
         }
+        example
     }
 
     fn layout(&self, num_tokens: u32, spans: &[Range<u32>], hints: &[u32]) -> Layout {

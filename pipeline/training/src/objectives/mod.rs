@@ -2,7 +2,12 @@
 
 mod causal_masking;
 mod example;
+mod fim;
 mod left_to_right;
+mod pieces;
+mod prefix_lm;
+mod span_corruption;
+mod ul2;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,7 +19,11 @@ use crate::random::KeyedRandom;
 pub use crate::specials::{Specials, TokenId};
 pub use causal_masking::{CausalMasking, ImageSpans, NumSpans, OverLength, SizeHints, SpansAcross, Variant};
 pub use example::{Example, NO_LOSS, NotInvertible, Passage, Predicts, TokenDocument};
+pub use fim::{Fim, Level, Spm};
 pub use left_to_right::LeftToRight;
+pub use prefix_lm::PrefixLm;
+pub use span_corruption::SpanCorruption;
+pub use ul2::Ul2;
 
 /// Turns one tokenised document into one training example, or into a few that belong together.
 ///
@@ -75,6 +84,14 @@ register! {
     LeftToRight(LeftToRight),
     /// A few long spans moved to the end, behind their sentinels.
     CausalMasking(CausalMasking),
+    /// The middle moved to the end, to be filled in.
+    Fim(Fim),
+    /// A prefix shown in both directions, the rest predicted.
+    PrefixLm(PrefixLm),
+    /// Short spans replaced by sentinels and predicted.
+    SpanCorruption(SpanCorruption),
+    /// Denoisers of several kinds, each announced by a token.
+    Ul2(Ul2),
 }
 
 #[cfg(test)]

@@ -2,32 +2,14 @@
 
 use std::ops::Range;
 
-use super::super::{Specials, TokenDocument, TokenId};
+use super::super::pieces::{Pieces, Placed};
+use super::super::{Specials, TokenDocument};
 
 /// One example in the making: the text with a sentinel for each span, then each sentinel with its span.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
-    text: Vec<Piece>,
-    spans: Vec<Piece>,
-}
-
-/// A stretch of the document that stays in one piece, or a token that the objective adds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
-    Tokens(Range<u32>),
-    Special(TokenId),
-}
-
-/// What a layout becomes.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Placed {
-    pub(super) ids: Vec<TokenId>,
-    /// Where the objective's own tokens stand in `ids`.
-    pub(super) specials: Vec<u32>,
-    /// Where image tokens stand in `ids`, in order; an image that a span cuts gives several runs.
-    pub(super) images: Vec<Range<u32>>,
-    /// Which of the document's tokens are in `ids`, in order.
-    pub(super) source: Vec<Range<u32>>,
+    text: Pieces,
+    spans: Pieces,
 }
 
 impl Layout {
@@ -35,146 +17,81 @@ impl Layout {
     ///
     /// The sentinel of span `i` is followed by `hints[i]` mask tokens where it stands in the text.
     pub(super) fn new(num_tokens: u32, spans: &[Range<u32>], hints: &[u32], specials: &Specials) -> Self {
-        let mut text = Vec::with_capacity(2 * spans.len() + 1);
+        let mut text = Pieces::default();
         let mut after_last = 0;
         for (index, span) in (0..).zip(spans) {
-            text.push(Piece::Tokens(after_last..span.start));
-            text.push(Piece::Special(specials.sentinel(index)));
-            let num_hints = hints.get(index as usize).copied().unwrap_or(0);
-            text.extend((0..num_hints).map(|_| Piece::Special(specials.mask)));
+            text.tokens(after_last..span.start);
+            text.special(specials.sentinel(index));
+            for _ in 0..hints.get(index as usize).copied().unwrap_or(0) {
+                text.special(specials.mask);
+            }
             after_last = span.end;
         }
-        text.push(Piece::Tokens(after_last..num_tokens));
+        text.tokens(after_last..num_tokens);
         Self { text, spans: spans_with_ends(spans, specials) }
     }
 
     /// What the published code makes of spans that may be empty: an empty one overwrites a token with its sentinel, or
     /// vanishes from the text where it lies within another span (`causal_masked_dataset.py`, `sentinel_masking`).
     pub(super) fn of_reference(num_tokens: u32, spans: &[Range<u32>], specials: &Specials) -> Self {
-        let mut text = Vec::with_capacity(2 * spans.len() + 1);
+        let mut text = Pieces::default();
         let mut after_last = 0;
         for (index, span) in (0..).zip(spans) {
             if span.start < after_last || span.start >= num_tokens {
                 continue;
             }
-            text.push(Piece::Tokens(after_last..span.start));
-            text.push(Piece::Special(specials.sentinel(index)));
+            text.tokens(after_last..span.start);
+            text.special(specials.sentinel(index));
             after_last = span.end.max(span.start + 1);
         }
-        text.push(Piece::Tokens(after_last..num_tokens));
+        text.tokens(after_last..num_tokens);
         Self { text, spans: spans_with_ends(spans, specials) }
     }
 
     pub(super) fn len(&self) -> u32 {
-        self.text.iter().chain(&self.spans).map(Piece::len).sum()
+        self.text.len() + self.spans.len()
     }
 
     /// Keeps the first `limit` tokens of the result: the end of the last span is lost.
     pub(super) fn drop_end(&mut self, limit: u32) {
-        let num_text: u32 = self.text.iter().map(Piece::len).sum();
-        let excess = self.len().saturating_sub(limit.max(num_text));
-        drop_from_end(&mut self.spans, excess);
-        drop_from_end(&mut self.text, num_text.saturating_sub(limit));
+        let num_text = self.text.len();
+        self.spans.drop_end((num_text + self.spans.len()).saturating_sub(limit.max(num_text)));
+        self.text.drop_end(num_text.saturating_sub(limit));
     }
 
     /// Drops tokens from the end of the text, never from a span, until `limit` tokens are left or the text has none.
     pub(super) fn shorten_text(&mut self, limit: u32) {
-        let mut excess = self.len().saturating_sub(limit);
-        for piece in self.text.iter_mut().rev() {
-            if let Piece::Tokens(range) = piece {
-                let dropped = excess.min(range.end - range.start);
-                range.end -= dropped;
-                excess -= dropped;
-            }
-        }
+        let excess = self.len().saturating_sub(limit);
+        self.text.drop_tokens(excess);
     }
 
     /// As [`Layout::shorten_text`], but as the published code does it: sentinels in the text are dropped like tokens.
     pub(super) fn shorten_text_as_reference(&mut self, limit: u32) {
         let excess = self.len().saturating_sub(limit);
-        drop_from_end(&mut self.text, excess);
+        self.text.drop_end(excess);
     }
 
     /// The tokens, with room for one more.
-    pub(super) fn place(&self, document: &TokenDocument) -> Placed {
-        let mut placed = Placed { ids: Vec::with_capacity(self.len() as usize + 1), ..Placed::default() };
-        for piece in self.text.iter().chain(&self.spans) {
-            let at = placed.ids.len() as u32;
-            match piece {
-                Piece::Special(id) => {
-                    placed.specials.push(at);
-                    placed.ids.push(*id);
-                }
-                Piece::Tokens(from) if from.start < from.end => {
-                    placed.ids.extend_from_slice(&document.tokens[from.start as usize..from.end as usize]);
-                    push_image_runs(&mut placed.images, &document.images, from, at);
-                    placed.source.push(from.clone());
-                }
-                Piece::Tokens(_) => {}
-            }
-        }
-        placed.source = merged(placed.source);
-        placed
+    pub(super) fn place(self, document: &TokenDocument) -> Placed {
+        let mut pieces = self.text;
+        pieces.append(self.spans);
+        pieces.place(document)
     }
 }
 
-impl Piece {
-    fn len(&self) -> u32 {
-        match self {
-            Self::Tokens(range) => range.end.saturating_sub(range.start),
-            Self::Special(_) => 1,
-        }
+fn spans_with_ends(spans: &[Range<u32>], specials: &Specials) -> Pieces {
+    let mut pieces = Pieces::default();
+    for (index, span) in (0..).zip(spans) {
+        pieces.special(specials.sentinel(index));
+        pieces.tokens(span.clone());
+        pieces.special(specials.end_of_span);
     }
-}
-
-fn spans_with_ends(spans: &[Range<u32>], specials: &Specials) -> Vec<Piece> {
-    let of_one = |(index, span): (u32, &Range<u32>)| {
-        let (sentinel, end) = (specials.sentinel(index), specials.end_of_span);
-        [Piece::Special(sentinel), Piece::Tokens(span.clone()), Piece::Special(end)]
-    };
-    (0..).zip(spans).flat_map(of_one).collect()
-}
-
-fn drop_from_end(pieces: &mut Vec<Piece>, mut excess: u32) {
-    while excess > 0 {
-        match pieces.last_mut() {
-            None => return,
-            Some(Piece::Tokens(range)) if range.end.saturating_sub(range.start) > excess => {
-                range.end -= excess;
-                return;
-            }
-            Some(piece) => {
-                excess -= piece.len();
-                pieces.pop();
-            }
-        }
-    }
-}
-
-// What of each image lies in the stretch `from`, which now starts `at`.
-fn push_image_runs(runs: &mut Vec<Range<u32>>, images: &[Range<u32>], from: &Range<u32>, at: u32) {
-    let first = images.partition_point(|image| image.end <= from.start);
-    for image in images[first..].iter().take_while(|image| image.start < from.end) {
-        let (start, end) = (image.start.max(from.start), image.end.min(from.end));
-        runs.push(start - from.start + at..end - from.start + at);
-    }
-}
-
-/// The ranges in order, with those that touch made one.
-pub(super) fn merged(mut ranges: Vec<Range<u32>>) -> Vec<Range<u32>> {
-    ranges.sort_unstable_by_key(|range| range.start);
-    ranges.dedup_by(|next, range| {
-        let touch = range.end == next.start;
-        if touch {
-            range.end = next.end;
-        }
-        touch
-    });
-    ranges
+    pieces
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::TokenId;
     use super::super::super::testing::{S0, SPECIALS, text};
     use super::*;
 
@@ -191,15 +108,15 @@ mod tests {
     }
 
     fn check(layout: &Layout, expected: &[TokenId], source: &[Range<u32>]) {
-        let placed = layout.place(&text(10));
-        assert_eq!(placed.ids, expected);
-        assert_eq!(placed.source, source);
+        let example = layout.clone().place(&text(10)).example(Vec::new());
+        assert_eq!(example.input_ids, expected);
+        assert_eq!(example.source, source);
         assert_eq!(layout.len() as usize, expected.len());
     }
 
     fn check_images(images: &[Range<u32>], spans: &[Range<u32>], expected: &[Range<u32>]) {
         let document = TokenDocument { images: images.to_vec(), ..text(10) };
-        assert_eq!(layout(spans).place(&document).images, expected);
+        assert_eq!(layout(spans).place(&document).example(Vec::new()).images, expected);
     }
 
     #[test]
