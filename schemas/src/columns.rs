@@ -247,6 +247,47 @@ pub fn document_offsets() -> Column<ListArray> {
     Column::required("document_offsets", list_of(DataType::Int32))
 }
 
+/// The objective and variant that made each piece, as `causal_masking/paper`; empty for padding.
+pub fn objectives() -> Column<ListArray> {
+    Column::required("objectives", list_of(DataType::Utf8))
+}
+
+/// Which view of its document each piece is of, from 0.
+pub fn views() -> Column<ListArray> {
+    Column::required("views", list_of(DataType::Int32))
+}
+
+/// Which of the examples that belong together each piece is of, from 0.
+pub fn branches() -> Column<ListArray> {
+    Column::required("branches", list_of(DataType::Int32))
+}
+
+/// How many tokens at the start of each piece see each other in both directions; 0 for a causal mask.
+pub fn prefix_lens() -> Column<ListArray> {
+    Column::required("prefix_lens", list_of(DataType::Int32))
+}
+
+/// By how many positions a trainer shifts the labels of each piece: 1 where the token before predicts, 0 where the label's
+/// own position does.
+pub fn label_shifts() -> Column<ListArray> {
+    Column::required("label_shifts", list_of(DataType::Int32))
+}
+
+/// Positions that differ from counting, one per token; only where the job's objective has such.
+pub fn position_ids() -> Column<ListArray> {
+    Column::required("position_ids", list_of(DataType::Int32))
+}
+
+/// A second row of positions, within spans; only where the job's objective has one.
+pub fn block_position_ids() -> Column<ListArray> {
+    Column::required("block_position_ids", list_of(DataType::Int32))
+}
+
+/// The weight of each token's loss; only where the job's objective has weights.
+pub fn loss_weights() -> Column<ListArray> {
+    Column::required("loss_weights", list_of(DataType::Float32))
+}
+
 /// Arrow type of a key.
 pub fn key_type() -> DataType {
     DataType::FixedSizeBinary(Key::BYTES as i32)

@@ -156,8 +156,8 @@ mod tests {
     fn the_last_row_is_padded_without_loss() {
         let (rows, _) = pack(ImagesAtCuts::KeepWhole, &[(3, &[])]);
         let segments = vec![
-            Segment { document: Some([0; 16]), document_offset: 0, length: 3 },
-            Segment { document: None, document_offset: 0, length: 1 },
+            Segment { document: Some([0; 16]), length: 3, ..Segment::default() },
+            Segment { length: 1, ..Segment::default() },
         ];
         let row = PackedRow { input_ids: vec![10, 11, 12, PAD], labels: vec![10, 11, 12, NO_LOSS], segments };
         assert_eq!(rows, [row]);
@@ -190,7 +190,7 @@ mod tests {
             rows.iter().flat_map(|row| &row.segments).map(|segment| segment.document_offset).collect();
         assert_eq!(offsets, [0, 0, 0, 0, 0]);
         let (rows, _) = pack(ImagesAtCuts::Cut, &[(6, &[])]);
-        assert_eq!(rows[1].segments[0], Segment { document: Some([0; 16]), document_offset: 4, length: 2 });
+        assert_eq!(rows[1].segments[0], Segment { document: Some([0; 16]), document_offset: 4, length: 2, ..Segment::default() });
     }
 
     #[test]

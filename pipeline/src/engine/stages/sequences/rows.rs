@@ -2,36 +2,93 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ListBuilder, RecordBatch, StringBuilder};
-use arrow::datatypes::{DataType, Field, Int32Type};
+use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringBuilder};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Int32Type};
 use pageloom_schemas::lists::ListColumn;
+use pageloom_schemas::tables::TokenColumns;
 use pageloom_schemas::{Key, tables};
 
 use crate::error::StepError;
-use crate::packing::PackedRow;
+use crate::objectives::Predicts;
+use crate::packing::{PackedRow, Segment};
 
 /// Rows of `tables::sequences`.
-pub fn sequence_rows(rows: &[PackedRow]) -> Result<RecordBatch, StepError> {
-    let mut input_ids = ListColumn::<Int32Type>::default();
-    let mut labels = ListColumn::<Int32Type>::default();
-    let mut seq_lengths = ListColumn::<Int32Type>::default();
-    let mut offsets = ListColumn::<Int32Type>::default();
-    let mut keys = ListBuilder::new(StringBuilder::new()).with_field(Field::new("item", DataType::Utf8, false));
-    for row in rows {
-        input_ids.push(&row.input_ids)?;
-        labels.push(&row.labels)?;
-        let number = |value: u32| i32::try_from(value).map_err(|_| StepError::Bug(format!("{value} tokens in a row")));
-        let lengths: Result<Vec<i32>, StepError> = row.segments.iter().map(|segment| number(segment.length)).collect();
-        seq_lengths.push(&lengths?)?;
-        let starts: Result<Vec<i32>, StepError> =
-            row.segments.iter().map(|segment| number(segment.document_offset)).collect();
-        offsets.push(&starts?)?;
-        for segment in &row.segments {
-            keys.values().append_value(segment.document.map(|key| Key(key).to_string()).unwrap_or_default());
-        }
-        keys.append(true);
+pub fn sequence_rows(rows: &[PackedRow], of_tokens: TokenColumns) -> Result<RecordBatch, StepError> {
+    let of_pieces = |value: fn(&Segment) -> u32| {
+        column::<Int32Type>(rows, |row| row.segments.iter().map(|segment| number(value(segment))).collect())
+    };
+    let mut columns = vec![
+        column::<Int32Type>(rows, |row| Ok(row.input_ids.clone()))?,
+        column::<Int32Type>(rows, |row| Ok(row.labels.clone()))?,
+        of_pieces(|segment| segment.length)?,
+        words(rows, |segment| segment.document.map(|key| Key(key).to_string()).unwrap_or_default()),
+        of_pieces(|segment| segment.document_offset)?,
+        words(rows, |segment| segment.objective.to_owned()),
+        of_pieces(|segment| segment.view)?,
+        of_pieces(|segment| segment.branch)?,
+        of_pieces(|segment| segment.prefix_len)?,
+        of_pieces(|segment| u32::from(segment.predicts == Predicts::Next))?,
+    ];
+    if of_tokens.position_ids {
+        columns.push(column::<Int32Type>(rows, |row| numbers(positions(row)))?);
     }
-    let columns =
-        vec![input_ids.finish()?, labels.finish()?, seq_lengths.finish()?, Arc::new(keys.finish()), offsets.finish()?];
-    Ok(RecordBatch::try_new(tables::sequences(), columns)?)
+    if of_tokens.block_position_ids {
+        columns.push(column::<Int32Type>(rows, |row| numbers(or_else(&row.block_position_ids, row, 0, 0)))?);
+    }
+    if of_tokens.loss_weights {
+        columns.push(column::<Float32Type>(rows, |row| Ok(or_else(&row.loss_weights, row, 1.0, 0.0)))?);
+    }
+    Ok(RecordBatch::try_new(tables::sequences(of_tokens), columns)?)
+}
+
+fn column<P: ArrowPrimitiveType>(
+    rows: &[PackedRow],
+    values: impl Fn(&PackedRow) -> Result<Vec<P::Native>, StepError>,
+) -> Result<ArrayRef, StepError> {
+    let mut column = ListColumn::<P>::default();
+    for row in rows {
+        column.push(&values(row)?)?;
+    }
+    Ok(column.finish()?)
+}
+
+fn words(rows: &[PackedRow], word: impl Fn(&Segment) -> String) -> ArrayRef {
+    let mut words = ListBuilder::new(StringBuilder::new()).with_field(Field::new("item", DataType::Utf8, false));
+    for row in rows {
+        row.segments.iter().for_each(|segment| words.values().append_value(word(segment)));
+        words.append(true);
+    }
+    Arc::new(words.finish())
+}
+
+fn number(value: u32) -> Result<i32, StepError> {
+    i32::try_from(value).map_err(|_| StepError::Bug(format!("{value} in a row of tokens")))
+}
+
+fn numbers(values: Vec<u32>) -> Result<Vec<i32>, StepError> {
+    values.into_iter().map(number).collect()
+}
+
+/// A row's positions; where no example in it has its own, they count from where each piece begins in its example.
+fn positions(row: &PackedRow) -> Vec<u32> {
+    if !row.position_ids.is_empty() {
+        return row.position_ids.clone();
+    }
+    let of_piece = |segment: &Segment| {
+        let (start, step) = (segment.document_offset, u32::from(segment.document.is_some()));
+        (0..segment.length).map(move |index| (start + index) * step)
+    };
+    row.segments.iter().flat_map(of_piece).collect()
+}
+
+/// A row's column; where no example in it has one, the same for all tokens and another for padding.
+fn or_else<T: Copy>(column: &[T], row: &PackedRow, of_tokens: T, of_padding: T) -> Vec<T> {
+    if !column.is_empty() {
+        return column.to_vec();
+    }
+    let of_piece = |segment: &Segment| {
+        let value = if segment.document.is_some() { of_tokens } else { of_padding };
+        std::iter::repeat_n(value, segment.length as usize)
+    };
+    row.segments.iter().flat_map(of_piece).collect()
 }
