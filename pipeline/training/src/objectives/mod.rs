@@ -1,9 +1,17 @@
 //! Objectives: each turns one tokenised document into one training example, and back.
 
+mod bidirectional_causal;
+mod biphasic;
 mod causal_masking;
 mod example;
 mod fim;
+mod hidden;
+mod hybrid_causal_masked;
 mod left_to_right;
+mod masked_diffusion;
+mod mixture;
+mod mlm;
+mod mntp;
 mod pieces;
 mod prefix_lm;
 mod span_corruption;
@@ -17,10 +25,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::random::KeyedRandom;
 pub use crate::specials::{Specials, TokenId};
+pub use bidirectional_causal::{BidirectionalCausal, Branches};
+pub use biphasic::{Biphasic, Phases};
 pub use causal_masking::{CausalMasking, ImageSpans, NumSpans, OverLength, SizeHints, SpansAcross, Variant};
 pub use example::{Example, NO_LOSS, NotInvertible, Passage, Predicts, TokenDocument};
 pub use fim::{Fim, Level, Spm};
+pub use hybrid_causal_masked::HybridCausalMasked;
 pub use left_to_right::LeftToRight;
+pub use masked_diffusion::{DiffusionRate, MaskedDiffusion};
+pub use mixture::{Mixture, Part};
+pub use mlm::{Mlm, MlmRule};
+pub use mntp::Mntp;
 pub use prefix_lm::PrefixLm;
 pub use span_corruption::SpanCorruption;
 pub use ul2::Ul2;
@@ -92,6 +107,20 @@ register! {
     SpanCorruption(SpanCorruption),
     /// Denoisers of several kinds, each announced by a token.
     Ul2(Ul2),
+    /// Hidden tokens predicted from both sides.
+    Mlm(Mlm),
+    /// Hidden tokens predicted by the position before them.
+    Mntp(Mntp),
+    /// Most documents with hidden tokens, some left to right.
+    HybridCausalMasked(HybridCausalMasked),
+    /// Each document for a causal phase and for a masked one.
+    Biphasic(Biphasic),
+    /// Left to right, or hidden tokens that no position sees.
+    BidirectionalCausal(BidirectionalCausal),
+    /// A drawn share of tokens hidden.
+    MaskedDiffusion(MaskedDiffusion),
+    /// One of several objectives, drawn for each document.
+    Mixture(Mixture),
 }
 
 #[cfg(test)]
