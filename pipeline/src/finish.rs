@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::Schema;
 use pageloom_schemas::{features, tables};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,7 @@ use crate::engine::store::json_bytes;
 use crate::engine::unit::Run;
 use crate::error::RunError;
 use crate::step::Resources;
+use crate::token_columns::token_columns;
 
 /// The list of shards, written when everything else is there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,7 +81,9 @@ pub async fn finish(run: &Run, before: &Before, shards: &[Commit]) -> Result<Man
     let vocabulary = run.checked.resources.vocabulary.as_ref();
     run.store.write(VOCABULARY, json_bytes(vocabulary)?).await?;
     run.store.write(TEXT_TOKENIZER, text_tokenizer(run)?).await?;
-    run.store.write("README.md", card(&manifest).into_bytes()).await?;
+    run.store
+        .write("README.md", card(&manifest, &tables::sequences(token_columns(&run.checked.job))).into_bytes())
+        .await?;
     run.store.write(MANIFEST, json_bytes(&manifest)?).await?;
     Ok(manifest)
 }
@@ -138,18 +142,24 @@ pub fn image_grid(resources: &Resources) -> [u16; 2] {
 }
 
 /// The dataset card that Hugging Face reads.
-fn card(manifest: &Manifest) -> String {
-    let features = features::features(&tables::sequences());
+fn card(manifest: &Manifest, schema: &Schema) -> String {
+    let features = features::features(schema);
     let feature = |name: &String| {
         let dtype = features[name]["feature"]["dtype"].as_str().unwrap_or_default();
         format!("    - name: {name}\n      sequence: {dtype}\n")
     };
-    let schema = tables::sequences();
     let features: String = schema.fields().iter().map(|field| feature(field.name())).collect();
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     let (name, rows, tokens, length) = (&manifest.job, manifest.rows, manifest.tokens, manifest.sequence_length);
     let (padding, documents, images) = (manifest.padding_tokens, manifest.documents, manifest.images);
     let vocabulary_size = manifest.vocabulary_size;
+    let about = |name: &str| match name {
+        "position_ids" => "| `position_ids` | a position for each token |\n",
+        "block_position_ids" => "| `block_position_ids` | a second row of positions, within spans |\n",
+        "loss_weights" => "| `loss_weights` | the weight of each token's loss |\n",
+        _ => "",
+    };
+    let of_tokens: String = schema.fields().iter().map(|field| about(field.name())).collect();
     format!(
         "---
 configs:
@@ -176,6 +186,10 @@ Training sequences made by Pageloom: {documents} documents and {images} images i
 | `seq_lengths` | lengths of the pieces packed into the row; they add up to {length} |
 | `document_keys` | the document of each piece; empty for padding, which is always the last piece |
 | `document_offsets` | where each piece starts in its document's example |
-"
+| `objectives` | what made each piece |
+| `views`, `branches` | which view of its document each piece is of, and which of the examples of one draw |
+| `prefix_lens` | how many tokens at the start of each piece see each other in both directions |
+| `label_shifts` | 1 where the token before predicts a label, 0 where the label's own position does |
+{of_tokens}"
     )
 }

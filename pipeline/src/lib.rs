@@ -20,6 +20,7 @@ pub mod speed;
 pub mod status;
 pub mod step;
 pub mod steps;
+pub mod token_columns;
 pub mod verify;
 pub mod words;
 

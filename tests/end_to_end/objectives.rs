@@ -1,5 +1,7 @@
 //! What a job file may say about layouts, objectives and views, as a user says it.
 
+use pageloom::objectives::ObjectiveConfig;
+
 use super::site::{Finished, PARAGRAPH, Site, done, run, text};
 
 /// A page with two images among texts, and a page that is one image with a text.
@@ -31,7 +33,8 @@ fn with(site: &Site, name: &str, settings: &[&str]) -> Finished {
 /// All rows decoded, spans moved by no objective.
 fn laid_out(site: &Site, layout: &str) -> String {
     let layout_setting = format!("sequences.interleave.layout=\"{layout}\"");
-    with(site, layout, &[&layout_setting, "sequences.objective={ left_to_right = {} }"]).shown()
+    let long = "sequences.packing={ concat_and_split = { sequence_length = 2048 } }";
+    with(site, layout, &[&layout_setting, long, "sequences.objective={ left_to_right = {} }"]).shown()
 }
 
 #[test]
@@ -57,6 +60,19 @@ fn every_published_way_to_mask_spans_runs_and_balances() {
         let variant_setting = format!("sequences.objective={{ causal_masking = {{ variant = \"{variant}\" }} }}");
         let finished = with(&site, variant, &[&variant_setting]);
         assert_eq!(finished.count("documents"), 2, "{variant}");
+    }
+}
+
+#[test]
+fn every_objective_runs_from_a_job_file_and_gives_its_documents_back() {
+    let site = site();
+    for (index, objective) in ObjectiveConfig::examples().iter().enumerate() {
+        let setting = format!("sequences.objective={}", toml::Value::try_from(objective).unwrap());
+        let finished = with(&site, &index.to_string(), &[&setting]);
+        assert_eq!(finished.count("documents"), 2, "{setting}");
+        let deep = done(&["verify", &text(&finished.out), "--deep"]).stdout;
+        let inverted = deep.lines().find(|line| line.contains("give their document's tokens back")).unwrap();
+        assert!(!inverted.starts_with("0 "), "{setting}: {deep}");
     }
 }
 

@@ -16,6 +16,11 @@ COLUMNS = {
     "seq_lengths": arrow.int32(),
     "document_keys": arrow.string(),
     "document_offsets": arrow.int32(),
+    "objectives": arrow.string(),
+    "views": arrow.int32(),
+    "branches": arrow.int32(),
+    "prefix_lens": arrow.int32(),
+    "label_shifts": arrow.int32(),
 }
 
 

@@ -8,6 +8,7 @@ use datafusion::functions_aggregate::expr_fn::array_agg;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionContext, col};
 use futures::TryStreamExt;
+use pageloom_schemas::tables::TokenColumns;
 use pageloom_schemas::{Key, columns, tables};
 
 use crate::engine::clock::{Spent, Stopwatch};
@@ -24,6 +25,7 @@ use crate::examples::{PlacedExample, examples_of};
 use crate::packing::{PackedRow, Packer};
 use crate::specials::specials;
 use crate::step::Kind;
+use crate::token_columns::{has_room_for, token_columns};
 
 mod rows;
 
@@ -32,7 +34,7 @@ const BATCH_ROWS: usize = 128;
 
 /// Runs one unit: one bucket of documents.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, before: &Before) -> Result<Files, RunError> {
-    let writer = log.table(run, unit, "sequences", tables::sequences())?;
+    let writer = log.table(run, unit, "sequences", tables::sequences(token_columns(&run.checked.job)))?;
     Ok(vec![("sequences", run_into(run, unit, log, before, writer, Ok).await?)])
 }
 
@@ -82,17 +84,18 @@ async fn pack(
     mut writer: impl TableSink,
 ) -> Result<TableFile, RunError> {
     let mut packer = run.checked.job.sequences.packing.build(specials(&run.checked.resources.vocabulary).pad);
+    let of_tokens = token_columns(&run.checked.job);
     let mut batches = execute_stream(examples, context.task_ctx())?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {
         log.count("documents", batch.num_rows() as u64);
         push_examples(&batch, packer.as_mut(), &mut rows, log)?;
-        write_rows(&mut rows, &mut writer, log).await?;
+        write_rows(&mut rows, of_tokens, &mut writer, log).await?;
         run.progress.worked(batch.num_rows() as u64);
     }
     packer.finish(&mut rows);
     log.packed((0, rows.len() as u64), Spent::default());
-    write_rows(&mut rows, &mut writer, log).await?;
+    write_rows(&mut rows, of_tokens, &mut writer, log).await?;
     writer.finish().await
 }
 
@@ -117,11 +120,17 @@ fn push_examples(
     Ok(())
 }
 
-async fn write_rows(rows: &mut Vec<PackedRow>, writer: &mut impl TableSink, log: &UnitLog) -> Result<(), RunError> {
+async fn write_rows(
+    rows: &mut Vec<PackedRow>,
+    of_tokens: TokenColumns,
+    writer: &mut impl TableSink,
+    log: &UnitLog,
+) -> Result<(), RunError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let batch = rows::sequence_rows(rows)?;
+    rows.iter().try_for_each(|row| has_room_for(of_tokens, row))?;
+    let batch = rows::sequence_rows(rows, of_tokens)?;
     log.count("rows", rows.len() as u64);
     let padding = |row: &PackedRow| -> u64 {
         row.segments.iter().filter(|segment| segment.document.is_none()).map(|segment| u64::from(segment.length)).sum()

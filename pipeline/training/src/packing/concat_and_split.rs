@@ -159,7 +159,7 @@ mod tests {
             Segment { document: Some([0; 16]), length: 3, ..Segment::default() },
             Segment { length: 1, ..Segment::default() },
         ];
-        let row = PackedRow { input_ids: vec![10, 11, 12, PAD], labels: vec![10, 11, 12, NO_LOSS], segments };
+        let row = PackedRow { input_ids: vec![10, 11, 12, PAD], labels: vec![10, 11, 12, NO_LOSS], segments, ..PackedRow::default() };
         assert_eq!(rows, [row]);
     }
 
@@ -190,7 +190,10 @@ mod tests {
             rows.iter().flat_map(|row| &row.segments).map(|segment| segment.document_offset).collect();
         assert_eq!(offsets, [0, 0, 0, 0, 0]);
         let (rows, _) = pack(ImagesAtCuts::Cut, &[(6, &[])]);
-        assert_eq!(rows[1].segments[0], Segment { document: Some([0; 16]), document_offset: 4, length: 2, ..Segment::default() });
+        assert_eq!(
+            rows[1].segments[0],
+            Segment { document: Some([0; 16]), document_offset: 4, length: 2, ..Segment::default() }
+        );
     }
 
     #[test]

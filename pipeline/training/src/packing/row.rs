@@ -92,7 +92,7 @@ impl OpenRow {
         let filled = row.input_ids.len();
         if !(example.position_ids.is_empty() && row.position_ids.is_empty()) {
             if row.position_ids.is_empty() {
-                let counted = |segment: &Segment| (0..segment.length).map(|index| segment.document_offset + index);
+                let counted = |segment: &Segment| segment.document_offset..segment.document_offset + segment.length;
                 row.position_ids.extend(row.segments.iter().flat_map(counted));
             }
             match example.position_ids.get(piece.clone()) {
