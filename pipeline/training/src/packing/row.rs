@@ -1,22 +1,28 @@
-//! One training sequence of fixed length, and the row that is being filled.
+//! One training sequence, and the row that is being filled.
 
 use std::ops::Range;
 
-use crate::objectives::{Example, NO_LOSS, TokenId};
+use crate::objectives::{Example, NO_LOSS, Predicts, TokenId};
 
 /// One training sequence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PackedRow {
-    /// Exactly as many tokens as the packing's sequence length.
+    /// Exactly as many tokens as the packing's rows have.
     pub input_ids: Vec<TokenId>,
     /// As many labels, unshifted; no loss where the label is [`NO_LOSS`], as on all padding.
     pub labels: Vec<TokenId>,
     /// What the row is made of, in order; the lengths add up to the row's, and only the last may be padding.
     pub segments: Vec<Segment>,
+    /// One position per token, if any example in the row has its own; else empty: positions start at 0 in each segment.
+    pub position_ids: Vec<u32>,
+    /// The second row of positions, if any example in the row has one; else empty.
+    pub block_position_ids: Vec<u32>,
+    /// The weight of each token's loss, if any example in the row has weights; else empty. 0 on padding.
+    pub loss_weights: Vec<f32>,
 }
 
 /// A stretch of a row that comes from one document, or is padding.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Segment {
     /// The document's key; none for padding.
     pub document: Option<[u8; 16]>,
@@ -24,6 +30,27 @@ pub struct Segment {
     pub document_offset: u32,
     /// Tokens, never none.
     pub length: u32,
+    /// So many tokens at the start see each other in both directions.
+    pub prefix_len: u32,
+    /// Which position predicts a label.
+    pub predicts: Predicts,
+    /// Which objective has made the example; empty for padding.
+    pub objective: &'static str,
+    /// Which part of a mixture has made the example.
+    pub part: u32,
+    /// Which of the examples that one draw gives for the document.
+    pub branch: u32,
+    /// Which view of the document this is.
+    pub view: u32,
+    /// Which of the document's tokens are in the whole example.
+    pub source: Vec<Range<u32>>,
+}
+
+impl PackedRow {
+    /// The lengths of all segments but padding, as trainers that separate documents read them.
+    pub fn seq_lengths(&self) -> Vec<u32> {
+        self.segments.iter().filter(|segment| segment.document.is_some()).map(|segment| segment.length).collect()
+    }
 }
 
 /// A row with room left.
@@ -38,7 +65,7 @@ impl OpenRow {
         let row = PackedRow {
             input_ids: Vec::with_capacity(length),
             labels: Vec::with_capacity(length),
-            segments: Vec::new(),
+            ..PackedRow::default()
         };
         Self { length, row }
     }
@@ -57,23 +84,79 @@ impl OpenRow {
         if piece.is_empty() {
             return;
         }
+        let start = piece.start as u32;
+        let length = piece.len() as u32;
         self.row.segments.push(Segment {
             document: Some(document),
-            document_offset: piece.start as u32,
-            length: piece.len() as u32,
+            document_offset: start,
+            length,
+            prefix_len: example.prefix_len.saturating_sub(start).min(length),
+            predicts: example.predicts,
+            objective: example.objective,
+            part: example.part,
+            branch: example.branch,
+            view: example.view,
+            source: example.source.clone(),
         });
+        self.append_extras(example, piece.clone());
         self.row.input_ids.extend_from_slice(&example.input_ids[piece.clone()]);
         self.row.labels.extend_from_slice(&example.labels[piece]);
     }
 
+    // A column that any example needs is filled for all; most rows have none.
+    fn append_extras(&mut self, example: &Example, piece: Range<usize>) {
+        let row = &mut self.row;
+        if !(example.position_ids.is_empty() && row.position_ids.is_empty()) {
+            let before = row.segments.iter().rev().skip(1).rev().flat_map(|segment| 0..segment.length);
+            extend(&mut row.position_ids, before, &example.position_ids, piece.clone(), |index| index as u32);
+        }
+        if !(example.block_position_ids.is_empty() && row.block_position_ids.is_empty()) {
+            let before = row.input_ids.iter().map(|_| 0);
+            extend(&mut row.block_position_ids, before, &example.block_position_ids, piece.clone(), |_| 0);
+        }
+        if !(example.loss_weights.is_empty() && row.loss_weights.is_empty()) {
+            let weight = |label: &TokenId| if *label == NO_LOSS { 0.0 } else { 1.0 };
+            let of_piece = &example.labels[piece.clone()];
+            let before = row.labels.iter().map(weight);
+            extend(&mut row.loss_weights, before, &example.loss_weights, piece, |index| weight(&of_piece[index]));
+        }
+    }
+
     /// The row with padding in what room is left; this one starts anew.
     pub(super) fn take_padded(&mut self, pad: TokenId) -> PackedRow {
-        if self.room() > 0 {
-            let padding = Segment { document: None, document_offset: 0, length: self.room() as u32 };
-            self.row.segments.push(padding);
-            self.row.input_ids.resize(self.length, pad);
-            self.row.labels.resize(self.length, NO_LOSS);
+        let room = self.room();
+        let row = &mut self.row;
+        if room > 0 {
+            row.segments.push(Segment { length: room as u32, ..Segment::default() });
+            row.input_ids.resize(self.length, pad);
+            row.labels.resize(self.length, NO_LOSS);
+            resize_if_any(&mut row.position_ids, self.length, 0);
+            resize_if_any(&mut row.block_position_ids, self.length, 0);
+            resize_if_any(&mut row.loss_weights, self.length, 0.0);
         }
         std::mem::replace(self, Self::new(self.length)).row
+    }
+}
+
+// Appends the piece of a column: what stands before it if that was left out, and plain values where the example has none.
+fn extend<T: Copy>(
+    column: &mut Vec<T>,
+    before: impl Iterator<Item = T>,
+    of_example: &[T],
+    piece: Range<usize>,
+    plain: impl Fn(usize) -> T,
+) {
+    if column.is_empty() {
+        column.extend(before);
+    }
+    match of_example.get(piece.clone()) {
+        Some(values) => column.extend_from_slice(values),
+        None => column.extend((0..piece.len()).map(plain)),
+    }
+}
+
+fn resize_if_any<T: Copy>(column: &mut Vec<T>, length: usize, value: T) {
+    if !column.is_empty() {
+        column.resize(length, value);
     }
 }
