@@ -47,7 +47,7 @@ pub enum LongExamples {
 }
 
 fn default_window_tokens() -> NonZeroU64 {
-    NonZeroU64::MIN.saturating_add((1 << 22) - 1)
+    NonZeroU64::MIN.saturating_add((1 << 19) - 1)
 }
 
 impl PackingSettings for BestFit {
@@ -175,12 +175,12 @@ impl Window {
     fn close(&mut self, num_kept: usize, rows: &mut Vec<PackedRow>) {
         let kept: BTreeSet<usize> = self.by_room.iter().rev().take(num_kept).map(|&(_, index)| index).collect();
         let mut still_open = Vec::with_capacity(kept.len());
-        for (index, mut row) in std::mem::take(&mut self.rows).into_iter().enumerate() {
+        for (index, row) in std::mem::take(&mut self.rows).into_iter().enumerate() {
             if kept.contains(&index) {
                 still_open.push(row);
             } else {
                 self.report.count_row(self.row_length, row.room());
-                rows.push(row.take_padded(self.pad));
+                rows.push(row.padded(self.pad));
             }
         }
         self.by_room = still_open.iter().enumerate().map(|(index, row)| (row.room(), index)).collect();

@@ -42,7 +42,7 @@ impl Packer for AsLongAsItIs {
         let mut row = OpenRow::new(length);
         row.append(key, &example, 0..length);
         self.report.count_row(length, 0);
-        rows.push(row.take_padded(0));
+        rows.push(row.padded(0));
     }
 
     fn finish(&mut self, _: &mut Vec<PackedRow>) {}

@@ -124,17 +124,22 @@ impl OpenRow {
 
     /// The row with padding in what room is left; this one starts anew.
     pub(super) fn take_padded(&mut self, pad: TokenId) -> PackedRow {
-        let room = self.room();
-        let row = &mut self.row;
+        let anew = Self::new(self.length);
+        std::mem::replace(self, anew).padded(pad)
+    }
+
+    /// The row with padding in what room is left.
+    pub(super) fn padded(self, pad: TokenId) -> PackedRow {
+        let (room, length, mut row) = (self.room(), self.length, self.row);
         if room > 0 {
             row.segments.push(Segment { length: room as u32, ..Segment::default() });
-            row.input_ids.resize(self.length, pad);
-            row.labels.resize(self.length, NO_LOSS);
-            resize_if_any(&mut row.position_ids, self.length, 0);
-            resize_if_any(&mut row.block_position_ids, self.length, 0);
-            resize_if_any(&mut row.loss_weights, self.length, 0.0);
+            row.input_ids.resize(length, pad);
+            row.labels.resize(length, NO_LOSS);
+            resize_if_any(&mut row.position_ids, length, 0);
+            resize_if_any(&mut row.block_position_ids, length, 0);
+            resize_if_any(&mut row.loss_weights, length, 0.0);
         }
-        std::mem::replace(self, Self::new(self.length)).row
+        row
     }
 }
 
