@@ -255,7 +255,7 @@ fn check_image_fits(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &
     let grid = images.grid();
     let tokens = u32::from(grid.width) * u32::from(grid.height);
     let Some(sequences) = &loaded.draft.sequences else { return };
-    let length = sequences.packing.sequence_length();
+    let Some(length) = sequences.packing.row_length() else { return };
     if tokens > length {
         let message = format!("an image is {tokens} tokens, but a row only {length}");
         let hint = "raise `sequence_length` above the tokens of an image".to_owned();

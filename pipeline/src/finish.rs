@@ -27,8 +27,8 @@ pub struct Manifest {
     pub plan_digest: String,
     /// The job's seed.
     pub seed: u64,
-    /// Length of every row, in tokens.
-    pub sequence_length: u32,
+    /// Length of every row, in tokens; none where rows are as long as their examples.
+    pub sequence_length: Option<u32>,
     /// Columns and rows of an image's tokens.
     pub image_grid: [u16; 2],
     /// Ids are below this.
@@ -41,6 +41,14 @@ pub struct Manifest {
     pub tokens: u64,
     /// Padding among them.
     pub padding_tokens: u64,
+    /// Tokens of documents that the objective's rule on length has left out.
+    pub left_out_tokens: u64,
+    /// Tokens of examples that packing has dropped.
+    pub dropped_tokens: u64,
+    /// Examples that are in more than one row, or not whole.
+    pub cut_examples: u64,
+    /// How often a row ends inside an image.
+    pub cut_images: u64,
     /// Documents in the shards.
     pub documents: u64,
     /// Images with tokens, each counted once.
@@ -100,16 +108,16 @@ fn text_tokenizer(run: &Run) -> Result<Vec<u8>, RunError> {
 }
 
 fn manifest(run: &Run, before: &Before, shards: &[Commit]) -> Manifest {
-    let sequence_length = run.checked.job.sequences.packing.sequence_length();
+    let sequence_length = run.checked.job.sequences.packing.row_length();
     let sum = |commits: &[Commit], name: &str| -> u64 { commits.iter().map(|commit| commit.count(name)).sum() };
     let commits = || [&before.documents, &before.images, &before.sequences].into_iter().flatten();
     let files: Vec<ShardFile> = shards
         .iter()
-        .filter_map(|commit| commit.file("shard"))
-        .map(|file| ShardFile {
+        .filter_map(|commit| Some((commit, commit.file("shard")?)))
+        .map(|(commit, file)| ShardFile {
             path: file.path.clone(),
             rows: file.rows,
-            tokens: file.rows * u64::from(sequence_length),
+            tokens: commit.count("row_tokens"),
             bytes: file.bytes,
             sha256: file.sha256.clone(),
         })
@@ -127,6 +135,10 @@ fn manifest(run: &Run, before: &Before, shards: &[Commit]) -> Manifest {
         rows: files.iter().map(|file| file.rows).sum(),
         tokens: files.iter().map(|file| file.tokens).sum(),
         padding_tokens: sum(&before.sequences, "padding_tokens"),
+        left_out_tokens: sum(&before.sequences, "left_out_tokens"),
+        dropped_tokens: sum(&before.sequences, "dropped_tokens"),
+        cut_examples: sum(&before.sequences, "cut_examples"),
+        cut_images: sum(&before.sequences, "cut_images"),
         documents: sum(&before.sequences, "documents"),
         images: sum(&before.images, "images"),
         rejects: add_up(commits().map(|commit| &commit.rejects)),
@@ -150,7 +162,8 @@ fn card(manifest: &Manifest, schema: &Schema) -> String {
     };
     let features: String = schema.fields().iter().map(|field| feature(field.name())).collect();
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
-    let (name, rows, tokens, length) = (&manifest.job, manifest.rows, manifest.tokens, manifest.sequence_length);
+    let (name, rows, tokens) = (&manifest.job, manifest.rows, manifest.tokens);
+    let rows_of = manifest.sequence_length.map_or("rows as long as their examples".to_owned(), |length| format!("rows of {length} tokens"));
     let (padding, documents, images) = (manifest.padding_tokens, manifest.documents, manifest.images);
     let vocabulary_size = manifest.vocabulary_size;
     let about = |name: &str| match name {
@@ -176,14 +189,14 @@ dataset_info:
 ---
 # {name}
 
-Training sequences made by Pageloom: {documents} documents and {images} images in {rows} rows of {length} tokens
+Training sequences made by Pageloom: {documents} documents and {images} images in {rows} {rows_of}
 ({tokens} tokens, {padding} of them padding), ids below {vocabulary_size}.
 
 | column | what it holds |
 | --- | --- |
-| `input_ids` | {length} token ids; `vocabulary.json` names every id |
+| `input_ids` | token ids; `vocabulary.json` names every id |
 | `labels` | the same ids, unshifted; -100 where there is no loss (sentinels, padding) |
-| `seq_lengths` | lengths of the pieces packed into the row; they add up to {length} |
+| `seq_lengths` | lengths of the pieces packed into the row; they add up to the row |
 | `document_keys` | the document of each piece; empty for padding, which is always the last piece |
 | `document_offsets` | where each piece starts in its document's example |
 | `objectives` | what made each piece |

@@ -328,11 +328,11 @@ async fn run_job(options: &JobOptions, out: &Path, parallel: usize) -> Result<()
         eprintln!("warning: no document came out; `pageloom status {}` tells what was rejected", out.display());
     }
     println!(
-        "{} documents and {} images in {} rows of {} tokens, {} shards, {rejected} rejects: {}",
+        "{} documents and {} images in {} rows{}, {} shards, {rejected} rejects: {}",
         manifest.documents,
         manifest.images,
         manifest.rows,
-        manifest.sequence_length,
+        manifest.sequence_length.map_or(String::new(), |length| format!(" of {length} tokens")),
         manifest.files.len(),
         out.join(pageloom::finish::MANIFEST).display(),
     );

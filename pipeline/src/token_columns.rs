@@ -15,6 +15,9 @@ pub fn token_columns(job: &Job) -> TokenColumns {
 fn needed(objective: &ObjectiveConfig) -> TokenColumns {
     match objective {
         ObjectiveConfig::MaskedDiffusion(_) => TokenColumns { loss_weights: true, ..TokenColumns::default() },
+        ObjectiveConfig::BlankInfilling(_) => {
+            TokenColumns { position_ids: true, block_position_ids: true, ..TokenColumns::default() }
+        }
         ObjectiveConfig::Mixture(mixture) => {
             mixture.parts.iter().map(|part| needed(&part.objective)).fold(TokenColumns::default(), either)
         }
@@ -40,11 +43,9 @@ pub fn has_room_for(columns: TokenColumns, row: &PackedRow) -> Result<(), StepEr
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use super::*;
     use crate::objectives::TokenDocument;
-    use crate::packing::{ConcatAndSplit, ImagesAtCuts, PackingSettings};
+    use crate::packing::{PackingSettings, Passthrough};
     use crate::random::KeyedRandom;
     use crate::specials::Specials;
 
@@ -53,8 +54,7 @@ mod tests {
         let specials = Specials::consecutive(100, 256);
         for config in ObjectiveConfig::examples() {
             let (objective, columns) = (config.build(&specials), needed(&config));
-            let sequence_length = NonZeroU32::new(64).unwrap();
-            let mut packer = ConcatAndSplit { sequence_length, image_spans: ImagesAtCuts::Cut }.build(specials.pad);
+            let mut packer = Passthrough {}.build(specials.pad);
             let mut rows = Vec::new();
             for number in 0..200_u32 {
                 let document = TokenDocument { tokens: (0..40).collect(), ..TokenDocument::default() };

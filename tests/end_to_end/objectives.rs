@@ -1,6 +1,7 @@
 //! What a job file may say about layouts, objectives and views, as a user says it.
 
 use pageloom::objectives::ObjectiveConfig;
+use pageloom::packing::PackingConfig;
 
 use super::site::{Finished, PARAGRAPH, Site, done, run, text};
 
@@ -73,6 +74,17 @@ fn every_objective_runs_from_a_job_file_and_gives_its_documents_back() {
         let deep = done(&["verify", &text(&finished.out), "--deep"]).stdout;
         let inverted = deep.lines().find(|line| line.contains("give their document's tokens back")).unwrap();
         assert!(!inverted.starts_with("0 "), "{setting}: {deep}");
+    }
+}
+
+#[test]
+fn every_packing_runs_from_a_job_file_and_balances() {
+    let site = site();
+    for (index, packing) in PackingConfig::examples().iter().enumerate() {
+        let setting = format!("sequences.packing={}", toml::Value::try_from(packing).unwrap());
+        let finished = with(&site, &format!("packing-{index}"), &[&setting]);
+        assert_eq!(finished.count("documents"), 2, "{setting}");
+        done(&["verify", &text(&finished.out), "--deep"]);
     }
 }
 

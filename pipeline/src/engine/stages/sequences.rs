@@ -95,6 +95,10 @@ async fn pack(
     }
     packer.finish(&mut rows);
     log.packed((0, rows.len() as u64), Spent::default());
+    let report = packer.report();
+    log.count("dropped_tokens", report.dropped_tokens);
+    log.count("cut_examples", report.cut_examples);
+    log.count("cut_images", report.cut_images);
     write_rows(&mut rows, of_tokens, &mut writer, log).await?;
     writer.finish().await
 }

@@ -1,7 +1,7 @@
 //! Shards: rows of all sequences units, in order, become files of exactly equal length.
 
 use futures::TryStreamExt;
-use pageloom_schemas::tables;
+use pageloom_schemas::{columns, tables};
 
 use crate::engine::commit::Commit;
 use crate::engine::plan::Unit;
@@ -28,28 +28,29 @@ pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, sequences: &[Commit]) ->
     let schema = tables::sequences(token_columns(&run.checked.job));
     let properties = shard_properties(&schema, run.checked.job.shards.rows_per_row_group, provenance(run))?;
     let writer = log.file(run, path, schema, properties)?;
-    let shard = run_into(run, unit, sequences, writer).await?;
+    let (shard, tokens) = run_into(run, unit, sequences, writer).await?;
     log.count("rows", shard.rows);
     log.count("shard_bytes", shard.bytes);
-    log.count("row_tokens", shard.rows * u64::from(run.checked.job.sequences.packing.sequence_length()));
+    log.count("row_tokens", tokens);
     Ok(vec![("shard", shard)])
 }
 
-/// Hands the rows of one shard to `sink`.
+/// Hands the rows of one shard to `sink`; also tells their tokens.
 pub async fn run_into(
     run: &Run,
     unit: &Unit,
     sequences: &[Commit],
     mut sink: impl TableSink,
-) -> Result<TableFile, RunError> {
+) -> Result<(TableFile, u64), RunError> {
     let per_shard = run.checked.job.shards.rows_per_shard;
     let files: Vec<TableFile> = sequences.iter().filter_map(|commit| commit.file("sequences").cloned()).collect();
     let total: u64 = files.iter().map(|file| file.rows).sum();
     let first = u64::from(unit.index) * per_shard;
+    let mut tokens = 0;
     for stretch in stretches(&files, first, per_shard.min(total.saturating_sub(first))) {
-        copy(run, &stretch, &mut sink).await?;
+        tokens += copy(run, &stretch, &mut sink).await?;
     }
-    sink.finish().await
+    Ok((sink.finish().await?, tokens))
 }
 
 /// `data/train-00000-of-00128.parquet`
@@ -83,15 +84,17 @@ fn stretches(files: &[TableFile], first: u64, rows: u64) -> Vec<Stretch> {
     found
 }
 
-async fn copy(run: &Run, stretch: &Stretch, sink: &mut impl TableSink) -> Result<(), RunError> {
+async fn copy(run: &Run, stretch: &Stretch, sink: &mut impl TableSink) -> Result<u64, RunError> {
     let rows = open_table(&run.store, &stretch.path).await?;
     let rows = rows.with_offset(stretch.first as usize).with_limit(stretch.rows as usize).with_batch_size(BATCH_ROWS);
-    let mut rows = rows.build()?;
+    let (mut rows, mut tokens) = (rows.build()?, 0);
     while let Some(batch) = rows.try_next().await? {
         run.progress.worked(batch.num_rows() as u64);
+        let input_ids = columns::input_ids();
+        tokens += input_ids.of(&batch)?.value_offsets().windows(2).map(|ends| (ends[1] - ends[0]) as u64).sum::<u64>();
         sink.write(batch).await?;
     }
-    Ok(())
+    Ok(tokens)
 }
 
 #[cfg(test)]

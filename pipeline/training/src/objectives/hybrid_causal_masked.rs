@@ -106,8 +106,8 @@ impl MostlyMasked {
                 return;
             }
             let stand = self.settings.replacement().draw(random);
-            for position in start as usize..end as usize {
-                example.hide(position + 1, stand_in(stand, tokens[position], &self.specials, random));
+            for (position, &token) in (start as usize + 1..).zip(&tokens[start as usize..end as usize]) {
+                example.hide(position, stand_in(stand, token, &self.specials, random));
             }
             num_hidden += end - start;
         }

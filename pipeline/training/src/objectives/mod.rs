@@ -2,6 +2,7 @@
 
 mod bidirectional_causal;
 mod biphasic;
+mod blank_infilling;
 mod causal_masking;
 mod example;
 mod fim;
@@ -27,6 +28,7 @@ use crate::random::KeyedRandom;
 pub use crate::specials::{Specials, TokenId};
 pub use bidirectional_causal::{BidirectionalCausal, Branches};
 pub use biphasic::{Biphasic, Phases};
+pub use blank_infilling::BlankInfilling;
 pub use causal_masking::{CausalMasking, ImageSpans, NumSpans, OverLength, SizeHints, SpansAcross, Variant};
 pub use example::{Example, NO_LOSS, NotInvertible, Passage, Predicts, TokenDocument};
 pub use fim::{Fim, Level, Spm};
@@ -119,6 +121,8 @@ register! {
     BidirectionalCausal(BidirectionalCausal),
     /// A drawn share of tokens hidden.
     MaskedDiffusion(MaskedDiffusion),
+    /// Spans replaced by masks, and predicted in random order.
+    BlankInfilling(BlankInfilling),
     /// One of several objectives, drawn for each document.
     Mixture(Mixture),
 }

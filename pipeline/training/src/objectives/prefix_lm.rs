@@ -9,18 +9,12 @@ use super::{Example, NO_LOSS, NotInvertible, Objective, ObjectiveSettings, Speci
 use crate::random::KeyedRandom;
 
 /// Settings of `prefix_lm`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PrefixLm {
     /// The share of a document's tokens that is predicted. If left out, the prefix is `1..length` tokens long, each
     /// length equally likely, as in T5.
     pub suffix_share: Option<f64>,
-}
-
-impl Default for PrefixLm {
-    fn default() -> Self {
-        Self { suffix_share: None }
-    }
 }
 
 impl ObjectiveSettings for PrefixLm {

@@ -5,110 +5,86 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use super::row::OpenRow;
-use super::{PackedRow, Packer, PackingSettings};
+use super::{FillReport, ImagesAtCuts, PackedRow, Packer, PackingSettings, RowLength};
 use crate::objectives::{Example, TokenId};
 
 /// Settings of `concat_and_split`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConcatAndSplit {
-    /// Every row has exactly this many tokens. Trainers that shift rows themselves want one more than their context.
+    /// How many tokens a model sees at once.
     pub sequence_length: NonZeroU32,
+    /// Whether rows have one token more than that.
+    #[serde(default)]
+    pub row_length: RowLength,
     /// What happens where a row is full in the middle of an image.
     #[serde(default)]
     pub image_spans: ImagesAtCuts,
 }
 
-/// What happens where a row is full in the middle of an image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ImagesAtCuts {
-    /// The row is padded from the image's first token on, and the image starts the next row. An image longer than a row
-    /// is cut all the same, and counted.
-    #[default]
-    KeepWhole,
-    /// The image is cut, and counted. Only the last row of all has padding.
-    Cut,
-}
-
 impl PackingSettings for ConcatAndSplit {
     fn example() -> Self {
-        Self { sequence_length: NonZeroU32::MIN.saturating_add(2047), image_spans: ImagesAtCuts::KeepWhole }
+        Self {
+            sequence_length: NonZeroU32::MIN.saturating_add(2047),
+            row_length: RowLength::Sequence,
+            image_spans: ImagesAtCuts::KeepWhole,
+        }
     }
 
     fn check(&self) -> Vec<String> {
-        if self.sequence_length.get() == 1 {
-            return vec![
-                "sequence_length is 1, but the first token of a row has nothing to be predicted from".to_owned(),
-            ];
-        }
-        Vec::new()
+        super::check_row_length(self.sequence_length, self.row_length)
     }
 
-    fn sequence_length(&self) -> u32 {
-        self.sequence_length.get()
+    fn row_length(&self) -> Option<u32> {
+        Some(self.row_length.of(self.sequence_length.get()))
     }
 
     fn build(&self, pad: TokenId) -> Box<dyn Packer> {
-        let open = OpenRow::new(self.sequence_length.get() as usize);
-        Box::new(EndToEnd { settings: self.clone(), pad, open, cut_images: 0 })
+        let row_length = self.row_length.of(self.sequence_length.get()) as usize;
+        let (open, report) = (OpenRow::new(row_length), FillReport::default());
+        Box::new(EndToEnd { image_spans: self.image_spans, pad, row_length, open, report })
     }
 }
 
 struct EndToEnd {
-    settings: ConcatAndSplit,
+    image_spans: ImagesAtCuts,
     pad: TokenId,
+    row_length: usize,
     open: OpenRow,
-    cut_images: u64,
+    report: FillReport,
 }
 
 impl Packer for EndToEnd {
     fn push(&mut self, key: [u8; 16], example: Example, rows: &mut Vec<PackedRow>) {
-        let mut start = 0;
-        while start < example.input_ids.len() {
-            let end = self.end_of_piece(&example, start);
-            self.open.append(key, &example, start..end);
-            if self.open.room() == 0 || end < example.input_ids.len() {
-                rows.push(self.open.take_padded(self.pad));
+        let length = example.input_ids.len();
+        let (mut start, mut num_pieces) = (0, 0);
+        while start < length {
+            let cut = self.image_spans.cut(&example, start, self.open.room(), self.row_length, &mut self.report);
+            num_pieces += u32::from(start < cut.end);
+            self.open.append(key, &example, start..cut.end);
+            if self.open.room() == 0 || cut.end < length {
+                self.take_row(rows);
             }
-            start = end;
+            self.report.cut_examples += u64::from(num_pieces == 1 && start < cut.end && cut.end < length);
+            start = cut.next_start;
         }
     }
 
     fn finish(&mut self, rows: &mut Vec<PackedRow>) {
         if !self.open.is_empty() {
-            rows.push(self.open.take_padded(self.pad));
+            self.take_row(rows);
         }
     }
 
-    fn cut_images(&self) -> u64 {
-        self.cut_images
+    fn report(&self) -> FillReport {
+        self.report
     }
 }
 
 impl EndToEnd {
-    // Where the piece from `start` on ends that goes into the open row: `start` itself where an image needs a new row.
-    fn end_of_piece(&mut self, example: &Example, start: usize) -> usize {
-        let end = start + self.open.room();
-        if end >= example.input_ids.len() {
-            return example.input_ids.len();
-        }
-        let next_image = example.images.partition_point(|image| image.end as usize <= end);
-        let cut_image = example.images.get(next_image).filter(|image| (image.start as usize) < end);
-        match cut_image {
-            None => end,
-            Some(image) if self.settings.image_spans == ImagesAtCuts::KeepWhole && self.fits_a_row(image.len()) => {
-                image.start as usize
-            }
-            Some(_) => {
-                self.cut_images += 1;
-                end
-            }
-        }
-    }
-
-    fn fits_a_row(&self, num_tokens: usize) -> bool {
-        num_tokens <= self.settings.sequence_length.get() as usize
+    fn take_row(&mut self, rows: &mut Vec<PackedRow>) {
+        self.report.count_row(self.row_length, self.open.room());
+        rows.push(self.open.take_padded(self.pad));
     }
 }
 
@@ -125,7 +101,7 @@ mod tests {
     // Tokens 10, 11, …, one example of each length, with these images; rows of 4.
     fn pack(image_spans: ImagesAtCuts, examples: &[(usize, &[Range<u32>])]) -> (Vec<PackedRow>, u64) {
         let sequence_length = NonZeroU32::new(4).unwrap();
-        let mut packer = ConcatAndSplit { sequence_length, image_spans }.build(PAD);
+        let mut packer = ConcatAndSplit { sequence_length, image_spans, ..ConcatAndSplit::example() }.build(PAD);
         let mut rows = Vec::new();
         for (number, (length, images)) in (0..).zip(examples) {
             let input_ids: Vec<_> = (10..).take(*length).collect();
@@ -159,7 +135,12 @@ mod tests {
             Segment { document: Some([0; 16]), length: 3, ..Segment::default() },
             Segment { length: 1, ..Segment::default() },
         ];
-        let row = PackedRow { input_ids: vec![10, 11, 12, PAD], labels: vec![10, 11, 12, NO_LOSS], segments, ..PackedRow::default() };
+        let row = PackedRow {
+            input_ids: vec![10, 11, 12, PAD],
+            labels: vec![10, 11, 12, NO_LOSS],
+            segments,
+            ..Default::default()
+        };
         assert_eq!(rows, [row]);
     }
 
@@ -208,8 +189,13 @@ mod tests {
     }
 
     #[test]
+    fn the_rest_of_a_cut_image_is_dropped_on_demand() {
+        check(ImagesAtCuts::DropRest, &[(7, &[3..6])], &[[10, 11, 12, 13], [16, PAD, PAD, PAD]], 1);
+    }
+
+    #[test]
     fn a_row_of_one_token_is_refused() {
-        let settings = ConcatAndSplit { sequence_length: NonZeroU32::MIN, image_spans: ImagesAtCuts::Cut };
+        let settings = ConcatAndSplit { sequence_length: NonZeroU32::MIN, ..ConcatAndSplit::example() };
         assert_eq!(settings.check().len(), 1);
     }
 }

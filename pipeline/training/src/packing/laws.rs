@@ -12,14 +12,32 @@ const LONGEST_IMAGE: u64 = 12;
 
 // Each registered packing, with rows short enough that many are made; an image fits into a row but for the last.
 fn packings() -> Vec<PackingConfig> {
+    let of = |length: u32| NonZeroU32::new(length).unwrap();
     let short = |image_spans, length| {
-        PackingConfig::ConcatAndSplit(ConcatAndSplit { sequence_length: NonZeroU32::new(length).unwrap(), image_spans })
+        let sequence_length = of(length);
+        PackingConfig::ConcatAndSplit(ConcatAndSplit { sequence_length, image_spans, ..ConcatAndSplit::example() })
+    };
+    let best_fit = |image_spans, long_examples, length| {
+        let (sequence_length, window_tokens) = (of(length), NonZeroU64::new(900).unwrap());
+        let rest = BestFit::example();
+        PackingConfig::BestFit(BestFit { sequence_length, image_spans, long_examples, window_tokens, ..rest })
+    };
+    let one_document = |long_examples| {
+        let (sequence_length, row_length) = (of(16), RowLength::SequencePlusOne);
+        let rest = OneDocument::example();
+        PackingConfig::OneDocument(OneDocument { sequence_length, row_length, long_examples, ..rest })
     };
     let shorter = [
         short(ImagesAtCuts::KeepWhole, 16),
         short(ImagesAtCuts::KeepWhole, LONGEST_IMAGE as u32),
+        short(ImagesAtCuts::DropRest, 16),
         short(ImagesAtCuts::Cut, 16),
         short(ImagesAtCuts::KeepWhole, 5),
+        best_fit(ImagesAtCuts::KeepWhole, LongExamples::Split, 40),
+        best_fit(ImagesAtCuts::Cut, LongExamples::DropEnd, 40),
+        best_fit(ImagesAtCuts::DropRest, LongExamples::Split, 40),
+        one_document(LongExamples::Split),
+        one_document(LongExamples::DropEnd),
     ];
     PackingConfig::examples().into_iter().chain(shorter).collect()
 }
@@ -52,21 +70,21 @@ fn examples() -> Vec<Example> {
     (0..300).map(|_| example()).collect()
 }
 
-fn pack(packing: &PackingConfig) -> (Vec<PackedRow>, u64) {
+fn pack(packing: &PackingConfig) -> (Vec<PackedRow>, FillReport) {
     let mut packer = packing.build(PAD);
     let mut rows = Vec::new();
     for (number, example) in (0..).zip(examples()) {
         packer.push(key(number), example, &mut rows);
     }
     packer.finish(&mut rows);
-    (rows, packer.cut_images())
+    (rows, packer.report())
 }
 
 #[test]
 fn every_row_is_exactly_as_long_as_promised() {
     for packing in packings() {
-        let length = packing.sequence_length() as usize;
         for row in pack(&packing).0 {
+            let length = packing.row_length().map_or(row.input_ids.len(), |length| length as usize);
             assert_eq!((row.input_ids.len(), row.labels.len()), (length, length));
             assert_eq!(row.segments.iter().map(|segment| segment.length as usize).sum::<usize>(), length);
             assert!(row.segments.iter().all(|segment| segment.length > 0), "{:?}", row.segments);
@@ -75,10 +93,11 @@ fn every_row_is_exactly_as_long_as_promised() {
 }
 
 #[test]
-fn all_pieces_of_a_document_put_together_are_its_example() {
+fn every_token_is_in_one_row_with_its_label_or_counted_as_dropped() {
     for packing in packings() {
+        let (rows, report) = pack(&packing);
         let mut pieces: BTreeMap<_, (Vec<TokenId>, Vec<TokenId>)> = BTreeMap::new();
-        for row in pack(&packing).0 {
+        for row in rows {
             let mut start = 0;
             for segment in &row.segments {
                 let end = start + segment.length as usize;
@@ -90,14 +109,80 @@ fn all_pieces_of_a_document_put_together_are_its_example() {
                 start = end;
             }
         }
+        let mut num_dropped = 0;
         for (number, example) in (0..).zip(examples()) {
-            let (mut input_ids, mut labels) = (Vec::new(), Vec::new());
-            for ((_, offset), (ids, piece_labels)) in pieces.range((key(number), 0)..=(key(number), u32::MAX)) {
-                assert_eq!(*offset as usize, input_ids.len());
-                input_ids.extend(ids);
-                labels.extend(piece_labels);
+            let mut next = 0;
+            for ((_, offset), (ids, labels)) in pieces.range((key(number), 0)..=(key(number), u32::MAX)) {
+                let (start, end) = (*offset as usize, *offset as usize + ids.len());
+                assert!(start >= next);
+                num_dropped += start - next;
+                assert_eq!((&example.input_ids[start..end], &example.labels[start..end]), (&ids[..], &labels[..]));
+                next = end;
             }
-            assert_eq!((input_ids, labels), (example.input_ids, example.labels));
+            num_dropped += example.input_ids.len() - next;
+        }
+        assert_eq!(num_dropped as u64, report.dropped_tokens, "{packing:?}");
+    }
+}
+
+#[test]
+fn the_report_adds_up() {
+    for packing in packings() {
+        let (rows, report) = pack(&packing);
+        let all_tokens: usize = examples().iter().map(|example| example.input_ids.len()).sum();
+        assert_eq!(report.tokens + report.dropped_tokens, all_tokens as u64, "{packing:?}");
+        let places: usize = rows.iter().map(|row| row.input_ids.len()).sum();
+        assert_eq!((report.rows, report.tokens + report.padding_tokens), (rows.len() as u64, places as u64));
+        let mut kept: BTreeMap<[u8; 16], (u32, u32)> = BTreeMap::new();
+        for segment in rows.iter().flat_map(|row| &row.segments) {
+            if let Some(document) = segment.document {
+                let (num_pieces, num_tokens) = kept.entry(document).or_default();
+                *num_pieces += 1;
+                *num_tokens += segment.length;
+            }
+        }
+        let is_cut = |(number, example): &(u32, Example)| {
+            let kept = kept.get(&key(*number)).copied().unwrap_or_default();
+            kept.0 > 1 || (kept.1 as usize) < example.input_ids.len()
+        };
+        assert_eq!((0..).zip(examples()).filter(is_cut).count() as u64, report.cut_examples, "{packing:?}");
+    }
+}
+
+#[test]
+fn extra_columns_are_whole_and_say_what_the_examples_said() {
+    let with_extras = |(number, example): (usize, Example)| {
+        let length = example.input_ids.len() as u32;
+        if number % 3 > 0 {
+            return example;
+        }
+        let loss_weights = example.labels.iter().map(|&label| if label == NO_LOSS { 0.0 } else { 2.5 }).collect();
+        let position_ids = (0..length).map(|index| index + 1000).collect();
+        Example { prefix_len: length / 2, loss_weights, position_ids, objective: "test", ..example }
+    };
+    for packing in packings() {
+        let (mut packer, mut rows) = (packing.build(PAD), Vec::new());
+        for (number, example) in examples().into_iter().enumerate() {
+            packer.push(key(number as u32), with_extras((number, example)), &mut rows);
+        }
+        packer.finish(&mut rows);
+        for row in rows {
+            let mut start = 0;
+            for segment in &row.segments {
+                let end = start + segment.length as usize;
+                let is_extra = segment.objective == "test";
+                let first_position = if is_extra { segment.document_offset + 1000 } else { 0 };
+                assert!(
+                    row.position_ids.is_empty()
+                        || row.position_ids[start] == first_position
+                        || segment.document.is_none()
+                );
+                let weight = if is_extra { 2.5 } else { 1.0 };
+                let expected = row.labels[start..end].iter().map(|&label| if label == NO_LOSS { 0.0 } else { weight });
+                assert!(row.loss_weights.is_empty() || expected.eq(row.loss_weights[start..end].iter().copied()));
+                assert!(!is_extra || row.loss_weights.len() == row.input_ids.len());
+                start = end;
+            }
         }
     }
 }
@@ -114,13 +199,25 @@ fn padding_stands_last_in_its_row() {
 }
 
 #[test]
-fn images_cut_by_rows_are_counted_and_none_if_kept_whole() {
+fn images_cut_by_rows_are_counted() {
     for packing in packings() {
-        let (rows, cut_images) = pack(&packing);
-        let keeps_all = matches!(&packing, PackingConfig::ConcatAndSplit(settings)
-            if settings.image_spans == ImagesAtCuts::KeepWhole && u64::from(packing.sequence_length()) >= LONGEST_IMAGE);
-        assert_eq!(cut_images == 0, keeps_all, "{packing:?}");
-        assert_eq!(images_that_straddle(&rows), cut_images, "{packing:?}");
+        let (rows, report) = pack(&packing);
+        assert_eq!(images_that_straddle(&rows), report.cut_images, "{packing:?}");
+    }
+}
+
+#[test]
+fn no_image_is_cut_that_is_to_be_kept_whole_and_fits_a_row() {
+    for packing in packings() {
+        let image_spans = match &packing {
+            PackingConfig::ConcatAndSplit(settings) => settings.image_spans,
+            PackingConfig::BestFit(settings) => settings.image_spans,
+            PackingConfig::OneDocument(settings) => settings.image_spans,
+            PackingConfig::Passthrough(_) => ImagesAtCuts::KeepWhole,
+        };
+        let fits = packing.row_length().is_none_or(|length| u64::from(length) >= LONGEST_IMAGE);
+        let num_cut = pack(&packing).1.cut_images;
+        assert!(num_cut == 0 || image_spans != ImagesAtCuts::KeepWhole || !fits, "{packing:?}");
     }
 }
 

@@ -1,19 +1,31 @@
 //! Packing: examples of any length become rows of one length.
 
+mod best_fit;
 mod concat_and_split;
+mod cut;
+mod one_document;
+mod passthrough;
+mod report;
 mod row;
+
+use std::num::NonZeroU32;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use concat_and_split::{ConcatAndSplit, ImagesAtCuts};
+pub use best_fit::{BestFit, LongExamples};
+pub use concat_and_split::ConcatAndSplit;
+pub use cut::{ImagesAtCuts, RowLength};
+pub use one_document::OneDocument;
+pub use passthrough::Passthrough;
+pub use report::FillReport;
 pub use row::{PackedRow, Segment};
 
 use crate::objectives::{Example, TokenId};
 
-/// Puts examples, one after another, into rows that all have the same length.
+/// Puts examples, one after another, into rows.
 ///
-/// Every token of every example comes out in exactly one row, with its label.
+/// Every token of every example comes out in exactly one row, with its label, or is counted as dropped.
 pub trait Packer: Send {
     /// Takes the example of the document with this key, and appends the rows that are now full.
     fn push(&mut self, key: [u8; 16], example: Example, rows: &mut Vec<PackedRow>);
@@ -21,8 +33,13 @@ pub trait Packer: Send {
     /// Appends the rows that are not full, padded. What is pushed later starts new rows.
     fn finish(&mut self, rows: &mut Vec<PackedRow>);
 
+    /// What the rows so far are made of, and what was lost by making them.
+    fn report(&self) -> FillReport;
+
     /// How often a row has ended inside an image so far.
-    fn cut_images(&self) -> u64;
+    fn cut_images(&self) -> u64 {
+        self.report().cut_images
+    }
 }
 
 /// What a job file says about packing.
@@ -33,8 +50,8 @@ pub trait PackingSettings: Serialize + DeserializeOwned {
     /// What is wrong with these settings, in the user's words.
     fn check(&self) -> Vec<String>;
 
-    /// The length of every row, in tokens.
-    fn sequence_length(&self) -> u32;
+    /// The length of every row, in tokens; none where rows are as long as their examples.
+    fn row_length(&self) -> Option<u32>;
 
     /// The packer, which fills up rows with this token.
     fn build(&self, pad: TokenId) -> Box<dyn Packer>;
@@ -61,9 +78,9 @@ macro_rules! register {
                 match self { $(Self::$variant(settings) => settings.check(),)+ }
             }
 
-            /// The length of every row, in tokens.
-            pub fn sequence_length(&self) -> u32 {
-                match self { $(Self::$variant(settings) => settings.sequence_length(),)+ }
+            /// The length of every row, in tokens; none where rows are as long as their examples.
+            pub fn row_length(&self) -> Option<u32> {
+                match self { $(Self::$variant(settings) => settings.row_length(),)+ }
             }
 
             /// The packer of these settings, which fills up rows with this token.
@@ -77,7 +94,23 @@ macro_rules! register {
 register! {
     /// Examples end to end, cut wherever a row is full.
     ConcatAndSplit(ConcatAndSplit),
+    /// Each example whole, in the row that it fills best.
+    BestFit(BestFit),
+    /// Each example in a row of its own.
+    OneDocument(OneDocument),
+    /// Each example as it is.
+    Passthrough(Passthrough),
+}
+
+// What is wrong with rows of this length.
+fn check_row_length(sequence_length: NonZeroU32, row_length: RowLength) -> Vec<String> {
+    if row_length.of(sequence_length.get()) == 1 {
+        return vec!["sequence_length is 1, but the first token of a row has nothing to be predicted from".to_owned()];
+    }
+    Vec::new()
 }
 
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod testing;

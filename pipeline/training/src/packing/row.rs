@@ -1,4 +1,4 @@
-//! One training sequence of fixed length, and the row that is being filled.
+//! One training sequence, and the row that is being filled.
 
 use std::ops::Range;
 
@@ -7,18 +7,18 @@ use crate::objectives::{Example, NO_LOSS, Predicts, TokenId};
 /// One training sequence.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PackedRow {
-    /// Exactly as many tokens as the packing's sequence length.
+    /// Exactly as many tokens as the packing's rows have.
     pub input_ids: Vec<TokenId>,
     /// As many labels, unshifted; no loss where the label is [`NO_LOSS`], as on all padding.
     pub labels: Vec<TokenId>,
-    /// One position per token, if an example in the row has positions of its own; else empty. Padding is at 0.
-    pub position_ids: Vec<u32>,
-    /// The second row of positions, likewise; 0 where an example has none.
-    pub block_position_ids: Vec<u32>,
-    /// One weight per token, if an example in the row has weights; else empty. 1 where an example has none, 0 on padding.
-    pub loss_weights: Vec<f32>,
     /// What the row is made of, in order; the lengths add up to the row's, and only the last may be padding.
     pub segments: Vec<Segment>,
+    /// One position per token, if any example in the row has its own; else empty: positions start at 0 in each segment.
+    pub position_ids: Vec<u32>,
+    /// The second row of positions, if any example in the row has one; else empty.
+    pub block_position_ids: Vec<u32>,
+    /// The weight of each token's loss, if any example in the row has weights; else empty. 0 on padding.
+    pub loss_weights: Vec<f32>,
 }
 
 /// A stretch of a row that comes from one document, or is padding.
@@ -30,16 +30,27 @@ pub struct Segment {
     pub document_offset: u32,
     /// Tokens, never none.
     pub length: u32,
-    /// So many of them see each other in both directions.
+    /// So many tokens at the start see each other in both directions.
     pub prefix_len: u32,
-    /// Which objective and variant made them; empty for padding.
-    pub objective: &'static str,
-    /// Which view of the document they are of.
-    pub view: u32,
-    /// Which of the examples that one draw gives.
-    pub branch: u32,
     /// Which position predicts a label.
     pub predicts: Predicts,
+    /// Which objective has made the example; empty for padding.
+    pub objective: &'static str,
+    /// Which part of a mixture has made the example.
+    pub part: u32,
+    /// Which of the examples that one draw gives for the document.
+    pub branch: u32,
+    /// Which view of the document this is.
+    pub view: u32,
+    /// Which of the document's tokens are in the whole example.
+    pub source: Vec<Range<u32>>,
+}
+
+impl PackedRow {
+    /// The lengths of all segments but padding, as trainers that separate documents read them.
+    pub fn seq_lengths(&self) -> Vec<u32> {
+        self.segments.iter().filter(|segment| segment.document.is_some()).map(|segment| segment.length).collect()
+    }
 }
 
 /// A row with room left.
@@ -51,8 +62,11 @@ pub(super) struct OpenRow {
 impl OpenRow {
     /// An empty row to be filled with this many tokens.
     pub(super) fn new(length: usize) -> Self {
-        let (input_ids, labels) = (Vec::with_capacity(length), Vec::with_capacity(length));
-        let row = PackedRow { input_ids, labels, ..PackedRow::default() };
+        let row = PackedRow {
+            input_ids: Vec::with_capacity(length),
+            labels: Vec::with_capacity(length),
+            ..PackedRow::default()
+        };
         Self { length, row }
     }
 
@@ -70,111 +84,84 @@ impl OpenRow {
         if piece.is_empty() {
             return;
         }
-        self.append_token_columns(example, &piece);
-        let (start, length) = (piece.start as u32, piece.len() as u32);
+        let start = piece.start as u32;
+        let length = piece.len() as u32;
         self.row.segments.push(Segment {
             document: Some(document),
             document_offset: start,
             length,
             prefix_len: example.prefix_len.saturating_sub(start).min(length),
-            objective: example.objective,
-            view: example.view,
-            branch: example.branch,
             predicts: example.predicts,
+            objective: example.objective,
+            part: example.part,
+            branch: example.branch,
+            view: example.view,
+            source: example.source.clone(),
         });
+        self.append_extras(example, piece.clone());
         self.row.input_ids.extend_from_slice(&example.input_ids[piece.clone()]);
         self.row.labels.extend_from_slice(&example.labels[piece]);
     }
 
-    /// What few objectives have: begun once an example has it, with what is right for those before.
-    fn append_token_columns(&mut self, example: &Example, piece: &Range<usize>) {
+    // A column that any example needs is filled for all; most rows have none.
+    fn append_extras(&mut self, example: &Example, piece: Range<usize>) {
         let row = &mut self.row;
-        let filled = row.input_ids.len();
         if !(example.position_ids.is_empty() && row.position_ids.is_empty()) {
-            if row.position_ids.is_empty() {
-                let counted = |segment: &Segment| segment.document_offset..segment.document_offset + segment.length;
-                row.position_ids.extend(row.segments.iter().flat_map(counted));
-            }
-            match example.position_ids.get(piece.clone()) {
-                Some(positions) => row.position_ids.extend_from_slice(positions),
-                None => row.position_ids.extend(piece.clone().map(|position| position as u32)),
-            }
+            let before = row.segments.iter().rev().skip(1).rev().flat_map(|segment| 0..segment.length);
+            extend(&mut row.position_ids, before, &example.position_ids, piece.clone(), |index| index as u32);
         }
-        extend(&mut row.block_position_ids, &example.block_position_ids, piece, filled, 0);
-        extend(&mut row.loss_weights, &example.loss_weights, piece, filled, 1.0);
+        if !(example.block_position_ids.is_empty() && row.block_position_ids.is_empty()) {
+            let before = row.input_ids.iter().map(|_| 0);
+            extend(&mut row.block_position_ids, before, &example.block_position_ids, piece.clone(), |_| 0);
+        }
+        if !(example.loss_weights.is_empty() && row.loss_weights.is_empty()) {
+            let weight = |label: &TokenId| if *label == NO_LOSS { 0.0 } else { 1.0 };
+            let of_piece = &example.labels[piece.clone()];
+            let before = row.labels.iter().map(weight);
+            extend(&mut row.loss_weights, before, &example.loss_weights, piece, |index| weight(&of_piece[index]));
+        }
     }
 
     /// The row with padding in what room is left; this one starts anew.
     pub(super) fn take_padded(&mut self, pad: TokenId) -> PackedRow {
-        if self.room() > 0 {
-            let padding = Segment { length: self.room() as u32, ..Segment::default() };
-            self.row.segments.push(padding);
-            self.row.input_ids.resize(self.length, pad);
-            self.row.labels.resize(self.length, NO_LOSS);
-            pad_up(&mut self.row.position_ids, self.length);
-            pad_up(&mut self.row.block_position_ids, self.length);
-            pad_up(&mut self.row.loss_weights, self.length);
+        let anew = Self::new(self.length);
+        std::mem::replace(self, anew).padded(pad)
+    }
+
+    /// The row with padding in what room is left.
+    pub(super) fn padded(self, pad: TokenId) -> PackedRow {
+        let (room, length, mut row) = (self.room(), self.length, self.row);
+        if room > 0 {
+            row.segments.push(Segment { length: room as u32, ..Segment::default() });
+            row.input_ids.resize(length, pad);
+            row.labels.resize(length, NO_LOSS);
+            resize_if_any(&mut row.position_ids, length, 0);
+            resize_if_any(&mut row.block_position_ids, length, 0);
+            resize_if_any(&mut row.loss_weights, length, 0.0);
         }
-        std::mem::replace(self, Self::new(self.length)).row
+        row
     }
 }
 
-/// Adds an example's piece of a column; where neither it nor one before it has the column, there is none.
-fn extend<T: Copy>(column: &mut Vec<T>, of_example: &[T], piece: &Range<usize>, filled: usize, otherwise: T) {
-    if of_example.is_empty() && column.is_empty() {
-        return;
+// Appends the piece of a column: what stands before it if that was left out, and plain values where the example has none.
+fn extend<T: Copy>(
+    column: &mut Vec<T>,
+    before: impl Iterator<Item = T>,
+    of_example: &[T],
+    piece: Range<usize>,
+    plain: impl Fn(usize) -> T,
+) {
+    if column.is_empty() {
+        column.extend(before);
     }
-    column.resize(filled, otherwise);
     match of_example.get(piece.clone()) {
         Some(values) => column.extend_from_slice(values),
-        None => column.resize(filled + piece.len(), otherwise),
+        None => column.extend((0..piece.len()).map(plain)),
     }
 }
 
-/// Zeros behind a column that there is.
-fn pad_up<T: Clone + Default>(column: &mut Vec<T>, length: usize) {
+fn resize_if_any<T: Copy>(column: &mut Vec<T>, length: usize, value: T) {
     if !column.is_empty() {
-        column.resize(length, T::default());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plain(length: usize) -> Example {
-        Example { input_ids: vec![7; length], labels: vec![7; length], ..Example::default() }
-    }
-
-    #[test]
-    fn a_row_of_plain_examples_has_no_columns_beside_its_labels() {
-        let mut open = OpenRow::new(5);
-        open.append([1; 16], &plain(3), 0..3);
-        let row = open.take_padded(0);
-        assert_eq!((row.position_ids.len(), row.block_position_ids.len(), row.loss_weights.len()), (0, 0, 0));
-    }
-
-    #[test]
-    fn what_one_example_has_is_filled_in_for_the_others() {
-        let special = Example {
-            position_ids: vec![5, 5, 6],
-            block_position_ids: vec![0, 1, 2],
-            loss_weights: vec![0.0, 2.0, 3.0],
-            prefix_len: 2,
-            objective: "special",
-            predicts: Predicts::Here,
-            ..plain(3)
-        };
-        let mut open = OpenRow::new(8);
-        open.append([1; 16], &plain(9), 4..6);
-        open.append([2; 16], &special, 1..3);
-        open.append([1; 16], &plain(9), 6..8);
-        let row = open.take_padded(0);
-        assert_eq!(row.position_ids, [4, 5, 5, 6, 6, 7, 0, 0]);
-        assert_eq!(row.block_position_ids, [0, 0, 1, 2, 0, 0, 0, 0]);
-        assert_eq!(row.loss_weights, [1.0, 1.0, 2.0, 3.0, 1.0, 1.0, 0.0, 0.0]);
-        let prefixes: Vec<u32> = row.segments.iter().map(|segment| segment.prefix_len).collect();
-        assert_eq!(prefixes, [0, 1, 0, 0]);
-        assert_eq!((row.segments[1].objective, row.segments[1].predicts), ("special", Predicts::Here));
+        column.resize(length, value);
     }
 }

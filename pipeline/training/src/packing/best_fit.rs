@@ -1,0 +1,221 @@
+//! Puts each example into the row that it fills best, so that documents are cut only if they are longer than a row.
+
+use std::collections::BTreeSet;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::row::OpenRow;
+use super::{FillReport, ImagesAtCuts, PackedRow, Packer, PackingSettings, RowLength};
+use crate::objectives::{Example, TokenId};
+
+/// Settings of `best_fit`.
+///
+/// Examples are gathered in a window; when it is full, they are placed from the longest to the shortest, each into the
+/// open row with the least room that it fits into, or into a new one ("best fit decreasing"). The rows with the most
+/// room stay open for the next window. Rows are the same for the same examples in the same order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BestFit {
+    /// How many tokens a model sees at once.
+    pub sequence_length: NonZeroU32,
+    /// Whether rows have one token more than that.
+    #[serde(default)]
+    pub row_length: RowLength,
+    /// What happens to an example that is longer than a row.
+    #[serde(default)]
+    pub long_examples: LongExamples,
+    /// What happens to an image where a long example is cut.
+    #[serde(default)]
+    pub image_spans: ImagesAtCuts,
+    /// So many tokens are gathered before any is placed. More fill rows better; each takes about 20 bytes of memory.
+    #[serde(default = "default_window_tokens")]
+    pub window_tokens: NonZeroU64,
+}
+
+/// What happens to an example that is longer than a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LongExamples {
+    /// It is cut into pieces (TRL's `bfd_split`).
+    #[default]
+    Split,
+    /// It is cut once, and its end dropped and counted (TRL's `bfd`).
+    DropEnd,
+}
+
+fn default_window_tokens() -> NonZeroU64 {
+    NonZeroU64::MIN.saturating_add((1 << 19) - 1)
+}
+
+impl PackingSettings for BestFit {
+    fn example() -> Self {
+        Self {
+            sequence_length: NonZeroU32::MIN.saturating_add(2047),
+            row_length: RowLength::Sequence,
+            long_examples: LongExamples::Split,
+            image_spans: ImagesAtCuts::KeepWhole,
+            window_tokens: default_window_tokens(),
+        }
+    }
+
+    fn check(&self) -> Vec<String> {
+        super::check_row_length(self.sequence_length, self.row_length)
+    }
+
+    fn row_length(&self) -> Option<u32> {
+        Some(self.row_length.of(self.sequence_length.get()))
+    }
+
+    fn build(&self, pad: TokenId) -> Box<dyn Packer> {
+        let row_length = self.row_length.of(self.sequence_length.get()) as usize;
+        Box::new(Window {
+            settings: self.clone(),
+            pad,
+            row_length,
+            pieces: Vec::new(),
+            num_tokens: 0,
+            rows: Vec::new(),
+            by_room: BTreeSet::new(),
+            report: FillReport::default(),
+        })
+    }
+}
+
+struct Window {
+    settings: BestFit,
+    pad: TokenId,
+    row_length: usize,
+    pieces: Vec<Piece>,
+    num_tokens: u64,
+    rows: Vec<OpenRow>,
+    // The room of each open row with its index.
+    by_room: BTreeSet<(usize, usize)>,
+    report: FillReport,
+}
+
+// What goes into one row. The pieces of a long example share it.
+struct Piece {
+    document: [u8; 16],
+    example: Arc<Example>,
+    range: Range<usize>,
+}
+
+impl Packer for Window {
+    fn push(&mut self, key: [u8; 16], example: Example, rows: &mut Vec<PackedRow>) {
+        let ranges = self.ranges(&example);
+        // An example counts with all its tokens, as they are held until its last piece is placed.
+        self.num_tokens += example.input_ids.len() as u64;
+        let example = Arc::new(example);
+        let piece = |range| Piece { document: key, example: Arc::clone(&example), range };
+        self.pieces.extend(ranges.into_iter().map(piece));
+        if self.num_tokens >= self.settings.window_tokens.get() {
+            self.place();
+            let num_kept = (self.settings.window_tokens.get() / self.row_length as u64 / 8) as usize;
+            self.close(num_kept, rows);
+        }
+    }
+
+    fn finish(&mut self, rows: &mut Vec<PackedRow>) {
+        self.place();
+        self.close(0, rows);
+    }
+
+    fn report(&self) -> FillReport {
+        self.report
+    }
+}
+
+impl Window {
+    // The pieces of an example, none longer than a row, none empty.
+    fn ranges(&mut self, example: &Example) -> Vec<Range<usize>> {
+        let length = example.input_ids.len();
+        let mut ranges = Vec::with_capacity(length / self.row_length + 1);
+        let mut start = 0;
+        while start < length {
+            let cut = self.settings.image_spans.cut(example, start, self.row_length, self.row_length, &mut self.report);
+            ranges.push(start..cut.end);
+            start = cut.next_start;
+            if start < length && self.settings.long_examples == LongExamples::DropEnd {
+                self.report.dropped_tokens += (length - start) as u64;
+                break;
+            }
+        }
+        self.report.cut_examples += u64::from(ranges.len() > 1 || ranges.last().is_some_and(|last| last.end < length));
+        ranges
+    }
+
+    fn place(&mut self) {
+        let mut pieces = std::mem::take(&mut self.pieces);
+        pieces.sort_by_key(|piece| std::cmp::Reverse(piece.range.len()));
+        for piece in &pieces {
+            let fitting = self.by_room.range((piece.range.len(), 0)..).next().copied();
+            let index = match fitting {
+                Some((room, index)) => {
+                    self.by_room.remove(&(room, index));
+                    index
+                }
+                None => {
+                    self.rows.push(OpenRow::new(self.row_length));
+                    self.rows.len() - 1
+                }
+            };
+            let row = &mut self.rows[index];
+            row.append(piece.document, &piece.example, piece.range.clone());
+            if row.room() > 0 {
+                self.by_room.insert((row.room(), index));
+            }
+        }
+        self.num_tokens = 0;
+    }
+
+    // Emits all rows but this many, those with the most room.
+    fn close(&mut self, num_kept: usize, rows: &mut Vec<PackedRow>) {
+        let kept: BTreeSet<usize> = self.by_room.iter().rev().take(num_kept).map(|&(_, index)| index).collect();
+        let mut still_open = Vec::with_capacity(kept.len());
+        for (index, row) in std::mem::take(&mut self.rows).into_iter().enumerate() {
+            if kept.contains(&index) {
+                still_open.push(row);
+            } else {
+                self.report.count_row(self.row_length, row.room());
+                rows.push(row.padded(self.pad));
+            }
+        }
+        self.by_room = still_open.iter().enumerate().map(|(index, row)| (row.room(), index)).collect();
+        self.rows = still_open;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{examples, ids, pack_all};
+    use super::*;
+
+    fn of_four(long_examples: LongExamples) -> BestFit {
+        BestFit { sequence_length: NonZeroU32::MIN.saturating_add(3), long_examples, ..BestFit::example() }
+    }
+
+    #[test]
+    fn the_longest_come_first_and_gaps_are_filled() {
+        let (rows, report) = pack_all(&of_four(LongExamples::Split), examples(&[1, 3, 2, 2]));
+        assert_eq!(ids(&rows), [[10, 11, 12, 10], [10, 11, 10, 11]]);
+        assert_eq!(report, FillReport { rows: 2, tokens: 8, ..FillReport::default() });
+    }
+
+    #[test]
+    fn a_long_example_is_split_and_counted() {
+        let (rows, report) = pack_all(&of_four(LongExamples::Split), examples(&[6, 2]));
+        assert_eq!(ids(&rows), [[10, 11, 12, 13], [14, 15, 10, 11]]);
+        assert_eq!(report, FillReport { rows: 2, tokens: 8, cut_examples: 1, ..FillReport::default() });
+    }
+
+    #[test]
+    fn the_end_of_a_long_example_is_dropped_and_counted() {
+        let (rows, report) = pack_all(&of_four(LongExamples::DropEnd), examples(&[6]));
+        assert_eq!(ids(&rows), [[10, 11, 12, 13]]);
+        let expected = FillReport { rows: 1, tokens: 4, dropped_tokens: 2, cut_examples: 1, ..FillReport::default() };
+        assert_eq!(report, expected);
+    }
+}

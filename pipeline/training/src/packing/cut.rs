@@ -1,0 +1,79 @@
+//! Where examples are cut, and what that does to their images.
+
+use serde::{Deserialize, Serialize};
+
+use super::FillReport;
+use crate::objectives::Example;
+
+/// What happens where a row is full in the middle of an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImagesAtCuts {
+    /// The row is padded from the image's first token on, and the image starts the next row. An image longer than a row
+    /// is cut all the same, and counted.
+    #[default]
+    KeepWhole,
+    /// The image is cut, and the rest of it dropped, so that no row starts inside an image (CM3Leon, `no_break_image`).
+    DropRest,
+    /// The image is cut, and counted. Only the last row of all has padding.
+    Cut,
+}
+
+/// Which tokens a row may have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowLength {
+    /// As many as `sequence_length`.
+    #[default]
+    Sequence,
+    /// One more, for trainers that take input and label from the same row, shifted by one (CM3, Megatron, nanotron).
+    SequencePlusOne,
+}
+
+impl RowLength {
+    /// The tokens in each row.
+    pub(super) fn of(self, sequence_length: u32) -> u32 {
+        match self {
+            Self::Sequence => sequence_length,
+            Self::SequencePlusOne => sequence_length.saturating_add(1),
+        }
+    }
+}
+
+/// Where a piece of an example ends, and where the next one starts: later, where tokens are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) end: usize,
+    pub(super) next_start: usize,
+}
+
+impl ImagesAtCuts {
+    /// Cuts the piece from `start` on that goes into a row with this room, and counts what is lost by that.
+    ///
+    /// The piece is empty where an image needs a new row.
+    pub(super) fn cut(
+        self,
+        example: &Example,
+        start: usize,
+        room: usize,
+        row_length: usize,
+        report: &mut FillReport,
+    ) -> Cut {
+        let end = start + room;
+        if end >= example.input_ids.len() {
+            let all = example.input_ids.len();
+            return Cut { end: all, next_start: all };
+        }
+        let next_image = example.images.partition_point(|image| image.end as usize <= end);
+        let Some(image) = example.images.get(next_image).filter(|image| (image.start as usize) < end) else {
+            return Cut { end, next_start: end };
+        };
+        if self == Self::KeepWhole && image.len() <= row_length {
+            return Cut { end: image.start as usize, next_start: image.start as usize };
+        }
+        report.cut_images += 1;
+        let next_start = if self == Self::DropRest { image.end as usize } else { end };
+        report.dropped_tokens += (next_start - end) as u64;
+        Cut { end, next_start }
+    }
+}

@@ -1,0 +1,99 @@
+//! Gives each example a row of its own.
+
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+
+use super::row::OpenRow;
+use super::{FillReport, ImagesAtCuts, LongExamples, PackedRow, Packer, PackingSettings, RowLength};
+use crate::objectives::{Example, TokenId};
+
+/// Settings of `one_document`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OneDocument {
+    /// How many tokens a model sees at once.
+    pub sequence_length: NonZeroU32,
+    /// Whether rows have one token more than that.
+    #[serde(default)]
+    pub row_length: RowLength,
+    /// What happens to an example that is longer than a row: its pieces have rows of their own, or its end is dropped.
+    #[serde(default)]
+    pub long_examples: LongExamples,
+    /// What happens to an image where a long example is cut.
+    #[serde(default)]
+    pub image_spans: ImagesAtCuts,
+}
+
+impl PackingSettings for OneDocument {
+    fn example() -> Self {
+        Self {
+            sequence_length: NonZeroU32::MIN.saturating_add(2047),
+            row_length: RowLength::Sequence,
+            long_examples: LongExamples::Split,
+            image_spans: ImagesAtCuts::KeepWhole,
+        }
+    }
+
+    fn check(&self) -> Vec<String> {
+        super::check_row_length(self.sequence_length, self.row_length)
+    }
+
+    fn row_length(&self) -> Option<u32> {
+        Some(self.row_length.of(self.sequence_length.get()))
+    }
+
+    fn build(&self, pad: TokenId) -> Box<dyn Packer> {
+        let open = OpenRow::new(self.row_length.of(self.sequence_length.get()) as usize);
+        Box::new(RowEach { settings: self.clone(), pad, open, report: FillReport::default() })
+    }
+}
+
+struct RowEach {
+    settings: OneDocument,
+    pad: TokenId,
+    open: OpenRow,
+    report: FillReport,
+}
+
+impl Packer for RowEach {
+    fn push(&mut self, key: [u8; 16], example: Example, rows: &mut Vec<PackedRow>) {
+        let (length, row_length) = (example.input_ids.len(), self.open.room());
+        let mut start = 0;
+        while start < length {
+            let cut = self.settings.image_spans.cut(&example, start, row_length, row_length, &mut self.report);
+            self.open.append(key, &example, start..cut.end);
+            self.report.count_row(row_length, self.open.room());
+            rows.push(self.open.take_padded(self.pad));
+            self.report.cut_examples += u64::from(start == 0 && cut.end < length);
+            start = cut.next_start;
+            if start < length && self.settings.long_examples == LongExamples::DropEnd {
+                self.report.dropped_tokens += (length - start) as u64;
+                return;
+            }
+        }
+    }
+
+    fn finish(&mut self, _: &mut Vec<PackedRow>) {}
+
+    fn report(&self) -> FillReport {
+        self.report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{examples, ids, pack_all};
+    use super::*;
+
+    #[test]
+    fn each_example_starts_a_row() {
+        let sequence_length = NonZeroU32::MIN.saturating_add(2);
+        let settings =
+            OneDocument { sequence_length, row_length: RowLength::SequencePlusOne, ..OneDocument::example() };
+        let (rows, report) = pack_all(&settings, examples(&[2, 5]));
+        assert_eq!(ids(&rows), [[10, 11, 0, 0], [10, 11, 12, 13], [14, 0, 0, 0]]);
+        let expected = FillReport { rows: 3, tokens: 7, padding_tokens: 5, cut_examples: 1, ..FillReport::default() };
+        assert_eq!(report, expected);
+    }
+}
