@@ -21,6 +21,10 @@ fn others() -> impl Iterator<Item = ObjectiveConfig> {
         ObjectiveConfig::HybridCausalMasked(HybridCausalMasked { masked_share: 0.5, ..HybridCausalMasked::example() }),
         ObjectiveConfig::BidirectionalCausal(BidirectionalCausal { branches: Branches::Both, ..Default::default() }),
         ObjectiveConfig::MaskedDiffusion(MaskedDiffusion { rate: DiffusionRate::Coupled }),
+        ObjectiveConfig::ContextPermutation(ContextPermutation {
+            headings: vec![vec![1], vec![2]],
+            ..Default::default()
+        }),
         ObjectiveConfig::SpanCorruption(SpanCorruption { noise_density: 0.5, mean_span_length: 8.0 }),
     ]
     .into_iter()
@@ -68,6 +72,11 @@ fn document(number: u32) -> TokenDocument {
         if is_image && length > 0 {
             document.images.push(start..start + length);
         }
+    }
+    let third = document.tokens.len() as u32 / 3;
+    if third > 0 {
+        let passage = |index, gold_step| Passage { tokens: index * third..(index + 1) * third, gold_step };
+        document.passages = vec![passage(0, Some(1)), passage(1, None), passage(2, Some(0))];
     }
     document
 }

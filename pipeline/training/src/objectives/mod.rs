@@ -4,6 +4,7 @@ mod bidirectional_causal;
 mod biphasic;
 mod blank_infilling;
 mod causal_masking;
+mod context_permutation;
 mod example;
 mod fim;
 mod hidden;
@@ -30,6 +31,7 @@ pub use bidirectional_causal::{BidirectionalCausal, Branches};
 pub use biphasic::{Biphasic, Phases};
 pub use blank_infilling::BlankInfilling;
 pub use causal_masking::{CausalMasking, ImageSpans, NumSpans, OverLength, SizeHints, SpansAcross, Variant};
+pub use context_permutation::{ContextPermutation, PassageOrder};
 pub use example::{Example, NO_LOSS, NotInvertible, Passage, Predicts, TokenDocument};
 pub use fim::{Fim, Level, Spm};
 pub use hybrid_causal_masked::HybridCausalMasked;
@@ -123,6 +125,8 @@ register! {
     MaskedDiffusion(MaskedDiffusion),
     /// Spans replaced by masks, and predicted in random order.
     BlankInfilling(BlankInfilling),
+    /// The passages of a context in another order.
+    ContextPermutation(ContextPermutation),
     /// One of several objectives, drawn for each document.
     Mixture(Mixture),
 }
