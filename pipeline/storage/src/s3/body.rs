@@ -72,7 +72,12 @@ impl Body {
     /// The next bytes; none at the end, when they are known to be those that were stored, as far as the server said.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
         while !self.rest.is_empty() {
-            match self.receive().await {
+            let stream = match self.stream.take() {
+                Some(stream) => stream,
+                // The SDK made all attempts at this request already.
+                None => self.reopen().await.map_err(Broken::Failed)?,
+            };
+            match self.receive(stream).await {
                 Ok(bytes) => return Ok(Some(bytes)),
                 Err(cause) => self.broken(cause).await?,
             }
@@ -90,11 +95,8 @@ impl Body {
         Ok(bytes.into())
     }
 
-    async fn receive(&mut self) -> Result<Bytes, String> {
-        if self.stream.is_none() {
-            self.stream = Some(self.reopen().await.map_err(|failure| failure.to_string())?);
-        }
-        let Some(stream) = &mut self.stream else { return Err("no body".into()) };
+    /// The next bytes of a stream, which is kept if it is as good as before.
+    async fn receive(&mut self, mut stream: ByteStream) -> Result<Bytes, String> {
         let stall_timeout = self.connection.settings.stall_timeout();
         // A body that nobody waits for takes no turn from others.
         let turn = self.connection.limits.turn().await;
@@ -111,6 +113,7 @@ impl Body {
             return Err("the body is longer than its server announced".into());
         }
         self.pace.check(bytes.len() as u64, asked.elapsed(), stall_timeout)?;
+        self.stream = Some(stream);
         self.connection.limits.pass(bytes.len()).await;
         self.accept(&bytes);
         Ok(bytes)
@@ -128,7 +131,6 @@ impl Body {
     }
 
     async fn broken(&mut self, cause: String) -> Result<(), Broken> {
-        self.stream = None;
         self.pace = Pace::default();
         self.since_break = 0;
         if self.connection.pause_after(self.attempt).await {
@@ -147,6 +149,10 @@ impl Body {
             get.set_if_match(self.e_tag.clone()).set_version_id(self.version.clone()).send()
         };
         let response = self.connection.call(&self.request, send).await?;
+        // Not every store heeds `If-Match`.
+        if response.e_tag != self.e_tag {
+            return Err(Failure::changed(&self.request));
+        }
         let expected = format!("bytes {}-{}/", self.rest.start, self.rest.end - 1);
         match response.content_range() {
             Some(range) if range.starts_with(&expected) => Ok(response.body),

@@ -20,7 +20,7 @@ use crate::settings::Settings;
 /// The region of servers that have none.
 const ANY_REGION: &str = "us-east-1";
 
-/// Credentials looked up less than this ago are not looked up again: a refusal is meant then.
+/// Credentials looked up again less than this ago are not looked up again: a refusal is meant then.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// The client in use, loaded when it is first needed.
@@ -31,10 +31,16 @@ pub struct Clients {
     current: Mutex<Option<Arc<Loaded>>>,
 }
 
-/// A client and since when it is in use.
+/// A client, and when it took the place of one whose credentials were refused.
 pub struct Loaded {
     pub client: Client,
-    since: Instant,
+    renewed: Option<Instant>,
+}
+
+impl Loaded {
+    fn is_fresh(&self) -> bool {
+        self.renewed.is_some_and(|renewed| renewed.elapsed() < FRESH)
+    }
 }
 
 impl Clients {
@@ -49,7 +55,7 @@ impl Clients {
         let mut current = self.current.lock().await;
         match current.as_ref() {
             Some(loaded) => loaded.clone(),
-            None => current.insert(self.load().await).clone(),
+            None => current.insert(self.load(None).await).clone(),
         }
     }
 
@@ -57,12 +63,12 @@ impl Clients {
     pub async fn after(&self, refused: &Arc<Loaded>) -> Arc<Loaded> {
         let mut current = self.current.lock().await;
         match current.as_ref() {
-            Some(loaded) if !Arc::ptr_eq(loaded, refused) || loaded.since.elapsed() < FRESH => loaded.clone(),
-            _ => current.insert(self.load().await).clone(),
+            Some(loaded) if !Arc::ptr_eq(loaded, refused) || loaded.is_fresh() => loaded.clone(),
+            _ => current.insert(self.load(Some(Instant::now())).await).clone(),
         }
     }
 
-    async fn load(&self) -> Arc<Loaded> {
+    async fn load(&self, renewed: Option<Instant>) -> Arc<Loaded> {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(self.http.clone())
             .retry_config(self.retries())
@@ -82,7 +88,7 @@ impl Clients {
         let config = aws_sdk_s3::config::Builder::from(&loader.load().await);
         let path_style = self.settings.path_style.unwrap_or(self.settings.endpoint.is_some());
         let client = Client::from_conf(config.force_path_style(path_style).build());
-        Arc::new(Loaded { client, since: Instant::now() })
+        Arc::new(Loaded { client, renewed })
     }
 
     fn region(&self) -> RegionProviderChain {

@@ -45,6 +45,12 @@ impl Failure {
         Self { request: request.clone(), status: None, code: None, message: message.into() }
     }
 
+    /// That the object is no longer the one that was begun to be read.
+    pub fn changed(request: &Request) -> Self {
+        let message = "the object changed while it was read".into();
+        Self { request: request.clone(), status: Some(412), code: None, message }
+    }
+
     /// Whether other credentials might help.
     pub fn is_refusal(&self) -> bool {
         matches!(self.status, Some(401 | 403)) || self.is_expired()

@@ -31,6 +31,8 @@ pub async fn get(connection: &Arc<Connection>, location: &Path, options: GetOpti
     }
     let get = Get { connection, request: connection.request("read", "s3:GetObject", location), location, options };
     let answer = get.answer().await.map_err(Failure::into_error)?;
+    // Not every store heeds conditions.
+    get.options.check_preconditions(&answer.meta)?;
     let (meta, range, attributes) = (answer.meta.clone(), answer.range.clone(), attributes::of(&answer.response));
     let payload = if range.end - range.start <= CHECKED_AHEAD_BYTES {
         let bytes = get.checked(answer).await?;
@@ -93,7 +95,7 @@ impl Get<'_> {
             attempt += 1;
             answer = self.answer().await.map_err(Failure::into_error)?;
             if answer.meta.e_tag != e_tag {
-                return Err(corrupted(&format!("{} changed while it was read", self.request.url)));
+                return Err(Failure::changed(&self.request).into_error());
             }
         }
     }
@@ -156,6 +158,7 @@ async fn head(connection: &Arc<Connection>, location: &Path, options: &GetOption
     let response = connection.call(&request, send).await.map_err(Failure::into_error)?;
     let size = response.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or_default();
     let meta = meta(location, size, response.last_modified(), response.e_tag(), response.version_id());
+    options.check_preconditions(&meta)?;
     let payload = GetResultPayload::Stream(stream::empty().boxed());
     Ok(GetResult { payload, range: 0..size, meta, attributes: Attributes::new() })
 }
