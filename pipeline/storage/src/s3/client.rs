@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Region, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
@@ -87,7 +87,11 @@ impl Clients {
         }
         let config = aws_sdk_s3::config::Builder::from(&loader.load().await);
         let path_style = self.settings.path_style.unwrap_or(self.settings.endpoint.is_some());
-        let client = Client::from_conf(config.force_path_style(path_style).build());
+        // The SDK's bucket of retries would be empty early in a storm of refusals, and units would fail that only had to
+        // wait; `attempts` bounds each request anyway.
+        let retries = RetryPartition::custom("pageloom").token_bucket(TokenBucket::unlimited()).build();
+        let config = config.force_path_style(path_style).retry_partition(retries);
+        let client = Client::from_conf(config.build());
         Arc::new(Loaded { client, renewed })
     }
 

@@ -58,7 +58,7 @@ impl Failure {
 
     /// Whether the request may have been carried out although it failed.
     pub fn may_be_done(&self) -> bool {
-        self.status.is_none_or(|status| status >= 500)
+        self.status.is_none_or(|status| !(300..500).contains(&status))
     }
 
     fn is_expired(&self) -> bool {
@@ -85,9 +85,11 @@ impl Failure {
             _ if self.is_unknown_identity() => {
                 "renew the credentials (such as by `aws sso login`), or name another `profile`".into()
             }
-            (Some(403), _) => {
-                format!("allow {} to these credentials, or name another `profile`", self.request.permission)
-            }
+            // Without s3:ListBucket, what is not there looks forbidden.
+            (Some(403), _) => format!(
+                "allow {} and s3:ListBucket to these credentials, or name another `profile`",
+                self.request.permission
+            ),
             (Some(429 | 500..), _) => {
                 "the store is overloaded or ill: lower `max_concurrency`, or raise `attempts`".into()
             }

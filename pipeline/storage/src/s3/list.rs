@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::Object;
-use futures::stream::{self, Stream};
+use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::{DELIMITER, Path};
 use object_store::{Error, ListResult, ObjectMeta, Result};
@@ -19,7 +19,7 @@ pub fn list(
     connection: Arc<Connection>,
     prefix: Option<&Path>,
     offset: Option<&Path>,
-) -> impl Stream<Item = Result<ObjectMeta>> + use<> {
+) -> BoxStream<'static, Result<ObjectMeta>> {
     let folder = Folder::new(prefix);
     let start_after = offset.map(ToString::to_string);
     let pages = stream::try_unfold(Next::First, move |next| {
@@ -34,7 +34,7 @@ pub fn list(
             Ok::<_, Error>(Some((objects(page.contents()), next)))
         }
     });
-    pages.map_ok(|objects| stream::iter(objects)).try_flatten().boxed()
+    pages.map_ok(stream::iter).try_flatten().boxed()
 }
 
 /// The objects and folders right below a folder.

@@ -89,3 +89,26 @@ async fn what_the_environment_names_is_used() {
     let (store, prefix) = open(&Url::parse("s3://bucket/run").unwrap(), &settings).unwrap();
     store.put(&prefix.join("object"), PutPayload::from_static(b"bytes")).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn without_credentials_the_remedy_is_named() {
+    let server = Server::start().await;
+    let nowhere = server.folder.path().join("nowhere").display().to_string();
+    let variables = [
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_CONFIG_FILE", nowhere.as_str()),
+        ("AWS_SHARED_CREDENTIALS_FILE", nowhere.as_str()),
+    ];
+    rerun("credentials::an_environment_without_credentials", &server, &variables);
+    assert_eq!(server.requests(&Method::PUT), 0);
+}
+
+#[tokio::test]
+async fn an_environment_without_credentials() {
+    let Ok(endpoint) = std::env::var(ENDPOINT) else { return };
+    let settings = pageloom_storage::Settings { endpoint: Some(endpoint), ..Default::default() };
+    let (store, prefix) = open(&Url::parse("s3://bucket/run").unwrap(), &settings).unwrap();
+    let refused = store.put(&prefix.join("object"), PutPayload::from_static(b"bytes")).await.unwrap_err();
+    assert!(matches!(refused, Error::Unauthenticated { .. }), "{refused}");
+    assert!(refused.to_string().contains("renew the credentials"), "{refused}");
+}

@@ -144,6 +144,26 @@ async fn a_server_that_is_not_there_is_named_with_a_remedy() {
 }
 
 #[tokio::test]
+async fn a_storm_of_refusals_fails_nobody() {
+    let (server, store, bytes) = stored(1000).await;
+    server.fail(Method::GET, &[Fault::Refuse(503, "SlowDown"); 180]);
+    let settings = Settings { attempts: 200.try_into().unwrap(), ..server.settings() };
+    let patient = server.store_with(&settings);
+    drop(store);
+    let readers = (0..60).map(|_| read(&patient));
+    assert!(futures::future::try_join_all(readers).await.unwrap().iter().all(|read| *read == bytes));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_https_is_an_error() {
+    let server = Server::start().await;
+    let endpoint = Some(format!("https://{}", server.address));
+    let store = server.store_with(&Settings { endpoint, attempts: 1.try_into().unwrap(), ..Settings::default() });
+    let refused = read(&store).await.unwrap_err().to_string();
+    assert!(refused.contains("InvalidContentType") && refused.contains("check `endpoint`"), "{refused}");
+}
+
+#[tokio::test]
 async fn no_more_requests_are_under_way_than_allowed() {
     let (server, ..) = stored(1000).await;
     let store = server.store_with(&Settings { max_concurrency: NonZeroUsize::new(3).unwrap(), ..server.settings() });

@@ -71,6 +71,17 @@ fn parts(server: &Server) -> usize {
 }
 
 #[tokio::test]
+async fn an_error_under_the_status_of_a_success_is_an_error() {
+    let server = Server::start().await;
+    let mut upload = server.store().put_multipart(&Path::from("object")).await.unwrap();
+    upload.put_part(PutPayload::from_bytes(noise(10))).await.unwrap();
+    server.fail(Method::POST, &[Fault::Refuse(200, "InternalError"); 4]);
+    let refused = upload.complete().await.unwrap_err().to_string();
+    assert!(refused.contains("InternalError"), "{refused}");
+    assert!(matches!(read(&server).await, Err(Error::NotFound { .. })));
+}
+
+#[tokio::test]
 async fn a_bucket_that_is_not_there_is_named_with_a_remedy() {
     let server = Server::start().await;
     std::fs::remove_dir(server.folder.path().join(BUCKET)).unwrap();
