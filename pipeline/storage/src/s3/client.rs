@@ -11,8 +11,9 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Region, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
 };
-use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
 use tokio::sync::Mutex;
 
 use crate::settings::Settings;
@@ -31,6 +32,17 @@ pub struct Clients {
     current: Mutex<Option<Arc<Loaded>>>,
 }
 
+/// HTTP and HTTPS, through the proxy that the environment names, if it does.
+fn http() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let tls = Provider::Rustls(CryptoMode::Ring);
+        let mut connector = Connector::builder().tls_provider(tls).proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.build()
+    })
+}
+
 /// A client, and when it took the place of one whose credentials were refused.
 pub struct Loaded {
     pub client: Client,
@@ -46,8 +58,7 @@ impl Loaded {
 impl Clients {
     /// Clients share one pool of connections.
     pub fn new(settings: &Settings, credentials: Option<SharedCredentialsProvider>) -> Self {
-        let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        Self { settings: settings.clone(), credentials, http, current: Mutex::new(None) }
+        Self { settings: settings.clone(), credentials, http: http(), current: Mutex::new(None) }
     }
 
     /// The client in use.

@@ -81,6 +81,20 @@ async fn credentials_that_were_rotated_are_looked_up_again() {
     assert_eq!(server.requests(&Method::PUT), 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn requests_go_through_the_proxy_that_the_environment_names() {
+    let server = Server::start().await;
+    let proxy = format!("http://{}", server.address);
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("HTTP_PROXY", proxy.as_str()),
+        (ENDPOINT, "http://store.invalid"),
+    ];
+    rerun("credentials::what_the_environment_names_is_used", &server, &variables);
+    assert_eq!(server.requests(&Method::PUT), 1);
+}
+
 #[tokio::test]
 async fn what_the_environment_names_is_used() {
     // Without a server it is the other test's turn.
