@@ -5,7 +5,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use pageloom_storage::{S3Store, StorageError, probe};
 
-use super::server::{Fault, Server};
+use super::server::{End, Fault, Server};
 
 async fn create(store: &S3Store, bytes: &'static [u8]) -> Result<(), Error> {
     let options = PutOptions::from(PutMode::Create);
@@ -22,6 +22,14 @@ async fn a_creation_whose_answer_is_lost_is_ours() {
     server.fail(Method::PUT, &[Fault::LoseAnswer]);
     create(&server.store(), b"ours").await.unwrap();
     assert_eq!(server.requests(&Method::PUT), 2);
+    assert_eq!(stands(&server).await, "ours");
+}
+
+#[tokio::test]
+async fn a_creation_whose_connection_is_reset_is_ours() {
+    let server = Server::start_with(End::Reset).await;
+    server.fail(Method::PUT, &[Fault::LoseAnswer, Fault::LoseAnswer]);
+    create(&server.store(), b"ours").await.unwrap();
     assert_eq!(stands(&server).await, "ours");
 }
 

@@ -8,16 +8,20 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use hyper::Method;
 use object_store::path::Path;
-use object_store::{Error, ObjectStoreExt, PutPayload};
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutPayload};
 use pageloom_storage::{S3Store, Settings, open_object, read_range};
 
-use super::server::{Fault, Server, noise};
+use super::server::{End, Fault, Server, noise};
 
 /// Longer than what is checked before it is handed on.
 const LONG: usize = 9 << 20;
 
 async fn stored(length: usize) -> (Server, S3Store, Bytes) {
-    let (server, bytes) = (Server::start().await, noise(length));
+    stored_with(End::Closed, length).await
+}
+
+async fn stored_with(end: End, length: usize) -> (Server, S3Store, Bytes) {
+    let (server, bytes) = (Server::start_with(end).await, noise(length));
     let store = server.store();
     store.put(&Path::from("object"), PutPayload::from_bytes(bytes.clone())).await.unwrap();
     (server, store, bytes)
@@ -48,6 +52,21 @@ async fn a_short_body_that_breaks_is_read_on() {
 #[tokio::test]
 async fn a_long_body_that_breaks_is_read_on() {
     survives(LONG, &[Fault::Break(5 << 20), Fault::Break(100), Fault::Break(1)]).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_reset_in_mid_body_is_read_on() {
+    let (server, store, bytes) = stored_with(End::Reset, LONG).await;
+    server.fail(Method::GET, &[Fault::Break(5 << 20), Fault::LoseAnswer, Fault::Break(0), Fault::Break(100)]);
+    assert!(read(&store).await.unwrap() == bytes);
+}
+
+#[tokio::test]
+async fn a_listing_that_breaks_is_read_again() {
+    let (server, store, _) = stored(10).await;
+    server.fail(Method::GET, &[Fault::Break(100), Fault::Refuse(503, "SlowDown"), Fault::LoseAnswer]);
+    let found: Vec<_> = store.list(None).map_ok(|meta| meta.location.to_string()).try_collect().await.unwrap();
+    assert_eq!(found, ["object"]);
 }
 
 #[tokio::test]

@@ -46,6 +46,13 @@ pub enum Fault {
     Whole,
 }
 
+/// How a connection that breaks ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Closed,
+    Reset,
+}
+
 /// One server with one bucket.
 pub struct Server {
     pub address: SocketAddr,
@@ -67,6 +74,10 @@ struct Front {
 
 impl Server {
     pub async fn start() -> Self {
+        Self::start_with(End::Closed).await
+    }
+
+    pub async fn start_with(end: End) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let bucket = folder.path().join(BUCKET);
         std::fs::create_dir(&bucket).unwrap();
@@ -84,7 +95,7 @@ impl Server {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(accept(listener, front.clone()));
+        tokio::spawn(accept(listener, front.clone(), end));
         Self { address, folder, front }
     }
 
@@ -122,8 +133,11 @@ impl Server {
     }
 }
 
-async fn accept(listener: TcpListener, front: Arc<Front>) {
+async fn accept(listener: TcpListener, front: Arc<Front>, end: End) {
     while let Ok((socket, _)) = listener.accept().await {
+        if end == End::Reset {
+            socket.set_zero_linger().unwrap();
+        }
         tokio::spawn(serve(socket, front.clone()));
     }
 }
