@@ -47,23 +47,29 @@ impl Connection {
         Request { verb, permission, url: format!("s3://{}/{location}", self.bucket) }
     }
 
-    /// Makes a request in its turn. The SDK repeats what may pass; refused credentials are looked up again here, once.
+    /// Makes a request in its turn. The SDK repeats what may pass; here, refused credentials are looked up again, once,
+    /// and what arrived damaged is sent again.
     pub async fn call<T, E, F>(&self, request: &Request, send: impl Fn(Client) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E>>>,
         E: ProvideErrorMetadata + Error + 'static,
     {
         let _turn = self.limits.turn().await;
-        let loaded = self.clients.current().await;
-        let failure = match send(loaded.client.clone()).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => Failure::new(request, &error),
-        };
-        if !failure.is_refusal() {
-            return Err(failure);
+        let mut loaded = self.clients.current().await;
+        let (mut attempt, mut renewed) = (1, false);
+        loop {
+            let failure = match send(loaded.client.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => Failure::new(request, &error),
+            };
+            if failure.is_refusal() && !renewed {
+                (loaded, renewed) = (self.clients.after(&loaded).await, true);
+            } else if failure.is_damaged() && self.pause_after(attempt).await {
+                attempt += 1;
+            } else {
+                return Err(failure);
+            }
         }
-        let renewed = self.clients.after(&loaded).await;
-        send(renewed.client.clone()).await.map_err(|error| Failure::new(request, &error))
     }
 
     /// Waits before another attempt of our own; the first that failed is number 1. False if there is none left.

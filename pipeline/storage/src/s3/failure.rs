@@ -36,7 +36,11 @@ impl Failure {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let code = error.code().map(str::to_owned);
         // The SDK's debug output would show headers; the plain words of each cause don't.
-        let message = error.message().map_or_else(|| causes(error), str::to_owned);
+        let message = match (error.message(), error) {
+            (Some(message), _) => message.to_owned(),
+            (None, SdkError::ServiceError(_)) => "the server gave no reason".into(),
+            (None, _) => causes(error),
+        };
         Self { request: request.clone(), status, code, message }
     }
 
@@ -54,6 +58,12 @@ impl Failure {
     /// Whether other credentials might help.
     pub fn is_refusal(&self) -> bool {
         matches!(self.status, Some(401 | 403)) || self.is_expired()
+    }
+
+    /// Whether the server got other bytes than were sent, which the SDK takes for our mistake.
+    pub fn is_damaged(&self) -> bool {
+        const CODES: [&str; 3] = ["BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch"];
+        self.code.as_deref().is_some_and(|code| CODES.contains(&code))
     }
 
     /// Whether the request may have been carried out although it failed.

@@ -36,6 +36,8 @@ pub enum Fault {
     Flip(usize),
     /// One bit of the first byte number is another, and the connection ends after so many bytes.
     FlipAndBreak(usize, usize),
+    /// One bit of this byte of what is sent to the server is another.
+    FlipSent(usize),
     /// No byte comes after so many.
     Stall(usize),
     /// The body comes one byte at a time, twenty a second.
@@ -165,6 +167,10 @@ impl Front {
             Some(Fault::Whole) => return Ok(Response::new(self.stored(&request).into())),
             _ => {}
         }
+        let request = match fault {
+            Some(Fault::FlipSent(at)) => with_flipped(request, at).await,
+            _ => request.map(Body::from),
+        };
         let response = self.served(request).await;
         match fault {
             Some(Fault::LoseAnswer) => Err("the answer is lost"),
@@ -179,7 +185,7 @@ impl Front {
         faults.remove(next).map(|(_, fault)| fault)
     }
 
-    fn file(&self, request: &Request<Incoming>) -> PathBuf {
+    fn file<B>(&self, request: &Request<B>) -> PathBuf {
         self.bucket.join(request.uri().path().trim_start_matches(&format!("/{BUCKET}/")))
     }
 
@@ -187,13 +193,19 @@ impl Front {
         std::fs::read(self.file(request)).unwrap()
     }
 
-    async fn served(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn served(&self, request: Request<Body>) -> Response<Body> {
         let _alone = if request.method() == Method::PUT { Some(self.writing.lock().await) } else { None };
         if self.overwrites.load(Ordering::Relaxed) && request.headers().contains_key("if-none-match") {
             let _ = std::fs::remove_file(self.file(&request));
         }
-        self.service.call(request.map(Body::from)).await.unwrap()
+        self.service.call(request).await.unwrap()
     }
+}
+
+async fn with_flipped(request: Request<Incoming>, at: usize) -> Request<Body> {
+    let (head, body) = request.into_parts();
+    let bytes = BodyExt::collect(body).await.unwrap().to_bytes();
+    Request::from_parts(head, Body::from(flipped(&bytes, at)))
 }
 
 fn refusal(status: u16, code: &str) -> Response<Body> {

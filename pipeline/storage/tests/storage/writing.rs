@@ -22,6 +22,23 @@ async fn an_object_is_written_past_an_ill_server_and_lost_answers() {
 }
 
 #[tokio::test]
+async fn what_arrives_damaged_is_sent_again() {
+    let (server, bytes) = (Server::start().await, noise(100_000));
+    server.fail(Method::PUT, &[Fault::FlipSent(99_999), Fault::FlipSent(0), Fault::Refuse(400, "BadDigest")]);
+    server.store().put(&Path::from("object"), PutPayload::from_bytes(bytes.clone())).await.unwrap();
+    assert_eq!(read(&server).await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn what_always_arrives_damaged_is_an_error() {
+    let server = Server::start().await;
+    server.fail(Method::PUT, &[Fault::FlipSent(5); 4]);
+    let refused = server.store().put(&Path::from("object"), PutPayload::from_static(b"bytes!")).await.unwrap_err();
+    assert!(refused.to_string().contains("can't write s3://bucket/object: 500 InternalError"), "{refused}");
+    assert!(matches!(read(&server).await, Err(Error::NotFound { .. })));
+}
+
+#[tokio::test]
 async fn parts_are_sent_again_and_the_object_is_whole() {
     let (server, bytes) = (Server::start().await, noise(LENGTH));
     server.fail(Method::PUT, &[Fault::LoseAnswer, Fault::Refuse(500, "InternalError"), Fault::Refuse(503, "SlowDown")]);
