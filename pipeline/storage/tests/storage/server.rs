@@ -121,7 +121,7 @@ impl Server {
 
     pub fn settings(&self) -> Settings {
         let text = format!("endpoint = 'http://{}'\npause_milliseconds = 1\nattempts = 4", self.address);
-        let text = format!("{text}\nstall_timeout_seconds = 1\npart_size = 5_242_880");
+        let text = format!("{text}\nstall_timeout_seconds = 3\npart_size = 5_242_880");
         toml::from_str(&text).unwrap()
     }
 
