@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use futures::future::try_join_all;
 use object_store::path::Path;
@@ -32,6 +33,7 @@ pub async fn start(
         let headers = headers.clone();
         let create = client.create_multipart_upload().bucket(&connection.bucket).key(location.as_ref());
         create
+            .set_checksum_algorithm(part_checksums(&client))
             .set_tagging(tags.clone())
             .set_cache_control(headers.cache_control)
             .set_content_disposition(headers.content_disposition)
@@ -53,6 +55,13 @@ pub async fn start(
         pending: BytesMut::new(),
         state: State::Open,
     }))
+}
+
+/// Which checksums the SDK will send with parts. S3 refuses those that an upload did not announce
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html>).
+fn part_checksums(client: &Client) -> Option<ChecksumAlgorithm> {
+    let when = client.config().request_checksum_calculation();
+    (when != Some(&RequestChecksumCalculation::WhenRequired)).then_some(ChecksumAlgorithm::Crc32)
 }
 
 /// An object in the making.

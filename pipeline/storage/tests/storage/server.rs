@@ -12,7 +12,7 @@ use futures::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use pageloom_storage::{Credentials, S3Store, Settings, SharedCredentialsProvider};
 use s3s::Body;
@@ -66,7 +66,7 @@ struct Front {
     service: S3Service,
     bucket: PathBuf,
     faults: Mutex<VecDeque<(Method, Fault)>>,
-    requests: Mutex<Vec<Method>>,
+    requests: Mutex<Vec<(Method, HeaderMap)>>,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
     overwrites: AtomicBool,
@@ -112,7 +112,14 @@ impl Server {
     }
 
     pub fn requests(&self, method: &Method) -> usize {
-        self.front.requests.lock().unwrap().iter().filter(|found| *found == method).count()
+        self.front.requests.lock().unwrap().iter().filter(|(found, _)| found == method).count()
+    }
+
+    /// The values of a header in all requests of a method that have it.
+    pub fn sent(&self, method: &Method, header: &str) -> Vec<String> {
+        let requests = self.front.requests.lock().unwrap();
+        let headers = requests.iter().filter(|(found, _)| found == method).filter_map(|(_, all)| all.get(header));
+        headers.map(|value| value.to_str().unwrap().to_owned()).collect()
     }
 
     pub fn most_under_way(&self) -> usize {
@@ -152,7 +159,7 @@ async fn serve(socket: TcpStream, front: Arc<Front>) {
 
 impl Front {
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, &'static str> {
-        self.requests.lock().unwrap().push(request.method().clone());
+        self.requests.lock().unwrap().push((request.method().clone(), request.headers().clone()));
         let under_way = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_under_way.fetch_max(under_way, Ordering::Relaxed);
         let answer = self.with_fault(request).await;

@@ -39,6 +39,16 @@ async fn what_always_arrives_damaged_is_an_error() {
 }
 
 #[tokio::test]
+async fn parts_carry_the_checksums_that_their_upload_announced() {
+    let server = Server::start().await;
+    let mut upload = server.store().put_multipart(&Path::from("object")).await.unwrap();
+    upload.put_part(PutPayload::from_bytes(noise(LENGTH))).await.unwrap();
+    upload.complete().await.unwrap();
+    assert_eq!(server.sent(&Method::POST, "x-amz-checksum-algorithm"), ["CRC32"]);
+    assert_eq!(server.sent(&Method::PUT, "x-amz-checksum-crc32").len(), 3);
+}
+
+#[tokio::test]
 async fn parts_are_sent_again_and_the_object_is_whole() {
     let (server, bytes) = (Server::start().await, noise(LENGTH));
     server.fail(Method::PUT, &[Fault::LoseAnswer, Fault::Refuse(500, "InternalError"), Fault::Refuse(503, "SlowDown")]);
