@@ -163,7 +163,9 @@ fn card(manifest: &Manifest, schema: &Schema) -> String {
     let features: String = schema.fields().iter().map(|field| feature(field.name())).collect();
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     let (name, rows, tokens) = (&manifest.job, manifest.rows, manifest.tokens);
-    let rows_of = manifest.sequence_length.map_or("rows as long as their examples".to_owned(), |length| format!("rows of {length} tokens"));
+    let rows_of = manifest
+        .sequence_length
+        .map_or("rows as long as their examples".to_owned(), |length| format!("rows of {length} tokens"));
     let (padding, documents, images) = (manifest.padding_tokens, manifest.documents, manifest.images);
     let vocabulary_size = manifest.vocabulary_size;
     let about = |name: &str| match name {

@@ -174,7 +174,7 @@ impl Vocabulary {
 
     /// The ids of the sentinels.
     pub fn sentinels(&self) -> Range<TokenId> {
-        let ids = self.from_end(2).ids();
+        let ids = self.nth_last(2).ids();
         ids.start as TokenId..ids.end as TokenId
     }
 
@@ -182,19 +182,19 @@ impl Vocabulary {
         &self.ranges[1..self.ranges.len() - LAST_RANGES.len()]
     }
 
-    fn from_end(&self, index: usize) -> &NamedRange {
+    fn nth_last(&self, index: usize) -> &NamedRange {
         &self.ranges[self.ranges.len() - 1 - index]
     }
 
     /// The id of this code of the image tokenizer; none beyond its codebook.
     pub fn image_token(&self, code: u32) -> Option<TokenId> {
-        let images = self.from_end(1);
+        let images = self.nth_last(1);
         (code < images.count).then(|| (images.first + code) as TokenId)
     }
 
     /// The image tokenizer's code that this id stands for; none if it is no image token.
     pub fn image_code(&self, id: TokenId) -> Option<u32> {
-        let images = self.from_end(1);
+        let images = self.nth_last(1);
         u32::try_from(id).ok()?.checked_sub(images.first).filter(|&code| code < images.count)
     }
 
