@@ -20,5 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     for image in &found.images {
         let _ = fetch(&image.location, &input, 1 << 20);
     }
-    assert_eq!(found, Collected::read(source.as_ref(), &input, 64));
+    // Each piece reads what is before it again, so that many pieces would leave time for few inputs.
+    let piece = (bytes.len() as u64 / 12).max(64);
+    assert_eq!(found, Collected::read(source.as_ref(), &input, piece));
 });
