@@ -40,8 +40,8 @@ pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize)
         .buffer_unordered(parallel.max(1))
         .try_collect()
         .await?;
-    display.finish();
     let failed: Vec<String> = failed.into_iter().flatten().collect();
+    display.finish(if failed.is_empty() { "done" } else { "not done" });
     if !failed.is_empty() {
         let attempts = run.checked.job.units.attempts;
         return Err(RunError::Units { stage: stage.name(), attempts, failed });

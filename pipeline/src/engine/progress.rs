@@ -78,13 +78,13 @@ impl StageDisplay {
         Self { task, progress: progress.clone(), line }
     }
 
-    /// Ends the display with one line that stays.
-    pub fn finish(self) {
+    /// Ends the display with one line that stays, and says how it ended.
+    pub fn finish(self, end: &str) {
         self.task.abort();
         if std::io::stderr().is_terminal() {
             eprint!("\r\x1b[2K");
         }
-        eprintln!("{}", self.line.text(&self.progress, "done"));
+        eprintln!("{}", self.line.text(&self.progress, end));
     }
 }
 
