@@ -12,7 +12,7 @@ use crate::engine::store::json_bytes;
 use crate::engine::unit::Run;
 use crate::error::RunError;
 use crate::step::Resources;
-use crate::token_columns::token_columns;
+use crate::token_columns::sequences;
 
 /// The list of shards, written when everything else is there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,9 +89,7 @@ pub async fn finish(run: &Run, before: &Before, shards: &[Commit]) -> Result<Man
     let vocabulary = run.checked.resources.vocabulary.as_ref();
     run.store.write(VOCABULARY, json_bytes(vocabulary)?).await?;
     run.store.write(TEXT_TOKENIZER, text_tokenizer(run)?).await?;
-    run.store
-        .write("README.md", card(&manifest, &tables::sequences(token_columns(&run.checked.job))).into_bytes())
-        .await?;
+    run.store.write("README.md", card(&manifest, &sequences(&run.checked.job)).into_bytes()).await?;
     run.store.write(MANIFEST, json_bytes(&manifest)?).await?;
     Ok(manifest)
 }

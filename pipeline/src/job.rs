@@ -71,14 +71,10 @@ pub struct Sequences {
     /// What a document becomes.
     pub objective: ObjectiveConfig,
     /// How often each document is seen, each time with draws of its own.
-    #[serde(default = "one_view")]
+    #[serde(default = "apply_objective::one_view")]
     pub views: u32,
     /// How examples become rows.
     pub packing: PackingConfig,
-}
-
-fn one_view() -> u32 {
-    1
 }
 
 impl Sequences {

@@ -11,7 +11,7 @@ use crate::engine::launch::{run_and_commit, run_stage, units};
 use crate::engine::plan::{RunPlan, Stage, Unit};
 use crate::engine::progress::Progress;
 use crate::engine::stages::Before;
-use crate::engine::store::{Created, Store, json_bytes};
+use crate::engine::store::{Created, Store, attempt, json_bytes};
 use crate::engine::unit::Run;
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::{Manifest, finish};
@@ -193,12 +193,6 @@ async fn refuse_other_input(store: &Store, plan: &RunPlan, out: &Path) -> Result
     }
     let problem = Problem::new(format!("--out {}", out.display()), "the input has changed since this output was begun");
     Err(JobError::from(problem.hint("name another folder with --out")).into())
-}
-
-/// Different for every process, so that no two attempts write to one name.
-fn attempt() -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    format!("{}-{}", std::process::id(), now.as_nanos())
 }
 
 /// A plan for people and launchers: what each stage consists of.

@@ -1,36 +1,24 @@
-//! Which columns per token the training table of a job has: those that its objective needs.
+//! The training table of a job: with a column per token where its objective has values for one.
 
-use pageloom_schemas::tables::TokenColumns;
+use arrow::datatypes::SchemaRef;
+use pageloom_schemas::{columns, tables};
 
 use crate::error::StepError;
 use crate::job::Job;
-use crate::objectives::ObjectiveConfig;
+use crate::objectives::TokenColumns;
 use crate::packing::PackedRow;
 
-/// The columns of a job.
-pub fn token_columns(job: &Job) -> TokenColumns {
-    needed(&job.sequences.objective)
+/// The table of a job.
+pub fn sequences(job: &Job) -> SchemaRef {
+    sequences_with(job.sequences.objective.token_columns())
 }
 
-fn needed(objective: &ObjectiveConfig) -> TokenColumns {
-    match objective {
-        ObjectiveConfig::MaskedDiffusion(_) => TokenColumns { loss_weights: true, ..TokenColumns::default() },
-        ObjectiveConfig::BlankInfilling(_) => {
-            TokenColumns { position_ids: true, block_position_ids: true, ..TokenColumns::default() }
-        }
-        ObjectiveConfig::Mixture(mixture) => {
-            mixture.parts.iter().map(|part| needed(&part.objective)).fold(TokenColumns::default(), either)
-        }
-        _ => TokenColumns::default(),
-    }
-}
-
-fn either(one: TokenColumns, other: TokenColumns) -> TokenColumns {
-    TokenColumns {
-        position_ids: one.position_ids || other.position_ids,
-        block_position_ids: one.block_position_ids || other.block_position_ids,
-        loss_weights: one.loss_weights || other.loss_weights,
-    }
+/// The table with these columns per token, in this order.
+pub fn sequences_with(of_tokens: TokenColumns) -> SchemaRef {
+    let positions = of_tokens.position_ids.then(|| columns::position_ids().field());
+    let blocks = of_tokens.block_position_ids.then(|| columns::block_position_ids().field());
+    let weights = of_tokens.loss_weights.then(|| columns::loss_weights().field());
+    tables::sequences([positions, blocks, weights].into_iter().flatten())
 }
 
 /// An error where a row has what the table has no column for: it would be lost.
@@ -44,7 +32,7 @@ pub fn has_room_for(columns: TokenColumns, row: &PackedRow) -> Result<(), StepEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::objectives::TokenDocument;
+    use crate::objectives::{ObjectiveConfig, TokenDocument};
     use crate::packing::{PackingSettings, Passthrough};
     use crate::random::KeyedRandom;
     use crate::specials::Specials;
@@ -53,7 +41,7 @@ mod tests {
     fn every_objective_has_the_columns_that_it_needs_and_no_others() {
         let specials = Specials::consecutive(100, 256);
         for config in ObjectiveConfig::examples() {
-            let (objective, columns) = (config.build(&specials), needed(&config));
+            let (objective, columns) = (config.build(&specials), config.token_columns());
             let mut packer = Passthrough {}.build(specials.pad);
             let mut rows = Vec::new();
             for number in 0..200_u32 {

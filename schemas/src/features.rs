@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn lists_are_sequences_of_values() {
-        let features = features(&tables::sequences(tables::TokenColumns::default()));
+        let features = features(&tables::sequences([]));
         assert_eq!(
             features["input_ids"],
             json!({"feature": {"dtype": "int32", "_type": "Value"}, "_type": "Sequence"})

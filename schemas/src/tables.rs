@@ -105,20 +105,9 @@ pub fn illustrated_documents() -> SchemaRef {
     ])
 }
 
-/// Which columns with a value per token a job's objective needs beside ids and labels.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TokenColumns {
-    /// Positions of its own.
-    pub position_ids: bool,
-    /// A second row of positions.
-    pub block_position_ids: bool,
-    /// Weights of the loss.
-    pub loss_weights: bool,
-}
-
 /// The public training table: one row per packed sequence. Trainers take a column that is there for one to be used, so
-/// columns per token are there only where the objective needs them.
-pub fn sequences(of_tokens: TokenColumns) -> SchemaRef {
+/// columns per token, `of_tokens`, are there only where the objective needs them.
+pub fn sequences(of_tokens: impl IntoIterator<Item = Field>) -> SchemaRef {
     let mut fields = vec![
         columns::input_ids().field(),
         columns::labels().field(),
@@ -131,9 +120,7 @@ pub fn sequences(of_tokens: TokenColumns) -> SchemaRef {
         columns::prefix_lens().field(),
         columns::label_shifts().field(),
     ];
-    fields.extend(of_tokens.position_ids.then(|| columns::position_ids().field()));
-    fields.extend(of_tokens.block_position_ids.then(|| columns::block_position_ids().field()));
-    fields.extend(of_tokens.loss_weights.then(|| columns::loss_weights().field()));
+    fields.extend(of_tokens);
     table(fields)
 }
 

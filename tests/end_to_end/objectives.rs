@@ -78,6 +78,16 @@ fn every_objective_runs_from_a_job_file_and_gives_its_documents_back() {
 }
 
 #[test]
+fn what_loses_tokens_on_purpose_is_no_finding_in_a_mixture_either() {
+    let site = site();
+    let compat = "{ causal_masking = { variant = \"fairseq\", reference_compat = true } }";
+    let parts = format!("[{{ weight = 1.0, objective = {compat} }}]");
+    let finished = with(&site, "compat", &[&format!("sequences.objective={{ mixture = {{ parts = {parts} }} }}")]);
+    let deep = done(&["verify", &text(&finished.out), "--deep"]).stdout;
+    assert!(deep.contains("0 examples give their document's tokens back"), "{deep}");
+}
+
+#[test]
 fn every_packing_runs_from_a_job_file_and_balances() {
     let site = site();
     for (index, packing) in PackingConfig::examples().iter().enumerate() {

@@ -52,7 +52,8 @@ pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize)
 /// Tries a unit as often as the job allows; if it never succeeds, says what it ended in. A wrong job is an error at once.
 async fn attempt(run: &Run, unit: &Unit, before: &Before) -> Result<Option<String>, RunError> {
     let attempts = run.checked.job.units.attempts.max(1);
-    for number in 1.. {
+    let mut number = 1;
+    loop {
         let error = match run_and_commit(run, unit, before).await {
             Ok(()) => return Ok(None),
             Err(RunError::Job(error)) => return Err(error.into()),
@@ -67,8 +68,8 @@ async fn attempt(run: &Run, unit: &Unit, before: &Before) -> Result<Option<Strin
         }
         eprintln!("{error}; attempt {} of {attempts} begins", number + 1);
         tokio::time::sleep(PAUSE * number).await;
+        number += 1;
     }
-    Ok(None)
 }
 
 /// The units of a stage; the last stage's follow from the sequences' commits.

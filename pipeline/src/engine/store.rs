@@ -2,6 +2,7 @@
 
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -108,6 +109,12 @@ impl Store {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Different for every process and time of asking, so that no two attempts write to one name.
+pub fn attempt() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", std::process::id(), now.as_nanos())
 }
 
 /// A record as indented JSON with a final line feed.

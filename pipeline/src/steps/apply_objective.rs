@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::{ListArray, RecordBatch};
 use pageloom_schemas::lists::int32_rows;
-use pageloom_schemas::{columns, runs};
+use pageloom_schemas::{Key, columns, runs};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
 use crate::examples::{PlacedExample, examples_column};
-use crate::objectives::{Objective, ObjectiveConfig, TokenDocument, TokenId};
+use crate::objectives::{Example, Objective, ObjectiveConfig, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 use crate::specials::specials;
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
@@ -25,7 +25,8 @@ pub struct Settings {
     pub views: u32,
 }
 
-fn one_view() -> u32 {
+/// Each document is seen once, unless a job says otherwise.
+pub fn one_view() -> u32 {
     1
 }
 
@@ -41,8 +42,7 @@ impl StepSettings for Settings {
     }
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
-        let objective = self.objective.build(&specials(&resources.vocabulary));
-        Ok(Arc::new(ApplyObjective { settings: self.clone(), objective, seed: resources.seed }))
+        Ok(Arc::new(ApplyObjective::of(self.clone(), resources)))
     }
 }
 
@@ -74,9 +74,7 @@ pub struct Inverse(ApplyObjective);
 impl Inverse {
     /// The way back from a job's objective.
     pub fn build(objective: &ObjectiveConfig, views: u32, resources: &Resources) -> Self {
-        let settings = Settings { objective: objective.clone(), views };
-        let objective = settings.objective.build(&specials(&resources.vocabulary));
-        Self(ApplyObjective { settings, objective, seed: resources.seed })
+        Self(ApplyObjective::of(Settings { objective: objective.clone(), views }, resources))
     }
 
     /// How many examples of these documents give their tokens back, and what is wrong with those that don't.
@@ -88,7 +86,7 @@ impl Inverse {
         for row in 0..batch.num_rows() {
             let document = document(tokens.row(row), images, row)?;
             for placed in self.0.examples(key.value(row), &document).unwrap_or_default() {
-                let name = pageloom_schemas::Key::from_slice(key.value(row)).unwrap_or_default();
+                let name = Key::from_slice(key.value(row)).unwrap_or_default();
                 match self.0.objective.invert(&placed.example) {
                     Ok(found) if found == document.tokens_of(&placed.example.source) => inverted += 1,
                     Ok(_) => lost.push(format!("document {name}: its example gives other tokens back")),
@@ -105,13 +103,18 @@ fn document(tokens: &[TokenId], images: &ListArray, row: usize) -> Result<TokenD
 }
 
 impl ApplyObjective {
+    fn of(settings: Settings, resources: &Resources) -> Self {
+        let objective = settings.objective.build(&specials(&resources.vocabulary));
+        Self { settings, objective, seed: resources.seed }
+    }
+
     fn examples(&self, key: &[u8], document: &TokenDocument) -> Result<Vec<PlacedExample>, Refusal> {
         let of_view = |view: u32| {
             let mut random = KeyedRandom::new(self.seed, "objective", key, view);
             let examples = self.objective.apply(document, &mut random);
             examples.into_iter().map(move |example| (view, example))
         };
-        let place = |(view, mut example): (u32, crate::objectives::Example)| {
+        let place = |(view, mut example): (u32, Example)| {
             example.view = view;
             let left_out = (document.tokens.len() as u64).saturating_sub(example.num_source_tokens()) as u32;
             PlacedExample { example, left_out }

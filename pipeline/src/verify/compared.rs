@@ -1,9 +1,8 @@
 //! Takes rows as a file's writer would, and holds them against the rows that are there.
 
 use arrow::array::RecordBatch;
-use futures::StreamExt;
-use futures::TryStreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 
 use crate::engine::store::Store;
 use crate::engine::table_reader::open_table;
@@ -44,12 +43,13 @@ impl TableSink for Compared {
         while batch.num_rows() > 0 {
             let Some(stored) = self.stored().await? else { return Err(self.differs("is not there")) };
             let rows = stored.num_rows().min(batch.num_rows());
-            for row in 0..rows {
-                if stored.slice(row, 1).columns() != batch.slice(row, 1).columns() {
-                    return Err(self.differs("is not what it should be"));
-                }
-                self.rows += 1;
+            let differ =
+                |row: usize, count: usize| stored.slice(row, count).columns() != batch.slice(row, count).columns();
+            if differ(0, rows) {
+                self.rows += (0..rows).take_while(|row| !differ(*row, 1)).count() as u64;
+                return Err(self.differs("is not what it should be"));
             }
+            self.rows += rows as u64;
             self.ahead = Some(stored.slice(rows, stored.num_rows() - rows));
             batch = batch.slice(rows, batch.num_rows() - rows);
         }

@@ -10,7 +10,6 @@ use crate::engine::stages::{Before, sequences, shards};
 use crate::engine::store::Store;
 use crate::engine::unit::{Run, UnitLog};
 use crate::error::RunError;
-use crate::objectives::ObjectiveConfig;
 use crate::run::reopen;
 use crate::status::commits_of;
 use crate::steps::apply_objective::Inverse;
@@ -79,7 +78,7 @@ async fn remake_sequences(
     let Some(file) = committed else { return Ok(()) };
     let log = UnitLog::new(run.progress.clone());
     let lost: Arc<Mutex<Vec<String>>> = Arc::default();
-    let (inverse, found) = (inverse(run)?, lost.clone());
+    let (inverse, found) = (inverse(run), lost.clone());
     let counted = log.clone();
     let look = move |batch: RecordBatch| {
         if let Some(inverse) = &inverse {
@@ -100,14 +99,11 @@ async fn remake_sequences(
     Ok(())
 }
 
-/// What inverts the job's objective; none where it does as published code that loses tokens.
-fn inverse(run: &Run) -> Result<Option<Inverse>, RunError> {
+/// What inverts the job's objective, if anything does.
+fn inverse(run: &Run) -> Option<Inverse> {
     let sequences = &run.checked.job.sequences;
-    let loses = matches!(&sequences.objective, ObjectiveConfig::CausalMasking(settings) if settings.reference_compat);
-    if loses {
-        return Ok(None);
-    }
-    Ok(Some(Inverse::build(&sequences.objective, sequences.views, &run.checked.resources)))
+    let build = || Inverse::build(&sequences.objective, sequences.views, &run.checked.resources);
+    sequences.objective.is_invertible().then(build)
 }
 
 async fn compare_shard(

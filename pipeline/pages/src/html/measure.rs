@@ -114,8 +114,7 @@ fn count_text(text: &str, measure: &mut Measure) {
 fn is_visible(text: &str) -> bool {
     // Most texts have a letter at their beginning. No space of Unicode begins with one of the bytes above 0xc2, but those
     // from 0xe1 to 0xe3.
-    let is_ink =
-        |byte: u8| matches!(byte, 0x21..=0x7f | 0xc3..=0xe0 | 0xe4..=0xff) || matches!(byte, 0..=0x08 | 0x0e..=0x1f);
+    let is_ink = |byte: u8| matches!(byte, 0..=0x08 | 0x0e..=0x1f | 0x21..=0x7f | 0xc3..=0xe0 | 0xe4..=0xff);
     text.bytes().take(64).any(is_ink)
         || text.chars().any(|character| !character.is_whitespace() && character != '\u{200b}')
 }

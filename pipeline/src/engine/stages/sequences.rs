@@ -8,7 +8,6 @@ use datafusion::functions_aggregate::expr_fn::array_agg;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionContext, col};
 use futures::TryStreamExt;
-use pageloom_schemas::tables::TokenColumns;
 use pageloom_schemas::{Key, columns, tables};
 
 use crate::engine::clock::{Spent, Stopwatch};
@@ -22,10 +21,11 @@ use crate::engine::table_writer::{TableFile, TableSink};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::examples::{PlacedExample, examples_of};
+use crate::objectives::TokenColumns;
 use crate::packing::{PackedRow, Packer};
 use crate::specials::specials;
 use crate::step::Kind;
-use crate::token_columns::{has_room_for, token_columns};
+use crate::token_columns::{has_room_for, sequences as table};
 
 mod rows;
 
@@ -34,7 +34,7 @@ const BATCH_ROWS: usize = 128;
 
 /// Runs one unit: one bucket of documents.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, before: &Before) -> Result<Files, RunError> {
-    let writer = log.table(run, unit, "sequences", tables::sequences(token_columns(&run.checked.job)))?;
+    let writer = log.table(run, unit, "sequences", table(&run.checked.job))?;
     Ok(vec![("sequences", run_into(run, unit, log, before, writer, Ok).await?)])
 }
 
@@ -84,7 +84,7 @@ async fn pack(
     mut writer: impl TableSink,
 ) -> Result<TableFile, RunError> {
     let mut packer = run.checked.job.sequences.packing.build(specials(&run.checked.resources.vocabulary).pad);
-    let of_tokens = token_columns(&run.checked.job);
+    let of_tokens = run.checked.job.sequences.objective.token_columns();
     let mut batches = execute_stream(examples, context.task_ctx())?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {

@@ -9,7 +9,7 @@ use crate::engine::table_reader::open_table;
 use crate::engine::table_writer::{TableFile, TableSink, shard_properties};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::RunError;
-use crate::token_columns::token_columns;
+use crate::token_columns::sequences as table;
 
 const BATCH_ROWS: usize = 256;
 
@@ -25,7 +25,7 @@ struct Stretch {
 pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, sequences: &[Commit]) -> Result<Files, RunError> {
     let total: u64 = sequences.iter().filter_map(|commit| commit.file("sequences")).map(|file| file.rows).sum();
     let path = shard_path(unit.index, total.div_ceil(run.checked.job.shards.rows_per_shard));
-    let schema = tables::sequences(token_columns(&run.checked.job));
+    let schema = table(&run.checked.job);
     let properties = shard_properties(&schema, run.checked.job.shards.rows_per_row_group, provenance(run))?;
     let writer = log.file(run, path, schema, properties)?;
     let (shard, tokens) = run_into(run, unit, sequences, writer).await?;

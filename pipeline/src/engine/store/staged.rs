@@ -8,7 +8,6 @@ use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,6 +18,8 @@ use object_store::{
     CopyMode, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
     PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
+
+use crate::engine::store::attempt;
 
 /// Where pieces lie while they are made, relative to the output folder.
 pub const STAGING: &str = "staging";
@@ -37,9 +38,7 @@ impl StagedFolder {
     /// A folder, which must be there.
     pub fn open(root: &FilePath) -> Result<Self> {
         let files = Arc::new(LocalFileSystem::new_with_prefix(root)?);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let opening = format!("{}-{}", std::process::id(), now.as_nanos());
-        Ok(Self { files, root: root.to_path_buf(), opening, pieces: AtomicU64::new(0) })
+        Ok(Self { files, root: root.to_path_buf(), opening: attempt(), pieces: AtomicU64::new(0) })
     }
 
     fn piece(&self) -> Path {

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::example::{plain, with_end, without_end};
-use super::hidden::all_seen;
+use super::hidden::{masked_each, reveal};
 use super::left_to_right::left_to_right;
-use super::mlm::each_by_itself;
 use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
@@ -70,8 +68,7 @@ impl Objective for TwoPhases {
     }
 
     fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {
-        let revealed = example.revealed(&self.specials)?;
-        plain(without_end(&revealed, self.specials.end_of_document)?, &self.specials)
+        reveal(example, &self.specials)
     }
 }
 
@@ -81,12 +78,8 @@ impl TwoPhases {
     }
 
     fn masked(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Example {
-        let seen = all_seen(document, with_end(&document.tokens, &self.specials));
-        let mut example = Example { objective: "biphasic/masked", branch: 1, ..seen };
-        for position in each_by_itself(document.tokens.len() as u32, self.settings.masked_ratio, random) {
-            example.hide(position as usize, self.specials.mask);
-        }
-        example
+        let masked = masked_each(document, self.settings.masked_ratio, &self.specials, random);
+        Example { objective: "biphasic/masked", branch: 1, ..masked }
     }
 }
 

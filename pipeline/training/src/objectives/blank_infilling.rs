@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::pieces::Pieces;
 use super::{
-    Example, NO_LOSS, NotInvertible, Objective, ObjectiveSettings, Predicts, Specials, TokenDocument, TokenId,
+    Example, NO_LOSS, NotInvertible, Objective, ObjectiveSettings, Predicts, Specials, TokenColumns, TokenDocument,
+    TokenId,
 };
 use crate::random::KeyedRandom;
 
@@ -53,6 +54,10 @@ impl ObjectiveSettings for BlankInfilling {
 
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
         Arc::new(BlanksThenSpans { settings: self.clone(), specials: *specials })
+    }
+
+    fn token_columns(&self) -> TokenColumns {
+        TokenColumns { position_ids: true, block_position_ids: true, ..TokenColumns::default() }
     }
 }
 

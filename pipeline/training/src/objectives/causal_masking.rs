@@ -171,6 +171,10 @@ impl ObjectiveSettings for CausalMasking {
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
         Arc::new(SpansToTheEnd { rules: self.rules(specials), specials: *specials })
     }
+
+    fn is_invertible(&self) -> bool {
+        !self.reference_compat
+    }
 }
 
 #[derive(Debug)]

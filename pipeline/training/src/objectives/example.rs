@@ -70,6 +70,28 @@ pub struct Example {
     pub passages: Vec<(u32, Range<u32>)>,
 }
 
+/// Which values per token there are beside ids and labels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenColumns {
+    /// Positions that differ from counting.
+    pub position_ids: bool,
+    /// A second row of positions.
+    pub block_position_ids: bool,
+    /// Weights of the loss.
+    pub loss_weights: bool,
+}
+
+impl TokenColumns {
+    /// Those that either has.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            position_ids: self.position_ids || other.position_ids,
+            block_position_ids: self.block_position_ids || other.block_position_ids,
+            loss_weights: self.loss_weights || other.loss_weights,
+        }
+    }
+}
+
 /// Which position predicts a label.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Predicts {

@@ -1,5 +1,6 @@
 //! Hides single tokens, each with its label, and finds them again.
 
+use super::example::{plain, with_end, without_end};
 use super::{Example, NO_LOSS, NotInvertible, Predicts, Specials, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
@@ -58,6 +59,31 @@ pub(super) fn all_seen(document: &TokenDocument, input_ids: Vec<TokenId>) -> Exa
         predicts: Predicts::Here,
         ..Example::of_all(document)
     }
+}
+
+/// An example in which each of the document's tokens is hidden behind a mask with this probability, whatever the others.
+pub(super) fn masked_each(
+    document: &TokenDocument,
+    probability: f64,
+    specials: &Specials,
+    random: &mut KeyedRandom,
+) -> Example {
+    let mut example = all_seen(document, with_end(&document.tokens, specials));
+    for position in each_by_itself(document.tokens.len() as u32, probability, random) {
+        example.hide(position as usize, specials.mask);
+    }
+    example
+}
+
+/// Which of so many tokens are chosen if each is with this probability, whatever the others.
+pub(super) fn each_by_itself(num_tokens: u32, probability: f64, random: &mut KeyedRandom) -> Vec<u32> {
+    (0..num_tokens).filter(|_| random.happens(probability)).collect()
+}
+
+/// The document of an example that is its tokens and its end, some of them hidden.
+pub(super) fn reveal(example: &Example, specials: &Specials) -> Result<Vec<TokenId>, NotInvertible> {
+    let revealed = example.revealed(specials)?;
+    plain(without_end(&revealed, specials.end_of_document)?, specials)
 }
 
 impl Example {

@@ -237,3 +237,27 @@ fn examples_have_nothing_to_complain_of() {
         assert_eq!(settings.check(SPECIALS.num_sentinels), Vec::<String>::new());
     }
 }
+
+#[test]
+fn settings_tell_the_columns_of_their_examples_and_no_others() {
+    for settings in objectives() {
+        let objective = settings.build(&SPECIALS);
+        let examples = (0..200).flat_map(|number| objective.apply(&document(number), &mut stream(number)));
+        let used = examples.map(|example| TokenColumns {
+            position_ids: !example.position_ids.is_empty(),
+            block_position_ids: !example.block_position_ids.is_empty(),
+            loss_weights: !example.loss_weights.is_empty(),
+        });
+        assert_eq!(used.fold(TokenColumns::default(), TokenColumns::or), settings.token_columns(), "{settings:?}");
+    }
+}
+
+#[test]
+fn a_mixture_is_as_its_parts_are() {
+    let compat = CausalMasking { reference_compat: true, ..CausalMasking::example() };
+    let parts = [ObjectiveConfig::CausalMasking(compat), ObjectiveConfig::MaskedDiffusion(MaskedDiffusion::example())];
+    let parts = parts.map(|objective| Part { weight: 1.0, objective }).into();
+    let mixture = ObjectiveConfig::Mixture(Mixture { parts });
+    assert!(mixture.token_columns().loss_weights && !mixture.is_invertible());
+    assert!(ObjectiveConfig::examples().iter().all(ObjectiveConfig::is_invertible));
+}

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::example::{plain, with_end, without_end};
-use super::hidden::all_seen;
-use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
+use super::example::with_end;
+use super::hidden::{all_seen, reveal};
+use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TokenColumns, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
 /// Settings of `masked_diffusion`. The end of a document is hidden like any token.
@@ -50,6 +50,10 @@ impl ObjectiveSettings for MaskedDiffusion {
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
         Arc::new(DrawnShare { rate: self.rate, specials: *specials })
     }
+
+    fn token_columns(&self) -> TokenColumns {
+        TokenColumns { loss_weights: true, ..TokenColumns::default() }
+    }
 }
 
 #[derive(Debug)]
@@ -79,8 +83,7 @@ impl Objective for DrawnShare {
     }
 
     fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {
-        let revealed = example.revealed(&self.specials)?;
-        plain(without_end(&revealed, self.specials.end_of_document)?, &self.specials)
+        reveal(example, &self.specials)
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CausalMasking, Example, LeftToRight, NotInvertible, Objective, ObjectiveConfig, ObjectiveSettings, Specials,
-    TokenDocument, TokenId,
+    TokenColumns, TokenDocument, TokenId,
 };
 use crate::random::KeyedRandom;
 
@@ -55,6 +55,14 @@ impl ObjectiveSettings for Mixture {
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
         let objectives = self.parts.iter().map(|part| part.objective.build(specials)).collect();
         Arc::new(OneOf { weights: self.parts.iter().map(|part| part.weight).collect(), objectives })
+    }
+
+    fn token_columns(&self) -> TokenColumns {
+        self.parts.iter().map(|part| part.objective.token_columns()).fold(TokenColumns::default(), TokenColumns::or)
+    }
+
+    fn is_invertible(&self) -> bool {
+        self.parts.iter().all(|part| part.objective.is_invertible())
     }
 }
 

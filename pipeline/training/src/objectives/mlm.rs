@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::example::{plain, with_end, without_end};
-use super::hidden::{Replacement, all_seen, stand_in};
+use super::example::with_end;
+use super::hidden::{Replacement, all_seen, each_by_itself, reveal, stand_in};
 use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
@@ -93,14 +93,8 @@ impl Objective for HiddenTokens {
     }
 
     fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {
-        let revealed = example.revealed(&self.specials)?;
-        plain(without_end(&revealed, self.specials.end_of_document)?, &self.specials)
+        reveal(example, &self.specials)
     }
-}
-
-/// Which of so many tokens are chosen if each is with this probability, whatever the others.
-pub(super) fn each_by_itself(num_tokens: u32, probability: f64, random: &mut KeyedRandom) -> Vec<u32> {
-    (0..num_tokens).filter(|_| random.happens(probability)).collect()
 }
 
 #[cfg(test)]

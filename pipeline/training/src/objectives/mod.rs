@@ -32,7 +32,7 @@ pub use biphasic::{Biphasic, Phases};
 pub use blank_infilling::BlankInfilling;
 pub use causal_masking::{CausalMasking, ImageSpans, NumSpans, OverLength, SizeHints, SpansAcross, Variant};
 pub use context_permutation::{ContextPermutation, PassageOrder};
-pub use example::{Example, NO_LOSS, NotInvertible, Passage, Predicts, TokenDocument};
+pub use example::{Example, NO_LOSS, NotInvertible, Passage, Predicts, TokenColumns, TokenDocument};
 pub use fim::{Fim, Level, Spm};
 pub use hybrid_causal_masked::HybridCausalMasked;
 pub use left_to_right::LeftToRight;
@@ -67,6 +67,16 @@ pub trait ObjectiveSettings: Serialize + DeserializeOwned {
 
     /// The objective. Settings that `check` finds wrong still build one that gives valid tokens.
     fn build(&self, specials: &Specials) -> Arc<dyn Objective>;
+
+    /// The values per token that some of its examples have beside ids and labels.
+    fn token_columns(&self) -> TokenColumns {
+        TokenColumns::default()
+    }
+
+    /// Whether all of its examples can be inverted: not where published code is followed in losing tokens.
+    fn is_invertible(&self) -> bool {
+        true
+    }
 }
 
 /// Makes the enum that a job file's `objective` table names, from the one list of all objectives.
@@ -93,6 +103,16 @@ macro_rules! register {
             /// The objective of these settings.
             pub fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
                 match self { $(Self::$variant(settings) => settings.build(specials),)+ }
+            }
+
+            /// The values per token that some of its examples have beside ids and labels.
+            pub fn token_columns(&self) -> TokenColumns {
+                match self { $(Self::$variant(settings) => settings.token_columns(),)+ }
+            }
+
+            /// Whether all of its examples can be inverted.
+            pub fn is_invertible(&self) -> bool {
+                match self { $(Self::$variant(settings) => settings.is_invertible(),)+ }
             }
         }
     };

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::cut::LongCuts;
 use super::row::OpenRow;
-use super::{FillReport, ImagesAtCuts, PackedRow, Packer, PackingSettings, RowLength};
+use super::{FillReport, ImagesAtCuts, LongExamples, PackedRow, Packer, PackingSettings, RowLength};
 use crate::objectives::{Example, TokenId};
 
 /// Settings of `best_fit`.
@@ -33,17 +34,6 @@ pub struct BestFit {
     /// So many tokens are gathered before any is placed. More fill rows better; each takes about 20 bytes of memory.
     #[serde(default = "default_window_tokens")]
     pub window_tokens: NonZeroU64,
-}
-
-/// What happens to an example that is longer than a row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LongExamples {
-    /// It is cut into pieces (TRL's `bfd_split`).
-    #[default]
-    Split,
-    /// It is cut once, and its end dropped and counted (TRL's `bfd`).
-    DropEnd,
 }
 
 fn default_window_tokens() -> NonZeroU64 {
@@ -105,7 +95,9 @@ struct Piece {
 
 impl Packer for Window {
     fn push(&mut self, key: [u8; 16], example: Example, rows: &mut Vec<PackedRow>) {
-        let ranges = self.ranges(&example);
+        let settings = &self.settings;
+        let cuts = LongCuts { images: settings.image_spans, long_examples: settings.long_examples };
+        let ranges = cuts.pieces(&example, self.row_length, &mut self.report);
         // An example counts with all its tokens, as they are held until its last piece is placed.
         self.num_tokens += example.input_ids.len() as u64;
         let example = Arc::new(example);
@@ -129,24 +121,6 @@ impl Packer for Window {
 }
 
 impl Window {
-    // The pieces of an example, none longer than a row, none empty.
-    fn ranges(&mut self, example: &Example) -> Vec<Range<usize>> {
-        let length = example.input_ids.len();
-        let mut ranges = Vec::with_capacity(length / self.row_length + 1);
-        let mut start = 0;
-        while start < length {
-            let cut = self.settings.image_spans.cut(example, start, self.row_length, self.row_length, &mut self.report);
-            ranges.push(start..cut.end);
-            start = cut.next_start;
-            if start < length && self.settings.long_examples == LongExamples::DropEnd {
-                self.report.dropped_tokens += (length - start) as u64;
-                break;
-            }
-        }
-        self.report.cut_examples += u64::from(ranges.len() > 1 || ranges.last().is_some_and(|last| last.end < length));
-        ranges
-    }
-
     fn place(&mut self) {
         let mut pieces = std::mem::take(&mut self.pieces);
         pieces.sort_by_key(|piece| std::cmp::Reverse(piece.range.len()));

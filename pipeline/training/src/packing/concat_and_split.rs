@@ -110,7 +110,7 @@ mod tests {
             packer.push([number; 16], example, &mut rows);
         }
         packer.finish(&mut rows);
-        (rows, packer.cut_images())
+        (rows, packer.report().cut_images)
     }
 
     fn ids(rows: &[PackedRow]) -> Vec<&[TokenId]> {

@@ -1,5 +1,7 @@
 //! Where examples are cut, and what that does to their images.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::FillReport;
@@ -17,6 +19,44 @@ pub enum ImagesAtCuts {
     DropRest,
     /// The image is cut, and counted. Only the last row of all has padding.
     Cut,
+}
+
+/// What happens to an example that is longer than a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LongExamples {
+    /// It is cut into pieces (TRL's `bfd_split`).
+    #[default]
+    Split,
+    /// It is cut once, and its end dropped and counted (TRL's `bfd`).
+    DropEnd,
+}
+
+/// How examples are cut that start rows of their own and are longer than a row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LongCuts {
+    pub(super) images: ImagesAtCuts,
+    pub(super) long_examples: LongExamples,
+}
+
+impl LongCuts {
+    /// The pieces of an example, none longer than a row, none empty; counts what is lost by cutting.
+    pub(super) fn pieces(self, example: &Example, row_length: usize, report: &mut FillReport) -> Vec<Range<usize>> {
+        let length = example.input_ids.len();
+        let mut pieces = Vec::with_capacity(length / row_length + 1);
+        let mut start = 0;
+        while start < length {
+            let cut = self.images.cut(example, start, row_length, row_length, report);
+            pieces.push(start..cut.end);
+            start = cut.next_start;
+            if start < length && self.long_examples == LongExamples::DropEnd {
+                report.dropped_tokens += (length - start) as u64;
+                break;
+            }
+        }
+        report.cut_examples += u64::from(pieces.len() > 1 || pieces.last().is_some_and(|last| last.end < length));
+        pieces
+    }
 }
 
 /// Which tokens a row may have.

@@ -13,9 +13,9 @@ use std::num::NonZeroU32;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use best_fit::{BestFit, LongExamples};
+pub use best_fit::BestFit;
 pub use concat_and_split::ConcatAndSplit;
-pub use cut::{ImagesAtCuts, RowLength};
+pub use cut::{ImagesAtCuts, LongExamples, RowLength};
 pub use one_document::OneDocument;
 pub use passthrough::Passthrough;
 pub use report::FillReport;
@@ -35,11 +35,6 @@ pub trait Packer: Send {
 
     /// What the rows so far are made of, and what was lost by making them.
     fn report(&self) -> FillReport;
-
-    /// How often a row has ended inside an image so far.
-    fn cut_images(&self) -> u64 {
-        self.report().cut_images
-    }
 }
 
 /// What a job file says about packing.

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+use super::cut::LongCuts;
 use super::row::OpenRow;
 use super::{FillReport, ImagesAtCuts, LongExamples, PackedRow, Packer, PackingSettings, RowLength};
 use crate::objectives::{Example, TokenId};
@@ -45,12 +46,13 @@ impl PackingSettings for OneDocument {
 
     fn build(&self, pad: TokenId) -> Box<dyn Packer> {
         let open = OpenRow::new(self.row_length.of(self.sequence_length.get()) as usize);
-        Box::new(RowEach { settings: self.clone(), pad, open, report: FillReport::default() })
+        let cuts = LongCuts { images: self.image_spans, long_examples: self.long_examples };
+        Box::new(RowEach { cuts, pad, open, report: FillReport::default() })
     }
 }
 
 struct RowEach {
-    settings: OneDocument,
+    cuts: LongCuts,
     pad: TokenId,
     open: OpenRow,
     report: FillReport,
@@ -58,19 +60,11 @@ struct RowEach {
 
 impl Packer for RowEach {
     fn push(&mut self, key: [u8; 16], example: Example, rows: &mut Vec<PackedRow>) {
-        let (length, row_length) = (example.input_ids.len(), self.open.room());
-        let mut start = 0;
-        while start < length {
-            let cut = self.settings.image_spans.cut(&example, start, row_length, row_length, &mut self.report);
-            self.open.append(key, &example, start..cut.end);
+        let row_length = self.open.room();
+        for piece in self.cuts.pieces(&example, row_length, &mut self.report) {
+            self.open.append(key, &example, piece);
             self.report.count_row(row_length, self.open.room());
             rows.push(self.open.take_padded(self.pad));
-            self.report.cut_examples += u64::from(start == 0 && cut.end < length);
-            start = cut.next_start;
-            if start < length && self.settings.long_examples == LongExamples::DropEnd {
-                self.report.dropped_tokens += (length - start) as u64;
-                return;
-            }
         }
     }
 

@@ -36,21 +36,10 @@ pub struct Segment {
     pub predicts: Predicts,
     /// Which objective has made the example; empty for padding.
     pub objective: &'static str,
-    /// Which part of a mixture has made the example.
-    pub part: u32,
     /// Which of the examples that one draw gives for the document.
     pub branch: u32,
     /// Which view of the document this is.
     pub view: u32,
-    /// Which of the document's tokens are in the whole example.
-    pub source: Vec<Range<u32>>,
-}
-
-impl PackedRow {
-    /// The lengths of all segments but padding, as trainers that separate documents read them.
-    pub fn seq_lengths(&self) -> Vec<u32> {
-        self.segments.iter().filter(|segment| segment.document.is_some()).map(|segment| segment.length).collect()
-    }
 }
 
 /// A row with room left.
@@ -93,10 +82,8 @@ impl OpenRow {
             prefix_len: example.prefix_len.saturating_sub(start).min(length),
             predicts: example.predicts,
             objective: example.objective,
-            part: example.part,
             branch: example.branch,
             view: example.view,
-            source: example.source.clone(),
         });
         self.append_extras(example, piece.clone());
         self.row.input_ids.extend_from_slice(&example.input_ids[piece.clone()]);

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringBuilder};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Int32Type};
+use pageloom_schemas::Key;
 use pageloom_schemas::lists::ListColumn;
-use pageloom_schemas::tables::TokenColumns;
-use pageloom_schemas::{Key, tables};
 
 use crate::error::StepError;
-use crate::objectives::Predicts;
+use crate::objectives::{Predicts, TokenColumns};
 use crate::packing::{PackedRow, Segment};
+use crate::token_columns::sequences_with;
 
-/// Rows of `tables::sequences`.
+/// Rows of the training table.
 pub fn sequence_rows(rows: &[PackedRow], of_tokens: TokenColumns) -> Result<RecordBatch, StepError> {
     let of_pieces = |value: fn(&Segment) -> u32| {
         column::<Int32Type>(rows, |row| row.segments.iter().map(|segment| number(value(segment))).collect())
@@ -38,7 +38,7 @@ pub fn sequence_rows(rows: &[PackedRow], of_tokens: TokenColumns) -> Result<Reco
     if of_tokens.loss_weights {
         columns.push(column::<Float32Type>(rows, |row| Ok(or_else(&row.loss_weights, row, 1.0, 0.0)))?);
     }
-    Ok(RecordBatch::try_new(tables::sequences(of_tokens), columns)?)
+    Ok(RecordBatch::try_new(sequences_with(of_tokens), columns)?)
 }
 
 fn column<P: ArrowPrimitiveType>(
