@@ -8,7 +8,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use pageloom_schemas::{columns, tables};
 use pageloom_tokenizers::text::TextTokenizer;
 use pageloom_tokenizers::vocabulary::{Vocabulary, VocabularySettings};
-use pageloom_tokenizers::vq::{self, ImageTokenizer};
+use pageloom_vq::{self as vq, ImageTokenizer};
 use tokio::runtime::Handle;
 
 use crate::engine::input::StoreInput;

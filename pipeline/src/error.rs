@@ -68,7 +68,7 @@ pub enum StepError {
     Arrow(#[from] arrow::error::ArrowError),
     /// The model refused to work.
     #[error("the image encoder failed: {0}")]
-    Encoder(#[from] pageloom_tokenizers::vq::VqError),
+    Encoder(#[from] pageloom_vq::VqError),
     /// Something that can't happen did.
     #[error("bug in pageloom: {0}; please report it")]
     Bug(String),

@@ -10,7 +10,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use pageloom_schemas::{Key, columns};
 use pageloom_tokenizers::text::TextTokenizer;
 use pageloom_tokenizers::vocabulary::Vocabulary;
-use pageloom_tokenizers::vq::ImageTokenizer;
+use pageloom_vq::ImageTokenizer;
 
 use crate::error::StepError;
 use crate::sources::Input;

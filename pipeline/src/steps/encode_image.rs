@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch, UInt16Array};
 use arrow::datatypes::UInt32Type;
 use pageloom_schemas::columns;
 use pageloom_schemas::lists::ListColumn;
-use pageloom_tokenizers::vq::ImageTokenizer;
+use pageloom_vq::ImageTokenizer;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;

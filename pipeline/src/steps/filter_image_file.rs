@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use pageloom_schemas::columns;
-use pageloom_tokenizers::image::header;
+use pageloom_vq::pixels::header;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;

@@ -13,7 +13,7 @@ use pageloom_schemas::places::image_places_of;
 use pageloom_schemas::{Key, columns, tables};
 use pageloom_tokenizers::text::TextTokenizer;
 use pageloom_tokenizers::vocabulary::{Vocabulary, VocabularySettings};
-use pageloom_tokenizers::vq;
+use pageloom_vq as vq;
 
 use super::StepConfig;
 use crate::engine::reading::page_rows;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, RecordBatch, UInt32Array};
 use pageloom_schemas::columns;
-use pageloom_tokenizers::image::{CropAt, Limits, prepare};
+use pageloom_vq::pixels::{CropAt, Limits, prepare};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;

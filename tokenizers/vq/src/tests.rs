@@ -154,7 +154,7 @@ fn a_model_says_what_it_is() {
 
 #[test]
 fn the_demo_model_loads() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo-vq");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/demo-vq");
     let encoder = load(&folder).expect("loads");
     assert_eq!((encoder.image_size(), encoder.codebook_size(), encoder.grid().width), (256, 1024, 16));
     let grey = vec![127; 256 * 256 * 3];
@@ -163,7 +163,7 @@ fn the_demo_model_loads() {
 
 #[test]
 fn an_image_of_another_size_is_refused() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo-vq");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/demo-vq");
     let error = load(&folder).expect("loads").encode(&[&[0; 12]]).expect_err("refused");
     assert_eq!(error.to_string(), "image 0 has 12 bytes, but 196608 make a square RGB image of 256 pixels");
 }

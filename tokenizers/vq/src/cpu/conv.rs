@@ -2,9 +2,9 @@
 
 use pulp::Arch;
 
-use super::super::plan::{Conv, Padding};
 use super::activation::{Activation, Buffers};
 use super::matrix::{Left, Packed, multiply};
+use crate::plan::{Conv, Padding};
 
 /// A convolution whose weights are laid out for the product.
 #[derive(Debug)]

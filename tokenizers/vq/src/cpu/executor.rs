@@ -4,19 +4,19 @@ use std::sync::{Mutex, PoisonError};
 
 use pulp::Arch;
 
-use super::super::plan::{Codes, Executor, GroupNorm, Op, Padding, Plan};
 use super::activation::{Activation, Buffers};
 use super::attention::PackedAttention;
 use super::conv::{PackedConv, with_border};
 use super::matrix::{Left, Packed, multiply};
 use super::norm::group_norm;
+use crate::plan::{Codes, Executor, GroupNorm, Op, Padding, Plan};
 
 /// Ids are looked up for this many places at once, so that a large codebook needs little memory.
 const LOOKUPS: usize = 16;
 
 /// A plan with its weights laid out for this executor.
 #[derive(Debug)]
-pub(in super::super) struct CpuExecutor {
+pub(crate) struct CpuExecutor {
     arch: Arch,
     image_size: usize,
     steps: Vec<Step>,
@@ -51,7 +51,7 @@ impl CpuExecutor {
     }
 
     /// The numbers that are looked up in the codebook, place by place.
-    pub(in super::super) fn features(&self, image: &[u8], buffers: &mut Buffers) -> Activation {
+    pub(crate) fn features(&self, image: &[u8], buffers: &mut Buffers) -> Activation {
         let mut kept: Vec<Activation> = Vec::new();
         let mut current = Some(self.input(image, buffers));
         for step in &self.steps {
@@ -121,7 +121,7 @@ impl CpuExecutor {
         added
     }
 
-    pub(in super::super) fn ids(&self, image: &[u8], buffers: &mut Buffers) -> Vec<u32> {
+    pub(crate) fn ids(&self, image: &[u8], buffers: &mut Buffers) -> Vec<u32> {
         let features = self.features(image, buffers);
         let (places, dimension) = (features.height * features.width, features.channels);
         let mut closeness = buffers.numbers(LOOKUPS * self.codes.columns);

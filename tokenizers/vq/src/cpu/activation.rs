@@ -1,10 +1,10 @@
 //! The numbers between two operations, and the buffers they are kept in.
 
-use super::super::plan::Padding;
+use crate::plan::Padding;
 
 /// `height · width · channels` numbers, channels innermost, inside a border of zeros.
 #[derive(Debug)]
-pub(in super::super) struct Activation {
+pub(crate) struct Activation {
     pub height: usize,
     pub width: usize,
     pub channels: usize,
@@ -34,7 +34,7 @@ impl Activation {
 
 /// Buffers of one thread, used again and again: an image needs no more than its largest activations at once.
 #[derive(Debug, Default)]
-pub(in super::super) struct Buffers {
+pub(crate) struct Buffers {
     free: Vec<Vec<f32>>,
 }
 

@@ -1,11 +1,11 @@
 //! Encodes noise with a model and prints images per second and CPU seconds per image.
 //!
-//! `cargo run --release -p pageloom-tokenizers --example bench_vq -- MODEL [IMAGES]`, on one thread.
+//! `cargo run --release -p pageloom-vq --example bench_vq -- MODEL [IMAGES]`, on one thread.
 
 use std::path::Path;
 use std::time::Instant;
 
-use pageloom_tokenizers::vq;
+use pageloom_vq as vq;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -2,11 +2,11 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::super::plan;
 use super::activation::{Activation, Buffers};
 use super::conv::PackedConv;
 use super::matrix::{Left, Packed, multiply};
 use super::norm::exp;
+use crate::plan;
 
 /// Places whose weights are held at once, so that memory grows with the image and not with its square.
 const QUERIES: usize = 32;

@@ -1,10 +1,11 @@
-//! Square RGB images to grids of codebook ids.
+//! Image files to square RGB images, and those to grids of codebook ids.
 
 mod checkpoint;
 mod config;
 mod cpu;
 mod encoder;
 mod error;
+pub mod pixels;
 mod plan;
 mod taming;
 #[cfg(test)]

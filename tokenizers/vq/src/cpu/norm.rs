@@ -2,9 +2,9 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::super::plan;
-use super::super::plan::Padding;
 use super::activation::{Activation, Buffers};
+use crate::plan;
+use crate::plan::Padding;
 
 /// Normalises into a buffer with the border that the next operation wants.
 pub(super) fn group_norm(
