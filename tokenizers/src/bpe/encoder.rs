@@ -78,7 +78,7 @@ impl ByteLevelBpe {
     /// The ids of this text.
     pub(crate) fn encode(&self, text: &str) -> Vec<TokenId> {
         let mut memory = self.memories.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(Memory::new);
-        let mut ids = Vec::with_capacity(text.len() / 3 + 8);
+        let mut ids = Vec::with_capacity(text.len() / 2 + 8);
         each_part(self.added.as_ref(), text, &mut ids, |part, ids| {
             let part = if self.normalize { form_c(part) } else { Cow::Borrowed(part) };
             each_part(self.added_normalized.as_ref(), &part, ids, |part, ids| self.encode_part(part, &mut memory, ids));

@@ -38,8 +38,8 @@ struct Place {
     count: u32,
 }
 
-// 32 bytes each: 512 KB, so that they stay in a core's own cache.
-const RECENT_WORDS: usize = 1 << 14;
+// 32 bytes each: 2 MB, of which the words that come often stay in a core's own cache.
+const RECENT_WORDS: usize = 1 << 16;
 // 64 bytes each, and the bytes and ids of the words: some 15 MB at most, once for the young and once for the old.
 const MERGED_WORDS: usize = 1 << 17;
 const MERGED_IDS: usize = 1 << 20;
