@@ -102,7 +102,7 @@ pub(super) fn read_plan(config: &Config, size: ImageSize, path: &Path, bytes: &[
     Ok(Plan { input: config.input_range.unwrap_or(taken.plan.input), ..taken.plan })
 }
 
-fn read_decode_plan(config: &Config, grid: Grid, path: &Path, bytes: &[u8]) -> Result<DecodePlan, VqError> {
+pub(super) fn read_decode_plan(config: &Config, grid: Grid, path: &Path, bytes: &[u8]) -> Result<DecodePlan, VqError> {
     let mut checkpoint = Checkpoint::parse(path, bytes)?;
     if !checkpoint.names().any(|name| name.contains("decoder")) {
         return Err(VqError::NoDecoder { path: path.to_owned() });

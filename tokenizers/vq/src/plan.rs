@@ -49,8 +49,8 @@ pub(crate) enum Op {
     GroupNorm(GroupNorm),
     /// Normalises without weights, then scales and shifts by what the plan's first activation looks like.
     StyleNorm(Box<StyleNorm>),
-    /// Replaces every number below zero by zero.
-    Relu,
+    /// Applies a function to every number.
+    Apply(Function),
     /// Lets each place of the image look at every other: `proj(softmax(q kᵀ / √channels) v)`.
     Attention(Box<Attention>),
     /// Keeps a copy of the activation for the next `AddKept`.
@@ -132,6 +132,15 @@ pub(crate) enum Activation {
     None,
     /// `x / (1 + exp(-x))`.
     Swish,
+}
+
+/// A function of one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Function {
+    /// `max(x, 0)`.
+    Relu,
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
 }
 
 /// What four places become.

@@ -5,10 +5,10 @@ use pulp::Arch;
 use super::activation::{Activation, Buffers};
 use super::attention::PackedAttention;
 use super::conv::{PackedConv, with_border};
-use super::norm::group_norm;
+use super::norm::{exp, group_norm};
 use super::resample::{depth_to_space, pool, upsample};
 use super::style::{Look, style_norm};
-use crate::plan::{GroupNorm, Op, Padding, Pool, StyleNorm};
+use crate::plan::{Function, GroupNorm, Op, Padding, Pool, StyleNorm};
 
 /// Operations with their weights laid out for this executor.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ enum Step {
     Conv(PackedConv),
     GroupNorm { norm: GroupNorm, next: Padding },
     StyleNorm(Box<StyleNorm>),
-    Relu,
+    Apply(Function),
     Attention(Box<PackedAttention>),
     Keep,
     AddKept(Option<PackedConv>),
@@ -63,7 +63,7 @@ impl Walk {
                 Step::Conv(conv) => convolve(arch, conv, input, buffers),
                 Step::GroupNorm { norm, next } => group_norm(arch, norm, input, *next, buffers),
                 Step::StyleNorm(norm) => style_norm(arch, norm, &look, input, buffers),
-                Step::Relu => relu(input, buffers),
+                Step::Apply(function) => apply(*function, input, buffers),
                 Step::Attention(attention) => attention.run(arch, input, buffers),
                 Step::Pool(kind) => pool(*kind, input, buffers),
                 Step::Upsample => upsample(input, buffers),
@@ -87,7 +87,7 @@ impl Step {
             Op::Conv(conv) => Self::Conv(PackedConv::new(&conv)),
             Op::GroupNorm(norm) => Self::GroupNorm { norm, next },
             Op::StyleNorm(norm) => Self::StyleNorm(norm),
-            Op::Relu => Self::Relu,
+            Op::Apply(function) => Self::Apply(function),
             Op::Attention(attention) => Self::Attention(Box::new(PackedAttention::new(&attention))),
             Op::Keep => Self::Keep,
             Op::AddKept(shortcut) => Self::AddKept(shortcut.as_ref().map(PackedConv::new)),
@@ -112,10 +112,14 @@ fn convolve(arch: Arch, conv: &PackedConv, input: &Activation, buffers: &mut Buf
     out
 }
 
-fn relu(input: &Activation, buffers: &mut Buffers) -> Activation {
+fn apply(function: Function, input: &Activation, buffers: &mut Buffers) -> Activation {
     let mut out = buffers.activation(input.height, input.width, input.channels, Padding::NONE);
     for y in 0..input.height {
-        out.row_mut(y).iter_mut().zip(input.row(y)).for_each(|(to, from)| *to = from.max(0.0));
+        let numbers = out.row_mut(y).iter_mut().zip(input.row(y));
+        match function {
+            Function::Relu => numbers.for_each(|(to, from)| *to = from.max(0.0)),
+            Function::Sigmoid => numbers.for_each(|(to, from)| *to = 1.0 / (1.0 + exp(-from))),
+        }
     }
     out
 }

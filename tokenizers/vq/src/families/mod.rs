@@ -1,10 +1,21 @@
 //! Families: each turns a configuration and a checkpoint into a plan.
 
 pub(crate) mod builder;
+mod chameleon;
+mod cosmos;
+mod dalle;
 mod ddconfig;
+mod diffusers;
+mod ibq;
+mod llamagen;
+mod mage;
+mod maskgit;
 mod open_magvit2;
 mod pyramid;
+mod rq_vae;
 mod taming;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Debug;
 
@@ -18,7 +29,19 @@ use crate::preprocessing::Preprocessing;
 use crate::tokenizer::{Grid, ImageSize};
 
 /// Every family that can be loaded. A new one is a file and a line here.
-pub(crate) const FAMILIES: [Family; 2] = [taming::FAMILY, open_magvit2::FAMILY];
+pub(crate) const FAMILIES: [Family; 11] = [
+    taming::FAMILY,
+    llamagen::FAMILY,
+    chameleon::FAMILY,
+    diffusers::FAMILY,
+    maskgit::FAMILY,
+    mage::FAMILY,
+    open_magvit2::FAMILY,
+    ibq::FAMILY,
+    rq_vae::FAMILY,
+    cosmos::FAMILY,
+    dalle::FAMILY,
+];
 
 /// A kind of checkpoint.
 #[derive(Debug)]
@@ -57,6 +80,12 @@ pub(crate) trait Architecture: Debug + Send + Sync {
 pub(crate) struct Taken<T> {
     pub plan: T,
     pub prefixes: Vec<String>,
+}
+
+impl<T> Taken<T> {
+    fn new<const N: usize>(plan: T, prefixes: [&str; N]) -> Self {
+        Self { plan, prefixes: prefixes.map(str::to_owned).to_vec() }
+    }
 }
 
 /// Images larger than this would need more memory per image than anyone means to spend.

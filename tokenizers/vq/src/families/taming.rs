@@ -79,7 +79,7 @@ impl Architecture for Settings {
             }
         };
         let plan = Plan { size, input: Range::SIGNED, ops: builder.ops, quantiser };
-        Ok(Taken { plan, prefixes: ["encoder.", "quant_conv.", owned].map(str::to_owned).to_vec() })
+        Ok(Taken::new(plan, ["encoder.", "quant_conv.", owned]))
     }
 
     fn decoder(&self, grid: Grid, checkpoint: &mut Checkpoint) -> Result<Taken<DecodePlan>, VqError> {
@@ -92,6 +92,6 @@ impl Architecture for Settings {
         builder.conv("post_quant_conv", ConvShape::pointwise(self.embed_dim, self.ddconfig.z_channels))?;
         self.ddconfig.decoder().decode(&mut builder)?;
         let plan = DecodePlan { grid, codes: Meaning::Rows(codebook), ops: builder.ops, output: Range::SIGNED };
-        Ok(Taken { plan, prefixes: ["decoder.", "post_quant_conv."].map(str::to_owned).to_vec() })
+        Ok(Taken::new(plan, ["decoder.", "post_quant_conv."]))
     }
 }

@@ -54,7 +54,7 @@ mod tests {
     /// The paper's formula.
     fn rounded(levels: u32, z: f64) -> u32 {
         let half = f64::from(levels - 1) * (1.0 + 1e-3) / 2.0;
-        let offset = if levels % 2 == 0 { 0.5 } else { 0.0 };
+        let offset = if levels.is_multiple_of(2) { 0.5 } else { 0.0 };
         let shift = (offset / half).atanh();
         (((z + shift).tanh() * half - offset).round_ties_even() + f64::from(levels / 2)) as u32
     }
