@@ -9,7 +9,7 @@ use safetensors::{Dtype, SafeTensors};
 use super::error::VqError;
 
 /// A model file being taken apart. What is missing is noted, so that all of it is named at once.
-pub(super) struct Checkpoint<'a> {
+pub(crate) struct Checkpoint<'a> {
     path: PathBuf,
     tensors: SafeTensors<'a>,
     taken: BTreeSet<String>,
@@ -47,8 +47,16 @@ impl<'a> Checkpoint<'a> {
         Ok(numbers)
     }
 
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.iter().map(|(name, _)| name)
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.tensor(name).is_ok()
+    }
+
     /// Checks that every tensor asked for was there, and that none under `prefixes` was left over.
-    pub fn finish(self, prefixes: &[&str]) -> Result<(), VqError> {
+    pub fn finish(self, prefixes: &[String]) -> Result<(), VqError> {
         if !self.missing.is_empty() {
             return Err(VqError::MissingTensors { path: self.path, names: self.missing });
         }
@@ -56,7 +64,9 @@ impl<'a> Checkpoint<'a> {
             .tensors
             .names()
             .into_iter()
-            .filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix)) && !self.taken.contains(*name))
+            .filter(|name| {
+                prefixes.iter().any(|prefix| name.starts_with(prefix.as_str())) && !self.taken.contains(*name)
+            })
             .map(str::to_owned)
             .collect();
         unknown.sort();

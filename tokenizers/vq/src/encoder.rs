@@ -1,79 +1,147 @@
 //! Loads a model folder and encodes with it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
-use super::config::{Config, Family};
+use super::config::Config;
 use super::cpu::CpuExecutor;
 use super::error::VqError;
-use super::plan::{Executor, Plan};
-use super::taming;
-use super::tokenizer::{Grid, ImageTokenizer, Provenance};
+use super::plan::{DecodePlan, Executor, Plan};
+use super::preprocessing::Preprocessing;
+use super::tokenizer::{Grid, ImageSize, ImageTokenizer, Provenance};
 
-/// Loads `config.json` and `model.safetensors` from a folder, or the config beside the safetensors file named.
+/// Names under which model files are published, the first that is there being read.
+const MODEL_FILES: [&str; 2] = ["model.safetensors", "diffusion_pytorch_model.safetensors"];
+
+/// Loads `config.json` and the safetensors file of a folder, or the config beside the safetensors file named.
 ///
 /// Every tensor's shape is checked against the configuration, and every encoder tensor must be accounted for.
 pub fn load(folder_or_safetensors: &Path) -> Result<Arc<dyn ImageTokenizer>, VqError> {
-    let named = folder_or_safetensors;
-    let is_file = named.extension().is_some_and(|extension| extension == "safetensors");
-    let model_path = if is_file { named.to_owned() } else { named.join("model.safetensors") };
-    let config_path = model_path.with_file_name("config.json");
-    let config_bytes = read(&config_path)?;
-    let config = Config::parse(&config_path, &config_bytes)?;
-    let bytes = read(&model_path)?;
-    let plan = read_plan(&config, &model_path, &bytes)?;
-    let side = config.grid_side() as u16;
-    let executor = Box::new(CpuExecutor::new(plan));
+    load_at(folder_or_safetensors, None)
+}
+
+/// As `load`, for images of another size than the model was trained at.
+///
+/// Convolutional families take every size whose sides are multiples of what a place of their grid covers.
+pub fn load_at(folder_or_safetensors: &Path, size: Option<ImageSize>) -> Result<Arc<dyn ImageTokenizer>, VqError> {
+    let model = Model::read(folder_or_safetensors, size)?;
+    let executor = Box::new(CpuExecutor::new(model.plan()?));
     let provenance = Provenance {
-        family: config.family.name().to_owned(),
+        family: model.config.family.to_owned(),
         executor: executor.name().to_owned(),
         precision: executor.precision().to_owned(),
-        model_blake3: blake3::hash(&bytes).to_hex().to_string(),
-        config_blake3: blake3::hash(&config_bytes).to_hex().to_string(),
+        model_blake3: blake3::hash(&model.bytes).to_hex().to_string(),
+        config_blake3: blake3::hash(&model.config_bytes).to_hex().to_string(),
+        image_size: model.size,
     };
     Ok(Arc::new(Encoder {
-        image_size: config.ddconfig.resolution,
-        grid: Grid { width: side, height: side },
-        codebook_size: config.n_embed,
+        size: model.size,
+        grid: model.grid,
+        codes_per_cell: model.config.architecture.codes_per_cell(),
+        codebook_size: model.config.architecture.codebook_size(),
+        preprocessing: model.preprocessing(),
         provenance,
         executor,
     }))
+}
+
+/// A model folder's files.
+pub(super) struct Model {
+    pub config: Config,
+    config_bytes: Vec<u8>,
+    path: PathBuf,
+    bytes: Vec<u8>,
+    pub size: ImageSize,
+    pub grid: Grid,
+}
+
+impl Model {
+    pub fn read(folder_or_safetensors: &Path, size: Option<ImageSize>) -> Result<Self, VqError> {
+        let path = model_file(folder_or_safetensors);
+        let config_path = path.with_file_name("config.json");
+        let config_bytes = read(&config_path)?;
+        let config = Config::parse(&config_path, &config_bytes)?;
+        let size = size.unwrap_or(config.architecture.native_size());
+        let grid = config.architecture.grid(size);
+        let grid = grid.map_err(|reason| VqError::Config { path: config_path, reason })?;
+        let bytes = read(&path)?;
+        Ok(Self { config, config_bytes, path, bytes, size, grid })
+    }
+
+    pub fn preprocessing(&self) -> Preprocessing {
+        let preprocessing = self.config.architecture.preprocessing();
+        Preprocessing { range: self.config.input_range.unwrap_or(preprocessing.range), ..preprocessing }
+    }
+
+    fn plan(&self) -> Result<Plan, VqError> {
+        read_plan(&self.config, self.size, &self.path, &self.bytes)
+    }
+
+    pub fn decode_plan(&self) -> Result<DecodePlan, VqError> {
+        read_decode_plan(&self.config, self.grid, &self.path, &self.bytes)
+    }
+}
+
+fn model_file(named: &Path) -> PathBuf {
+    if named.extension().is_some_and(|extension| extension == "safetensors") {
+        return named.to_owned();
+    }
+    let [first, ..] = MODEL_FILES;
+    MODEL_FILES.map(|name| named.join(name)).into_iter().find(|path| path.exists()).unwrap_or_else(|| named.join(first))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, VqError> {
     std::fs::read(path).map_err(|source| VqError::Read { path: path.to_owned(), source })
 }
 
-pub(super) fn read_plan(config: &Config, path: &Path, bytes: &[u8]) -> Result<Plan, VqError> {
+pub(super) fn read_plan(config: &Config, size: ImageSize, path: &Path, bytes: &[u8]) -> Result<Plan, VqError> {
     let mut checkpoint = Checkpoint::parse(path, bytes)?;
-    let plan = match config.family {
-        Family::Taming => taming::plan(config, &mut checkpoint)?,
-    };
-    checkpoint.finish(&taming::PREFIXES)?;
-    Ok(plan)
+    let taken = config.architecture.encoder(size, &mut checkpoint)?;
+    checkpoint.finish(&taken.prefixes)?;
+    Ok(Plan { input: config.input_range.unwrap_or(taken.plan.input), ..taken.plan })
+}
+
+pub(super) fn read_decode_plan(config: &Config, grid: Grid, path: &Path, bytes: &[u8]) -> Result<DecodePlan, VqError> {
+    let mut checkpoint = Checkpoint::parse(path, bytes)?;
+    if !checkpoint.names().any(|name| name.contains("decoder")) {
+        return Err(VqError::NoDecoder { path: path.to_owned() });
+    }
+    let taken = config.architecture.decoder(grid, &mut checkpoint)?;
+    checkpoint.finish(&taken.prefixes)?;
+    Ok(taken.plan)
 }
 
 #[derive(Debug)]
 struct Encoder {
-    image_size: u32,
+    size: ImageSize,
     grid: Grid,
+    codes_per_cell: u32,
     codebook_size: u32,
+    preprocessing: Preprocessing,
     provenance: Provenance,
     executor: Box<dyn Executor>,
 }
 
 impl ImageTokenizer for Encoder {
-    fn image_size(&self) -> u32 {
-        self.image_size
+    fn size(&self) -> ImageSize {
+        self.size
     }
 
     fn grid(&self) -> Grid {
         self.grid
     }
 
+    fn codes_per_cell(&self) -> u32 {
+        self.codes_per_cell
+    }
+
     fn codebook_size(&self) -> u32 {
         self.codebook_size
+    }
+
+    fn preprocessing(&self) -> Preprocessing {
+        self.preprocessing
     }
 
     fn provenance(&self) -> &Provenance {
@@ -81,8 +149,8 @@ impl ImageTokenizer for Encoder {
     }
 
     fn encode(&self, images: &[&[u8]]) -> Result<Vec<Vec<u32>>, VqError> {
-        let size = self.image_size;
-        let expected = size as usize * size as usize * 3;
+        let size = self.size;
+        let expected = size.width as usize * size.height as usize * 3;
         if let Some((index, image)) = images.iter().enumerate().find(|(_, image)| image.len() != expected) {
             return Err(VqError::ImageBytes { index, found: image.len(), expected, size });
         }

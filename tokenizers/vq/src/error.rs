@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::tokenizer::ImageSize;
+
 /// Names the file and the tensor or setting that is wrong, and what was there.
 #[derive(Debug, thiserror::Error)]
 pub enum VqError {
@@ -67,8 +69,14 @@ pub enum VqError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The model file has an encoder alone.
+    #[error("{} has no decoder", path.display())]
+    NoDecoder {
+        /// The file.
+        path: PathBuf,
+    },
     /// An image to encode has another number of bytes than the model takes.
-    #[error("image {index} has {found} bytes, but {expected} make a square RGB image of {size} pixels")]
+    #[error("image {index} has {found} bytes, but {expected} make an RGB image of {} x {} pixels", size.width, size.height)]
     ImageBytes {
         /// Its place in the call.
         index: usize,
@@ -76,7 +84,21 @@ pub enum VqError {
         found: usize,
         /// The bytes it should have.
         expected: usize,
-        /// The side of the square.
-        size: u32,
+        /// What the model takes.
+        size: ImageSize,
+    },
+    /// Ids to decode are too few, too many or too large.
+    #[error("ids {index} are {found} up to {largest}, but an image takes {expected} below {codebook_size}")]
+    Ids {
+        /// Their place in the call.
+        index: usize,
+        /// How many there are.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+        /// The largest of them.
+        largest: u32,
+        /// What they are below.
+        codebook_size: u32,
     },
 }

@@ -3,15 +3,20 @@
 mod checkpoint;
 mod config;
 mod cpu;
+mod decoder;
 mod encoder;
 mod error;
+mod families;
 pub mod pixels;
 mod plan;
-mod taming;
+mod preprocessing;
+mod quantise;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
 
-pub use encoder::load;
+pub use decoder::load_decoder;
+pub use encoder::{load, load_at};
 pub use error::VqError;
-pub use tokenizer::{Grid, ImageTokenizer, Provenance};
+pub use preprocessing::{Alpha, Orientation, Preprocessing, Range, Resize, Rounding};
+pub use tokenizer::{Grid, ImageDecoder, ImageSize, ImageTokenizer, Provenance};

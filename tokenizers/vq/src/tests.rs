@@ -11,6 +11,7 @@ use super::config::Config;
 use super::cpu::{Buffers, CpuExecutor};
 use super::encoder::read_plan;
 use super::load;
+use super::tokenizer::ImageSize;
 
 /// Made by `recipes/train_vq.py golden`.
 #[derive(Deserialize)]
@@ -91,8 +92,9 @@ fn refusal(change: impl FnOnce(&mut Tensors)) -> String {
 #[test]
 fn features_and_ids_are_the_references() {
     let golden = golden();
-    let config: Config = serde_json::from_value(golden.config.clone()).expect("a configuration");
-    let plan = read_plan(&config, Path::new("golden"), &safetensors(&tensors(&golden))).expect("a plan");
+    let config = Config::of(golden.config.clone()).expect("a configuration");
+    let plan = read_plan(&config, ImageSize::square(64), Path::new("golden"), &safetensors(&tensors(&golden)))
+        .expect("a plan");
     let executor = CpuExecutor::new(plan);
     for (index, expected) in golden.images.iter().enumerate() {
         let features = executor.features(&image(index), &mut Buffers::default());
@@ -106,10 +108,10 @@ fn features_and_ids_are_the_references() {
 #[test]
 fn features_have_the_same_bits_for_every_vector_width() {
     let golden = golden();
-    let config: Config = serde_json::from_value(golden.config.clone()).expect("a configuration");
+    let config = Config::of(golden.config.clone()).expect("a configuration");
     let model = safetensors(&tensors(&golden));
     let features = |arch: Arch| {
-        let plan = read_plan(&config, Path::new("golden"), &model).expect("a plan");
+        let plan = read_plan(&config, ImageSize::square(64), Path::new("golden"), &model).expect("a plan");
         let executor = CpuExecutor::with_arch(plan, arch);
         executor.features(&image(0), &mut Buffers::default()).numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
     };
@@ -165,7 +167,7 @@ fn the_demo_model_loads() {
 fn an_image_of_another_size_is_refused() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/demo-vq");
     let error = load(&folder).expect("loads").encode(&[&[0; 12]]).expect_err("refused");
-    assert_eq!(error.to_string(), "image 0 has 12 bytes, but 196608 make a square RGB image of 256 pixels");
+    assert_eq!(error.to_string(), "image 0 has 12 bytes, but 196608 make an RGB image of 256 x 256 pixels");
 }
 
 #[test]

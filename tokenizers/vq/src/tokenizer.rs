@@ -5,21 +5,60 @@ use std::fmt::Debug;
 use serde::{Deserialize, Serialize};
 
 use super::error::VqError;
+use super::preprocessing::Preprocessing;
 
-/// Turns square RGB images into a grid of codebook ids.
+/// Turns RGB images of one size into a grid of codebook ids.
 ///
 /// An image's ids never depend on what shares its call, nor on the number of threads.
 pub trait ImageTokenizer: Debug + Send + Sync {
-    /// Side of the square input, in pixels.
-    fn image_size(&self) -> u32;
+    /// Columns and rows of the input, in pixels.
+    fn size(&self) -> ImageSize;
+    /// The shorter side of the input, in pixels; the side of the square where it is one.
+    fn image_size(&self) -> u32 {
+        self.size().width.min(self.size().height)
+    }
     /// Columns and rows of the token grid.
     fn grid(&self) -> Grid;
+    /// Ids for each place of the grid: 1, but for residual quantisers, whose ids for a place follow each other.
+    fn codes_per_cell(&self) -> u32;
     /// Ids are below this.
     fn codebook_size(&self) -> u32;
+    /// How the model's own code makes its input from an image file.
+    fn preprocessing(&self) -> Preprocessing;
     /// What made the ids; serialised beside them.
     fn provenance(&self) -> &Provenance;
-    /// One id list per image, in raster order. `images` are RGB, raster, `image_size² · 3` bytes each.
+    /// One id list per image, in raster order. `images` are RGB, raster, `width · height · 3` bytes each.
     fn encode(&self, images: &[&[u8]]) -> Result<Vec<Vec<u32>>, VqError>;
+}
+
+/// Turns grids of codebook ids into RGB images.
+pub trait ImageDecoder: Debug + Send + Sync {
+    /// Columns and rows of the output, in pixels.
+    fn size(&self) -> ImageSize;
+    /// Columns and rows of the token grid.
+    fn grid(&self) -> Grid;
+    /// Ids for each place of the grid.
+    fn codes_per_cell(&self) -> u32;
+    /// Ids are below this.
+    fn codebook_size(&self) -> u32;
+    /// One RGB image, raster, `width · height · 3` bytes, per id list. Lists are as `encode` gives them.
+    fn decode(&self, ids: &[&[u32]]) -> Result<Vec<Vec<u8>>, VqError>;
+}
+
+/// Columns and rows of an image, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSize {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+impl ImageSize {
+    /// As wide as high.
+    pub const fn square(side: u32) -> Self {
+        Self { width: side, height: side }
+    }
 }
 
 /// Columns and rows of an image's ids.
@@ -40,8 +79,10 @@ pub struct Provenance {
     pub executor: String,
     /// The number format it computed in.
     pub precision: String,
-    /// BLAKE3 of `model.safetensors`, in hexadecimal digits.
+    /// BLAKE3 of the model file, in hexadecimal digits.
     pub model_blake3: String,
     /// BLAKE3 of `config.json`, whose resolution changes ids with the same weights, in hexadecimal digits.
     pub config_blake3: String,
+    /// Columns and rows of the images, in pixels, which change ids with the same weights.
+    pub image_size: ImageSize,
 }

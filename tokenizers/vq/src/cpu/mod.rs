@@ -6,10 +6,17 @@
 mod activation;
 mod attention;
 mod conv;
+mod decoder;
 mod executor;
 mod matrix;
 mod norm;
+mod resample;
+mod style;
+mod table;
+mod walk;
 
 #[cfg(test)]
 pub(super) use activation::Buffers;
+pub(super) use decoder::CpuDecoder;
 pub(super) use executor::CpuExecutor;
+pub(super) use table::Table;

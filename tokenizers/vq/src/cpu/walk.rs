@@ -1,0 +1,145 @@
+//! Walks the operations of a plan.
+
+use pulp::Arch;
+
+use super::activation::{Activation, Buffers};
+use super::attention::PackedAttention;
+use super::conv::{PackedConv, with_border};
+use super::norm::{exp, group_norm};
+use super::resample::{depth_to_space, pool, upsample};
+use super::style::{Look, style_norm};
+use crate::plan::{Function, GroupNorm, Op, Padding, Pool, StyleNorm};
+
+/// Operations with their weights laid out for this executor.
+#[derive(Debug)]
+pub(super) struct Walk {
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Conv(PackedConv),
+    GroupNorm { norm: GroupNorm, next: Padding },
+    StyleNorm(Box<StyleNorm>),
+    Apply(Function),
+    Attention(Box<PackedAttention>),
+    Keep,
+    AddKept(Option<PackedConv>),
+    Pool(Pool),
+    Upsample,
+    DepthToSpace { block: usize },
+}
+
+impl Walk {
+    pub fn new(ops: Vec<Op>) -> Self {
+        let paddings: Vec<Padding> = ops.iter().map(padding_of).collect();
+        let next = paddings.into_iter().skip(1).chain([Padding::NONE]);
+        Self { steps: ops.into_iter().zip(next).map(|(op, next)| Step::new(op, next)).collect() }
+    }
+
+    /// The border that the first operation wants around its input.
+    pub fn border(&self) -> Padding {
+        match self.steps.first() {
+            Some(Step::Conv(conv)) => conv.padding,
+            _ => Padding::NONE,
+        }
+    }
+
+    /// What becomes of the input.
+    pub fn run(&self, arch: Arch, input: Activation, buffers: &mut Buffers) -> Activation {
+        let styled = self.steps.iter().any(|step| matches!(step, Step::StyleNorm(_)));
+        let look = if styled { Look::of(&input) } else { Look::default() };
+        let mut kept: Vec<Activation> = Vec::new();
+        let mut current = Some(input);
+        for step in &self.steps {
+            if let Step::Keep = step {
+                kept.extend(current.take());
+                continue;
+            }
+            // Behind a `Keep`, what was kept is the input; it stays where it is.
+            let Some(input) = current.as_ref().or(kept.last()) else { break };
+            let out = match step {
+                Step::Keep => break,
+                Step::Conv(conv) => convolve(arch, conv, input, buffers),
+                Step::GroupNorm { norm, next } => group_norm(arch, norm, input, *next, buffers),
+                Step::StyleNorm(norm) => style_norm(arch, norm, &look, input, buffers),
+                Step::Apply(function) => apply(*function, input, buffers),
+                Step::Attention(attention) => attention.run(arch, input, buffers),
+                Step::Pool(kind) => pool(*kind, input, buffers),
+                Step::Upsample => upsample(input, buffers),
+                Step::DepthToSpace { block } => depth_to_space(*block, input, buffers),
+                Step::AddKept(shortcut) => {
+                    let (Some(added), Some(base)) = (current.take(), kept.pop()) else { break };
+                    add(arch, added, base, shortcut.as_ref(), buffers)
+                }
+            };
+            if let Some(used) = current.replace(out) {
+                buffers.give_back(used.numbers);
+            }
+        }
+        current.unwrap_or_else(|| buffers.activation(0, 0, 0, Padding::NONE))
+    }
+}
+
+impl Step {
+    fn new(op: Op, next: Padding) -> Self {
+        match op {
+            Op::Conv(conv) => Self::Conv(PackedConv::new(&conv)),
+            Op::GroupNorm(norm) => Self::GroupNorm { norm, next },
+            Op::StyleNorm(norm) => Self::StyleNorm(norm),
+            Op::Apply(function) => Self::Apply(function),
+            Op::Attention(attention) => Self::Attention(Box::new(PackedAttention::new(&attention))),
+            Op::Keep => Self::Keep,
+            Op::AddKept(shortcut) => Self::AddKept(shortcut.as_ref().map(PackedConv::new)),
+            Op::Pool(kind) => Self::Pool(kind),
+            Op::Upsample => Self::Upsample,
+            Op::DepthToSpace { block } => Self::DepthToSpace { block },
+        }
+    }
+}
+
+fn padding_of(op: &Op) -> Padding {
+    if let Op::Conv(conv) = op { conv.padding } else { Padding::NONE }
+}
+
+fn convolve(arch: Arch, conv: &PackedConv, input: &Activation, buffers: &mut Buffers) -> Activation {
+    if input.border == conv.padding {
+        return conv.run(arch, input, buffers);
+    }
+    let bordered = with_border(input, conv.padding, buffers);
+    let out = conv.run(arch, &bordered, buffers);
+    buffers.give_back(bordered.numbers);
+    out
+}
+
+fn apply(function: Function, input: &Activation, buffers: &mut Buffers) -> Activation {
+    let mut out = buffers.activation(input.height, input.width, input.channels, Padding::NONE);
+    for y in 0..input.height {
+        let numbers = out.row_mut(y).iter_mut().zip(input.row(y));
+        match function {
+            Function::Relu => numbers.for_each(|(to, from)| *to = from.max(0.0)),
+            Function::Sigmoid => numbers.for_each(|(to, from)| *to = 1.0 / (1.0 + exp(-from))),
+        }
+    }
+    out
+}
+
+fn add(
+    arch: Arch,
+    mut added: Activation,
+    base: Activation,
+    shortcut: Option<&PackedConv>,
+    buffers: &mut Buffers,
+) -> Activation {
+    let base = match shortcut {
+        None => base,
+        Some(shortcut) => {
+            let out = convolve(arch, shortcut, &base, buffers);
+            buffers.give_back(base.numbers);
+            out
+        }
+    };
+    added.numbers.iter_mut().zip(&base.numbers).for_each(|(sum, x)| *sum += x);
+    buffers.give_back(base.numbers);
+    added
+}

@@ -1,0 +1,376 @@
+//! Every family against its public code, on models and images that follow from their names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, TensorView, serialize};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::FAMILIES;
+use crate::config::Config;
+use crate::cpu::{Buffers, CpuDecoder, CpuExecutor};
+use crate::encoder::{read_decode_plan, read_plan};
+use crate::tokenizer::ImageSize;
+use crate::{Preprocessing, VqError, load, load_at, load_decoder};
+
+/// Made by `tests/vq/golden.py`.
+#[derive(Deserialize)]
+struct Golden {
+    config: Value,
+    shapes: BTreeMap<String, Vec<usize>>,
+    images: Vec<GoldenImage>,
+    decoded: Vec<Decoded>,
+}
+
+#[derive(Deserialize)]
+struct GoldenImage {
+    width: u32,
+    height: u32,
+    ids: Vec<u32>,
+    /// Places where the second best is hardly worse than the best, and by how much.
+    close: Vec<(usize, f64)>,
+    /// Some of the numbers that become ids: where, and which.
+    features: Vec<(usize, f32)>,
+}
+
+#[derive(Deserialize)]
+struct Decoded {
+    image: usize,
+    numbers: Vec<(usize, f32)>,
+}
+
+type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// Names every golden file once, and makes the tests that each has.
+macro_rules! golden_files {
+    ($($name:ident),+ $(,)?) => {
+        const GOLDEN: &[(&str, &str)] =
+            &[$((stringify!($name), include_str!(concat!("testdata/", stringify!($name), ".json")))),+];
+
+        $(mod $name {
+            #[test]
+            fn features_and_ids_are_the_references() {
+                super::check_ids(stringify!($name));
+            }
+
+            #[test]
+            fn decoded_numbers_are_the_references() {
+                super::check_decoded(stringify!($name));
+            }
+
+            #[test]
+            fn missing_and_unknown_tensors_are_named() {
+                super::check_names(stringify!($name));
+            }
+        })+
+    };
+}
+
+golden_files![
+    taming,
+    taming_gumbel,
+    llamagen,
+    chameleon,
+    diffusers_vq,
+    diffusers_amused,
+    maskgit,
+    mage,
+    open_magvit2,
+    ibq,
+    rq_vae,
+    cosmos,
+    cosmos_rearrange,
+    dalle,
+];
+
+/// A difference in ids is explained by a margin below this, which is some hundred times the error of the features.
+const EXPLAINED: f64 = 1e-4;
+
+fn golden(name: &str) -> Golden {
+    let (_, text) = GOLDEN.iter().find(|(known, _)| *known == name).expect("a golden file");
+    serde_json::from_str(text).expect("a golden file")
+}
+
+/// As `tests/vq/rule.py` has it.
+fn numbers(name: &str, count: usize) -> Vec<f64> {
+    let seed = name
+        .bytes()
+        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3));
+    let number = |place: usize| {
+        let mut x = seed.wrapping_add(place as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((x ^ (x >> 31)) >> 40) as f64 / f64::from(1 << 23) - 1.0
+    };
+    (0..count).map(number).collect()
+}
+
+/// As `tests/vq/rule.py` has it.
+fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
+    let mut x = numbers(name, shape.iter().product());
+    if name.contains("embed") || name.contains("codebook") {
+    } else if shape.len() == 1 {
+        let norm = name.contains("norm") && name.ends_with("weight");
+        x.iter_mut().for_each(|x| *x = if norm { 1.0 + 0.2 * *x } else { 0.1 * *x });
+    } else {
+        let fan_in: usize = shape[1..].iter().product();
+        for row in x.chunks_exact_mut(fan_in) {
+            row.iter_mut().for_each(|x| *x *= (3.0 / fan_in as f64).sqrt());
+            let common = if name.ends_with(".w") { row.iter().sum::<f64>() / fan_in as f64 } else { 0.0 };
+            row.iter_mut().for_each(|x| *x -= common);
+        }
+    }
+    x.into_iter().map(|x| x as f32).collect()
+}
+
+/// As `tests/vq/rule.py` has it.
+fn image(index: usize, width: usize, height: usize) -> Vec<u8> {
+    let side = 1 << (index % 5);
+    let levels = numbers(&format!("image {index}"), width * height * 3);
+    let level = |place: usize| {
+        let (y, x, colour) = (place / 3 / width / side, place / 3 % width / side, place % 3);
+        ((levels[(y * width + x) * 3 + colour] + 1.0) * 128.0).floor() as u8
+    };
+    (0..width * height * 3).map(level).collect()
+}
+
+fn tensors(golden: &Golden) -> Tensors {
+    golden.shapes.iter().map(|(name, shape)| (name.clone(), (shape.clone(), weight(name, shape)))).collect()
+}
+
+fn safetensors(tensors: &Tensors) -> Vec<u8> {
+    let bytes: Vec<Vec<u8>> =
+        tensors.values().map(|(_, numbers)| numbers.iter().flat_map(|x| x.to_le_bytes()).collect()).collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, (shape, _)), bytes)| {
+        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("a tensor"))
+    });
+    serialize(views, None).expect("serialises")
+}
+
+fn config(golden: &Golden) -> Config {
+    Config::of(golden.config.clone()).expect("a configuration")
+}
+
+fn executor(golden: &Golden, tensors: &Tensors, size: ImageSize) -> CpuExecutor {
+    let model = safetensors(tensors);
+    CpuExecutor::new(read_plan(&config(golden), size, Path::new("golden"), &model).expect("a plan"))
+}
+
+fn decoder(golden: &Golden, size: ImageSize) -> CpuDecoder {
+    let config = config(golden);
+    let grid = config.architecture.grid(size).expect("a grid");
+    let model = safetensors(&tensors(golden));
+    CpuDecoder::new(read_decode_plan(&config, grid, Path::new("golden"), &model).expect("a plan"))
+}
+
+fn size_of(image: &GoldenImage) -> ImageSize {
+    ImageSize { width: image.width, height: image.height }
+}
+
+fn close_to(found: f32, expected: f32) -> bool {
+    (found - expected).abs() <= 1e-4 * expected.abs().max(1.0)
+}
+
+/// Ids may differ only at a place whose margin says why.
+fn check_ids(name: &str) {
+    let golden = golden(name);
+    let tensors = tensors(&golden);
+    let depth = config(&golden).architecture.codes_per_cell() as usize;
+    let (mut executors, mut explained, mut count) = (BTreeMap::new(), 0, 0);
+    for (index, expected) in golden.images.iter().enumerate() {
+        let size = size_of(expected);
+        let key = (size.width, size.height);
+        let executor: &CpuExecutor = executors.entry(key).or_insert_with(|| executor(&golden, &tensors, size));
+        let image = image(index, size.width as usize, size.height as usize);
+        let features = executor.features(&image, &mut Buffers::default());
+        for (place, number) in &expected.features {
+            let found = features.numbers[*place];
+            assert!(close_to(found, *number), "{name} image {index} feature {place}: {found}, not {number}");
+        }
+        let ids = executor.ids(&image, &mut Buffers::default());
+        assert_eq!(ids.len(), expected.ids.len());
+        count += ids.len();
+        let close: BTreeMap<usize, f64> = expected.close.iter().copied().collect();
+        let places = ids.chunks(depth).zip(expected.ids.chunks(depth)).enumerate();
+        for (place, (found, wanted)) in places.filter(|(_, (found, wanted))| found != wanted) {
+            let margin = close.get(&place).copied().unwrap_or(f64::INFINITY);
+            assert!(margin < EXPLAINED, "{name} image {index} place {place}: {found:?}, not {wanted:?} by {margin}");
+            explained += 1;
+        }
+    }
+    println!("{name}: {count} ids, {explained} of which differ where two are as good");
+    assert!(explained <= 2, "{name}: {explained} of {count} ids differ");
+}
+
+fn check_decoded(name: &str) {
+    let golden = golden(name);
+    for decoded in &golden.decoded {
+        let image = &golden.images[decoded.image];
+        let decoder = decoder(&golden, size_of(image));
+        let out = decoder.numbers(&image.ids, &mut Buffers::default());
+        assert_eq!((out.width, out.height), (image.width as usize, image.height as usize));
+        for (place, number) in &decoded.numbers {
+            let found = out.numbers[place / 3 * out.channels + place % 3];
+            assert!(close_to(found, *number), "{name} image {} number {place}: {found}, not {number}", decoded.image);
+        }
+    }
+}
+
+fn check_names(name: &str) {
+    let golden = golden(name);
+    let plan = |tensors: &Tensors| {
+        read_plan(&config(&golden), size_of(&golden.images[0]), Path::new("golden"), &safetensors(tensors))
+    };
+    let encoder = |name: &&String| name.contains("encoder") && !name.contains("decoder");
+    let last = golden.shapes.keys().rfind(encoder).expect("an encoder").clone();
+    let mut changed = tensors(&golden);
+    let taken = changed.remove(&last).expect("a tensor");
+    let error = plan(&changed).expect_err("refused").to_string();
+    assert!(error.contains(&format!("lacks the tensors {last}, which")), "{error}");
+    changed.insert(last.clone(), (vec![1, taken.1.len()], taken.1.clone()));
+    let error = plan(&changed).expect_err("refused").to_string();
+    assert!(error.contains(&format!("{last} has the shape [1, ")), "{error}");
+    changed.insert(format!("{last}_too"), taken.clone());
+    changed.insert(last.clone(), taken);
+    let error = plan(&changed).expect_err("refused").to_string();
+    assert!(error.contains(&format!("has the tensors {last}_too, which")), "{error}");
+}
+
+/// A folder with the model's files.
+fn folder(golden: &Golden, tensors: &Tensors, file: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("config.json"), golden.config.to_string()).expect("writes");
+    std::fs::write(folder.path().join(file), safetensors(tensors)).expect("writes");
+    folder
+}
+
+#[test]
+fn every_family_has_a_golden_file() {
+    let tried: BTreeSet<&str> = GOLDEN.iter().map(|(name, _)| config(&golden(name)).family).collect();
+    assert_eq!(tried, FAMILIES.iter().map(|family| family.name).collect());
+}
+
+#[test]
+fn a_published_folder_is_loaded_as_it_is() {
+    let golden = golden("diffusers_amused");
+    let folder = folder(&golden, &tensors(&golden), "diffusion_pytorch_model.safetensors");
+    let model = load(folder.path()).expect("loads");
+    assert_eq!(model.provenance().family, "diffusers_vq");
+    assert_eq!((model.size(), model.codebook_size(), model.codes_per_cell()), (ImageSize::square(64), 256, 1));
+    assert_eq!(model.preprocessing().range, crate::Range::UNIT);
+    assert_eq!(model.encode(&[&image(0, 64, 64)]).expect("encodes"), [golden.images[0].ids.clone()]);
+}
+
+#[test]
+fn a_tokenizer_inside_a_whole_model_is_found() {
+    let mut golden = golden("chameleon");
+    golden.config = serde_json::json!({"model_type": "chameleon", "vq_config": golden.config});
+    let mut tensors: Tensors =
+        tensors(&golden).into_iter().map(|(name, tensor)| (format!("model.vqmodel.{name}"), tensor)).collect();
+    tensors.insert("model.layers.0.mlp.up_proj.weight".to_owned(), (vec![1], vec![0.0]));
+    let folder = folder(&golden, &tensors, "model.safetensors");
+    let model = load(folder.path()).expect("loads");
+    assert_eq!(model.encode(&[&image(0, 64, 64)]).expect("encodes"), [golden.images[0].ids.clone()]);
+}
+
+#[test]
+fn a_moving_average_is_taken_where_there_is_one() {
+    for name in ["open_magvit2", "ibq"] {
+        let golden = golden(name);
+        let mut all = tensors(&golden);
+        for (name, (shape, numbers)) in tensors(&golden) {
+            all.insert(format!("model_ema.{}", name.replace('.', "")), (shape.clone(), numbers.clone()));
+            all.insert(name, (shape, vec![0.5; numbers.len()]));
+        }
+        let executor = executor(&golden, &all, ImageSize::square(64));
+        assert_eq!(executor.ids(&image(0, 64, 64), &mut Buffers::default()), golden.images[0].ids, "{name}");
+    }
+}
+
+#[test]
+fn other_sizes_are_a_setting() {
+    let golden = golden("llamagen");
+    let folder = folder(&golden, &tensors(&golden), "model.safetensors");
+    let wide = ImageSize { width: 96, height: 64 };
+    let model = load_at(folder.path(), Some(wide)).expect("loads");
+    assert_eq!((model.grid().width, model.grid().height, model.image_size()), (24, 16, 64));
+    let index = golden.images.iter().position(|image| size_of(image) == wide).expect("a wide image");
+    assert_eq!(model.encode(&[&image(index, 96, 64)]).expect("encodes"), [golden.images[index].ids.clone()]);
+    for (width, height) in [(98, 64), (0, 64), (64, 4100)] {
+        let error = load_at(folder.path(), Some(ImageSize { width, height })).expect_err("refused").to_string();
+        assert!(
+            error.contains(&format!("images of {width} x {height} pixels can't be encoded: sides are multiples of 4"))
+        );
+    }
+}
+
+#[test]
+fn ids_become_an_image() {
+    let golden = golden("rq_vae");
+    let folder = folder(&golden, &tensors(&golden), "model.safetensors");
+    let model = load_decoder(folder.path(), None).expect("loads");
+    assert_eq!((model.size(), model.codes_per_cell(), model.codebook_size()), (ImageSize::square(64), 4, 256));
+    let ids = &golden.images[0].ids;
+    let rgb = &model.decode(&[ids]).expect("decodes")[0];
+    let numbers = decoder(&golden, model.size()).numbers(ids, &mut Buffers::default()).numbers;
+    assert_eq!(*rgb, numbers.iter().map(|x| crate::Range::SIGNED.level(*x)).collect::<Vec<u8>>());
+    for wrong in [&ids[1..], &[&[256], &ids[1..]].concat()] {
+        let error = model.decode(&[ids, wrong]).expect_err("refused").to_string();
+        assert!(error.contains("ids 1 are ") && error.contains("but an image takes 1024 below 256"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_without_a_decoder_says_so() {
+    let golden = golden("taming");
+    let mut encoder = tensors(&golden);
+    encoder.retain(|name, _| !name.starts_with("decoder."));
+    let folder = folder(&golden, &encoder, "model.safetensors");
+    let error = load_decoder(folder.path(), None).expect_err("refused");
+    assert!(matches!(error, VqError::NoDecoder { .. }), "{error}");
+    assert!(load(folder.path()).is_ok());
+}
+
+#[test]
+fn the_range_of_the_input_can_be_set() {
+    let mut golden = golden("chameleon");
+    golden.config["input_range"] = serde_json::json!([-1.0, 0.989]);
+    let folder = folder(&golden, &tensors(&golden), "model.safetensors");
+    let model = load(folder.path()).expect("loads");
+    assert_eq!(
+        model.preprocessing(),
+        Preprocessing { range: crate::Range { low: -1.0, high: 0.989 }, ..model.preprocessing() }
+    );
+    assert_ne!(model.encode(&[&image(0, 64, 64)]).expect("encodes"), [golden.images[0].ids.clone()]);
+}
+
+/// Every number of a configuration, one after another, as something that no model has.
+#[test]
+fn whatever_a_configuration_says_it_is_refused_or_bounded() {
+    let nothing = safetensors(&Tensors::new());
+    for (name, _) in GOLDEN {
+        let original = golden(name).config;
+        for path in number_paths(&original, "") {
+            for strange in [0, 1, 3, 1 << 31, u64::from(u32::MAX), 1 << 40, u64::MAX] {
+                let mut changed = original.clone();
+                *changed.pointer_mut(&path).expect("a number") = strange.into();
+                let Ok(config) = Config::of(changed) else { continue };
+                let size = config.architecture.native_size();
+                let grid = config.architecture.grid(size).expect("a grid");
+                assert!(read_plan(&config, size, Path::new("none"), &nothing).is_err(), "{name} {path} {strange}");
+                assert!(config.architecture.codebook_size() > 0 && grid.width > 0, "{name} {path} {strange}");
+            }
+        }
+    }
+}
+
+fn number_paths(value: &Value, at: &str) -> Vec<String> {
+    let below: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect(),
+        Value::Number(_) => return vec![at.to_owned()],
+        _ => return Vec::new(),
+    };
+    below.into_iter().flat_map(|(name, value)| number_paths(value, &format!("{at}/{name}"))).collect()
+}
