@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, RecordBatch, UInt32Array};
 use pageloom_schemas::columns;
-use pageloom_vq::pixels::{CropAt, Limits, prepare};
+use pageloom_vq::pixels::{self, Draw, Limits, Rounding, prepare, recipes};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -96,20 +96,21 @@ impl Step for PrepareImage {
 
 impl PrepareImage {
     fn picture(&self, key: &[u8], bytes: &[u8]) -> Result<Picture, Refusal> {
-        let crop = match self.settings.crop {
-            Crop::Center => CropAt::Center,
+        let (crop, draw) = match self.settings.crop {
+            Crop::Center => (pixels::Crop::Center { size: None, rounding: Rounding::Down }, Draw { x: 0.5, y: 0.5 }),
             Crop::Random => {
                 let mut random = KeyedRandom::new(self.seed, "crop", key, 0);
-                CropAt::Random { x: random.uniform(), y: random.uniform() }
+                (pixels::Crop::Random { size: None }, Draw { x: random.uniform(), y: random.uniform() })
             }
         };
         let limits = Limits { max_pixels: self.settings.max_pixels, ..Limits::default() };
-        let prepared = prepare(bytes, self.size, crop, &limits)
+        let prepared = prepare(bytes, &recipes::cm3(self.size, crop), draw, &limits)
             .map_err(|error| Refusal::new(error.reason(), error.to_string()))?;
         let (width, height) = (prepared.width, prepared.height);
+        let pixels = prepared.crops.into_iter().next().map(|crop| crop.rgb).unwrap_or_default();
         if width.min(height) < self.settings.min_side {
             return Err(Refusal::new("image_too_small", format!("{width} x {height} pixels")));
         }
-        Ok(Picture { width, height, pixels: prepared.rgb })
+        Ok(Picture { width, height, pixels })
     }
 }

@@ -2,9 +2,12 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Rgb, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
 use super::complete::reaches_end_of_image;
+use super::modes::to_rgb;
+use super::picture::Picture;
+use super::recipe::{Alpha, Orientation};
 
 /// What a file may cost. Both are checked before anything large is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { max_bytes: 64 << 20, max_pixels: 100_000_000 }
+    }
+}
+
+impl Limits {
+    pub(super) fn check_pixels(&self, pixels: u64) -> Result<(), ImageError> {
+        check("pixels", pixels, self.max_pixels)
     }
 }
 
@@ -43,6 +52,22 @@ pub enum ImageError {
     /// The bytes are none of JPEG, PNG, GIF, WebP, BMP and TIFF, or a variant that no decoder here reads.
     #[error("the image format isn't supported: {0}")]
     UnsupportedFormat(String),
+    /// The image is smaller than what is to be cut out of it, and the recipe doesn't enlarge it.
+    #[error("the image has {width} x {height} pixels, fewer than are to be cut out")]
+    TooSmall {
+        /// In pixels.
+        width: u32,
+        /// In pixels.
+        height: u32,
+    },
+    /// The image is so narrow that the recipe has no size for it.
+    #[error("the image has {width} x {height} pixels, which the recipe has no size for")]
+    Shape {
+        /// In pixels.
+        width: u32,
+        /// In pixels.
+        height: u32,
+    },
     /// The file breaks its own format, or ends before its image does.
     #[error("the image is corrupt: {0}")]
     Corrupt(String),
@@ -55,6 +80,8 @@ impl ImageError {
             Self::Empty => "image_empty",
             Self::TooLarge { .. } | Self::TooMuchMemory(_) => "image_too_large",
             Self::UnsupportedFormat(_) => "image_unsupported_format",
+            Self::TooSmall { .. } => "image_too_small",
+            Self::Shape { .. } => "image_shape",
             Self::Corrupt(_) => "image_corrupt",
         }
     }
@@ -97,21 +124,30 @@ pub fn header(bytes: &[u8]) -> Result<Header, ImageError> {
     Ok(Header { format, width, height })
 }
 
-/// The image in RGB, its first frame if it has several, what is transparent showing white.
-///
-/// The orientation that a camera noted beside the pixels and colour profiles are not applied.
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageError> {
+/// The image in RGB, its first frame if it has several. Colour profiles are not applied.
+pub(super) fn decode(
+    bytes: &[u8],
+    orientation: Orientation,
+    alpha: Alpha,
+    limits: &Limits,
+) -> Result<Picture, ImageError> {
     check("bytes", bytes.len() as u64, limits.max_bytes)?;
-    let (format, decoder) = decoder(bytes, decoder_limits(limits))?;
+    let (format, mut decoder) = decoder(bytes, decoder_limits(limits))?;
     let (width, height) = decoder.dimensions();
-    check("pixels", u64::from(width) * u64::from(height), limits.max_pixels)?;
+    limits.check_pixels(u64::from(width) * u64::from(height))?;
     if width == 0 || height == 0 {
         return Err(ImageError::Empty);
     }
     if format == ImageFormat::Jpeg && !reaches_end_of_image(bytes) {
         return Err(ImageError::Corrupt("the file ends before the image does".to_owned()));
     }
-    Ok(onto_white(DynamicImage::from_decoder(decoder)?))
+    let turned = match orientation {
+        Orientation::Applied => decoder.orientation()?,
+        Orientation::Ignored => image::metadata::Orientation::NoTransforms,
+    };
+    let mut decoded = DynamicImage::from_decoder(decoder)?;
+    decoded.apply_orientation(turned);
+    Ok(to_rgb(decoded, alpha))
 }
 
 fn decoder(bytes: &[u8], limits: image::Limits) -> Result<(ImageFormat, impl ImageDecoder), ImageError> {
@@ -133,23 +169,4 @@ fn decoder_limits(limits: &Limits) -> image::Limits {
     let mut decoder_limits = image::Limits::no_limits();
     decoder_limits.max_alloc = Some(limits.max_pixels.saturating_mul(32).saturating_add(1 << 20));
     decoder_limits
-}
-
-fn onto_white(decoded: DynamicImage) -> RgbImage {
-    if !decoded.color().has_alpha() {
-        return decoded.into_rgb8();
-    }
-    let rgba = decoded.into_rgba8();
-    let mut rgb = RgbImage::new(rgba.width(), rgba.height());
-    for (to, from) in rgb.pixels_mut().zip(rgba.pixels()) {
-        let [red, green, blue, alpha] = from.0;
-        *to = Rgb([red, green, blue].map(|level| blend(level, alpha)));
-    }
-    rgb
-}
-
-fn blend(level: u8, alpha: u8) -> u8 {
-    let (level, alpha) = (u32::from(level), u32::from(alpha));
-    // At most 255: both weights add up to 255.
-    ((level * alpha + 255 * (255 - alpha) + 127) / 255) as u8
 }

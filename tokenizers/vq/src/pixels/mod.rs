@@ -1,8 +1,17 @@
-//! Image files to square RGB images.
+//! Image files to RGB images of a model's size.
 
+mod bilinear;
 mod complete;
 mod decode;
+mod modes;
+mod picture;
+mod plan;
 mod prepare;
+mod recipe;
+pub mod recipes;
+mod resample;
 
 pub use decode::{Header, ImageError, Limits, header};
-pub use prepare::{CropAt, Prepared, prepare};
+pub use picture::Size;
+pub use prepare::{Cropped, Prepared, prepare};
+pub use recipe::{Alpha, Crop, Draw, Orientation, Preprocessing, Resize, Rounding, Sampling};

@@ -1,0 +1,258 @@
+//! Resizes RGB images to the bytes that Pillow's `Image.resize` makes (`src/libImaging/Resample.c`).
+
+use pulp::{Arch, Simd, WithSimd};
+use serde::{Deserialize, Serialize};
+
+use super::picture::{Area, Picture, Size};
+
+/// A filter of Pillow. All but `box` and `bilinear` may ring; all widen with the scale, so that nothing aliases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filter {
+    /// The mean of what a pixel covers.
+    Box,
+    /// A triangle of radius 1.
+    Bilinear,
+    /// Keys' cubic with a = -0.5, of radius 2.
+    Bicubic,
+    /// A sinc windowed by a sinc, of radius 3.
+    Lanczos,
+}
+
+impl Filter {
+    fn radius(self) -> f64 {
+        match self {
+            Self::Box => 0.5,
+            Self::Bilinear => 1.0,
+            Self::Bicubic => 2.0,
+            Self::Lanczos => 3.0,
+        }
+    }
+
+    fn at(self, x: f64) -> f64 {
+        let far = x.abs();
+        match self {
+            Self::Box => f64::from(u8::from(x > -0.5 && x <= 0.5)),
+            Self::Bilinear => (1.0 - far).max(0.0),
+            Self::Bicubic if far < 1.0 => (1.5 * far - 2.5) * far * far + 1.0,
+            Self::Bicubic if far < 2.0 => (((far - 5.0) * far + 8.0) * far - 4.0) * -0.5,
+            Self::Lanczos if (-3.0..3.0).contains(&x) => sinc(x) * sinc(x / 3.0),
+            Self::Bicubic | Self::Lanczos => 0.0,
+        }
+    }
+}
+
+fn sinc(x: f64) -> f64 {
+    if x == 0.0 {
+        return 1.0;
+    }
+    let x = x * std::f64::consts::PI;
+    x.sin() / x
+}
+
+/// The `area` of the whole image resized to `size`, without the work for what lies outside of it.
+///
+/// The columns are resized first and rounded to bytes, then the rows; weights have 22 bits behind the point.
+pub(super) fn resize(image: &Picture, size: Size, filter: Filter, area: Area) -> Picture {
+    let (from, arch) = (image.size, Arch::new());
+    let columns = (from.width != size.width).then(|| {
+        let range = area.left..area.left + area.width;
+        Weights::new(from.width as usize, size.width, range, filter)
+    });
+    let rows = (from.height != size.height).then(|| {
+        let range = area.top..area.top + area.height;
+        Weights::new(from.height as usize, size.height, range, filter)
+    });
+    let needed = match &rows {
+        Some(weights) => weights.needed(),
+        None => area.top as usize..(area.top + area.height) as usize,
+    };
+    let row_bytes = from.width as usize * 3;
+    let source = image.rgb.get(needed.start * row_bytes..needed.end * row_bytes).unwrap_or_default();
+    let width = area.width as usize * 3;
+    let mut middle = vec![0; width * needed.len()];
+    match &columns {
+        Some(weights) => arch.dispatch(Columns { weights, source, row_bytes, out: &mut middle }),
+        None => {
+            let left = area.left as usize * 3;
+            for (to, row) in middle.chunks_exact_mut(width).zip(source.chunks_exact(row_bytes)) {
+                to.copy_from_slice(&row[left..left + width]);
+            }
+        }
+    }
+    let rgb = match &rows {
+        Some(weights) => {
+            let mut out = vec![0; width * area.height as usize];
+            arch.dispatch(Rows { weights, first: needed.start, source: &middle, row_bytes: width, out: &mut out });
+            out
+        }
+        None => middle,
+    };
+    Picture { size: Size { width: area.width, height: area.height }, rgb }
+}
+
+/// What each pixel along one side of the result takes from the pixels along that side of the original.
+struct Weights {
+    starts: Vec<usize>,
+    /// The weights of all pixels behind each other, and where each one's end.
+    values: Vec<i32>,
+    ends: Vec<usize>,
+}
+
+/// Bits of a weight behind the point: Pillow keeps two for what overshoots, beside the eight of a level.
+const PRECISION: u32 = 22;
+const HALF: i32 = 1 << (PRECISION - 1);
+
+impl Weights {
+    fn new(from: usize, to: u32, range: std::ops::Range<u32>, filter: Filter) -> Self {
+        let scale = from as f64 / f64::from(to);
+        let filter_scale = scale.max(1.0);
+        let (support, step) = (filter.radius() * filter_scale, 1.0 / filter_scale);
+        let mut weights = Self { starts: Vec::new(), values: Vec::new(), ends: Vec::new() };
+        let mut exact = Vec::new();
+        for place in range {
+            let center = (f64::from(place) + 0.5) * scale;
+            // Casts cut off towards zero, as Pillow's do, and negative places are 0.
+            let start = (center - support + 0.5) as usize;
+            let end = ((center + support + 0.5) as usize).min(from);
+            exact.clear();
+            exact.extend((start..end).map(|x| filter.at((x as f64 - center + 0.5) * step)));
+            let sum: f64 = exact.iter().sum();
+            let sum = if sum == 0.0 { 1.0 } else { sum };
+            weights.starts.push(start);
+            weights.values.extend(exact.iter().map(|weight| {
+                let fixed = weight / sum * f64::from(1 << PRECISION);
+                (fixed + 0.5_f64.copysign(fixed)) as i32
+            }));
+            weights.ends.push(weights.values.len());
+        }
+        weights
+    }
+
+    fn each(&self) -> impl Iterator<Item = (usize, &[i32])> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        self.starts.iter().zip(begins.zip(&self.ends)).map(|(&start, (begin, &end))| (start, &self.values[begin..end]))
+    }
+
+    /// The pixels of the original that any weight is for.
+    fn needed(&self) -> std::ops::Range<usize> {
+        let start = self.starts.first().copied().unwrap_or(0);
+        start..self.each().map(|(start, values)| start + values.len()).max().unwrap_or(start)
+    }
+}
+
+fn level(sum: i32) -> u8 {
+    (sum >> PRECISION).clamp(0, 255) as u8
+}
+
+/// Eight pixels, three weights each: one step of a horizontal sum.
+const LANES: usize = 24;
+
+struct Columns<'a> {
+    weights: &'a Weights,
+    source: &'a [u8],
+    row_bytes: usize,
+    out: &'a mut [u8],
+}
+
+impl WithSimd for Columns<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // Where a weight is repeated for its pixel's three levels, levels and weights are multiplied as they lie.
+        let tripled: Vec<i32> = self.weights.values.iter().flat_map(|&weight| [weight; 3]).collect();
+        let Self { weights, source, row_bytes, out } = self;
+        simd.vectorize(ColumnsTripled { weights, tripled: &tripled, source, row_bytes, out });
+    }
+}
+
+struct ColumnsTripled<'a> {
+    weights: &'a Weights,
+    tripled: &'a [i32],
+    source: &'a [u8],
+    row_bytes: usize,
+    out: &'a mut [u8],
+}
+
+impl WithSimd for ColumnsTripled<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let width = self.weights.starts.len() * 3;
+        for (row, out) in self.source.chunks_exact(self.row_bytes).zip(self.out.chunks_exact_mut(width)) {
+            let mut begin = 0;
+            for ((&start, &end), to) in self.weights.starts.iter().zip(&self.weights.ends).zip(out.as_chunks_mut().0) {
+                let weights = &self.tripled[begin * 3..end * 3];
+                *to = weighted_pixel(&row[start * 3..start * 3 + weights.len()], weights);
+                begin = end;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn weighted_pixel(levels: &[u8], weights: &[i32]) -> [u8; 3] {
+    let (levels, levels_left) = levels.as_chunks::<LANES>();
+    let (weights, weights_left) = weights.as_chunks::<LANES>();
+    let mut sums = [0; LANES];
+    for (levels, weights) in levels.iter().zip(weights) {
+        for ((sum, &level), weight) in sums.iter_mut().zip(levels).zip(weights) {
+            *sum += i32::from(level) * weight;
+        }
+    }
+    let mut pixel = [HALF; 3];
+    for lanes in sums.as_chunks::<3>().0 {
+        for (sum, lane) in pixel.iter_mut().zip(lanes) {
+            *sum += lane;
+        }
+    }
+    for (levels, weights) in levels_left.as_chunks::<3>().0.iter().zip(weights_left.as_chunks::<3>().0) {
+        for ((sum, &level), weight) in pixel.iter_mut().zip(levels).zip(weights) {
+            *sum += i32::from(level) * weight;
+        }
+    }
+    pixel.map(level)
+}
+
+/// Bytes of a row that are summed at once.
+const BLOCK: usize = 64;
+
+struct Rows<'a> {
+    weights: &'a Weights,
+    /// The row of the original that `source` begins with.
+    first: usize,
+    source: &'a [u8],
+    row_bytes: usize,
+    out: &'a mut [u8],
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { weights, first, source, row_bytes, out } = self;
+        for (out, (start, weights)) in out.chunks_exact_mut(row_bytes).zip(weights.each()) {
+            let rows = &source[(start - first) * row_bytes..];
+            let (blocks, left) = out.as_chunks_mut::<BLOCK>();
+            let mut at = 0;
+            for block in blocks {
+                let mut sums = [HALF; BLOCK];
+                for (row, &weight) in rows.chunks_exact(row_bytes).zip(weights) {
+                    let Some(levels) = row[at..].first_chunk::<BLOCK>() else { break };
+                    for (sum, &level) in sums.iter_mut().zip(levels) {
+                        *sum += i32::from(level) * weight;
+                    }
+                }
+                *block = sums.map(level);
+                at += BLOCK;
+            }
+            for (place, out) in (at..).zip(left) {
+                let column = rows.iter().skip(place).step_by(row_bytes);
+                *out = level(HALF + column.zip(weights).map(|(&level, weight)| i32::from(level) * weight).sum::<i32>());
+            }
+        }
+    }
+}
