@@ -16,9 +16,9 @@ pub fn image_bucket(key: &Key, buckets: u32) -> u32 {
     bucket_of(key.prefix(), buckets)
 }
 
-/// Where one bucket lies in a file of an exchange. In a commit it is four numbers, for there are many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "[u64; 4]", into = "[u64; 4]")]
+/// Where one bucket lies in a file of an exchange. In a commit it is a list of numbers, for there are many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u64>", into = "Vec<u64>")]
 pub struct Segment {
     /// Which bucket.
     pub bucket: u32,
@@ -28,25 +28,47 @@ pub struct Segment {
     pub offset: u64,
     /// Bytes of its batches.
     pub bytes: u64,
+    /// Of each block of its bytes: all have `BLOCK_BYTES`, but the last. A reader compares before it decodes.
+    pub checksums: Vec<u32>,
 }
 
-impl From<[u64; 4]> for Segment {
-    fn from([bucket, rows, offset, bytes]: [u64; 4]) -> Self {
-        Self { bucket: bucket as u32, rows, offset, bytes }
+/// Bytes of a block that has a checksum of its own, and the most that is asked for at once.
+pub const BLOCK_BYTES: usize = 1 << 20;
+
+/// The first four bytes of a block's BLAKE3, which sees every damage but one in four billion.
+pub fn checksum(block: &[u8]) -> u32 {
+    let [first, second, third, fourth, ..] = *blake3::hash(block).as_bytes();
+    u32::from_le_bytes([first, second, third, fourth])
+}
+
+impl TryFrom<Vec<u64>> for Segment {
+    type Error = String;
+
+    fn try_from(numbers: Vec<u64>) -> Result<Self, String> {
+        let [bucket, rows, offset, bytes, ref checksums @ ..] = numbers[..] else {
+            return Err(format!("a segment has at least four numbers, not {}", numbers.len()));
+        };
+        let checksums: Vec<u32> = checksums.iter().filter_map(|sum| u32::try_from(*sum).ok()).collect();
+        if checksums.len() as u64 != bytes.div_ceil(BLOCK_BYTES as u64) {
+            return Err(format!("a segment of {bytes} bytes has {} checksums", checksums.len()));
+        }
+        Ok(Self { bucket: bucket as u32, rows, offset, bytes, checksums })
     }
 }
 
-impl From<Segment> for [u64; 4] {
+impl From<Segment> for Vec<u64> {
     fn from(segment: Segment) -> Self {
-        [u64::from(segment.bucket), segment.rows, segment.offset, segment.bytes]
+        let Segment { bucket, rows, offset, bytes, checksums } = segment;
+        let checksums = checksums.into_iter().map(u64::from);
+        [u64::from(bucket), rows, offset, bytes].into_iter().chain(checksums).collect()
     }
 }
 
 /// Where a bucket lies in a file; nowhere if the file has no row of it.
-pub fn segment(file: &TableFile, bucket: u32) -> Option<Segment> {
+pub fn segment(file: &TableFile, bucket: u32) -> Option<&Segment> {
     let segments = file.segments.as_deref()?;
     let index = segments.binary_search_by_key(&bucket, |segment| segment.bucket);
-    index.ok().map(|index| segments[index])
+    index.ok().map(|index| &segments[index])
 }
 
 /// Rows of a bucket in all files of a table.

@@ -22,15 +22,13 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::engine::commit::Commit;
-use crate::engine::exchange::{Segment, segment};
+use crate::engine::exchange::{BLOCK_BYTES, Segment, checksum, segment};
 use crate::engine::exchange_writer::ipc_stream;
 use crate::engine::nodes::external;
 use crate::engine::store::Store;
 use crate::engine::table_writer::TableFile;
 use crate::error::RunError;
 
-/// Bytes of one request.
-const BYTES_AT_ONCE: u64 = 1 << 20;
 /// Requests on their way at once; what they bring is held until its turn.
 const REQUESTS: usize = 8;
 
@@ -44,8 +42,8 @@ pub fn bucket(
     schema: &SchemaRef,
 ) -> std::result::Result<DataFrame, RunError> {
     let files = commits.iter().filter_map(|commit| commit.file(table));
-    let stretches = files.filter_map(|file| Some(Stretch::of(&file.path, &[segment(file, bucket)?])));
-    read(context, store, stretches.collect(), schema)
+    let requests = files.filter_map(|file| Some(requests(&file.path, std::slice::from_ref(segment(file, bucket)?))));
+    read(context, store, requests.flatten().collect(), schema)
 }
 
 /// All rows of one file.
@@ -55,57 +53,69 @@ pub fn whole(
     file: &TableFile,
     schema: &SchemaRef,
 ) -> std::result::Result<DataFrame, RunError> {
-    read(context, store, vec![Stretch::of(&file.path, file.segments.as_deref().unwrap_or_default())], schema)
+    read(context, store, requests(&file.path, file.segments.as_deref().unwrap_or_default()), schema)
 }
 
 fn read(
     context: &SessionContext,
     store: &Store,
-    stretches: Vec<Stretch>,
+    requests: Vec<Request>,
     schema: &SchemaRef,
 ) -> std::result::Result<DataFrame, RunError> {
     let head = Bytes::copy_from_slice(ipc_stream(schema)?.get_ref());
-    let rows = Rows { objects: store.objects(), stretches, head, schema: schema.clone() };
+    let rows = Rows { objects: store.objects(), requests, head, schema: schema.clone() };
     Ok(context.read_table(Arc::new(StreamingTable::try_new(schema.clone(), vec![Arc::new(rows)])?))?)
 }
 
-/// Batches of one file that lie side by side.
+/// Some bytes of a file that lie side by side.
 #[derive(Debug, Clone)]
-struct Stretch {
-    path: Path,
-    bytes: Range<u64>,
-    rows: u64,
-}
-
-impl Stretch {
-    fn of(path: &str, segments: &[Segment]) -> Self {
-        let start = segments.first().map_or(0, |first| first.offset);
-        let end = segments.last().map_or(0, |last| last.offset + last.bytes);
-        Self { path: Path::from(path), bytes: start..end, rows: segments.iter().map(|segment| segment.rows).sum() }
-    }
-
-    /// What is asked for at once, in order.
-    fn requests(self) -> impl Iterator<Item = Request> {
-        let Self { path, bytes, rows } = self;
-        bytes.clone().step_by(BYTES_AT_ONCE as usize).map(move |start| {
-            let end = bytes.end.min(start + BYTES_AT_ONCE);
-            Request { path: path.clone(), bytes: start..end, ends: (end == bytes.end).then_some(rows) }
-        })
-    }
-}
-
-/// Some bytes of a stretch.
 struct Request {
     path: Path,
     bytes: Range<u64>,
-    /// The rows of the stretch, where these are its last bytes.
+    blocks: Vec<Block>,
+}
+
+/// Bytes with a checksum.
+#[derive(Debug, Clone)]
+struct Block {
+    bytes: usize,
+    checksum: u32,
+    /// The rows of its segment, where these are its last bytes.
     ends: Option<u64>,
+}
+
+/// What is asked for to read these segments, in order: many small ones at once, a large one in pieces.
+fn requests(path: &str, segments: &[Segment]) -> Vec<Request> {
+    let path = Path::from(path);
+    let mut requests: Vec<Request> = Vec::new();
+    for (offset, block) in segments.iter().flat_map(blocks) {
+        let length = block.bytes as u64;
+        match requests.last_mut() {
+            Some(last) if last.bytes.end == offset && last.bytes.end - last.bytes.start + length <= BLOCK_BYTES as u64 => {
+                last.bytes.end += length;
+                last.blocks.push(block);
+            }
+            _ => requests.push(Request { path: path.clone(), bytes: offset..offset + length, blocks: vec![block] }),
+        }
+    }
+    requests
+}
+
+/// Each block of a segment, and where it begins.
+fn blocks(segment: &Segment) -> impl Iterator<Item = (u64, Block)> {
+    let end = segment.offset + segment.bytes;
+    let starts = (segment.offset..end).step_by(BLOCK_BYTES);
+    starts.zip(&segment.checksums).map(move |(start, &checksum)| {
+        let bytes = (end - start).min(BLOCK_BYTES as u64);
+        let ends = (start + bytes == end).then_some(segment.rows);
+        (start, Block { bytes: bytes as usize, checksum, ends })
+    })
 }
 
 #[derive(Debug)]
 struct Rows {
     objects: Arc<dyn ObjectStore>,
-    stretches: Vec<Stretch>,
+    requests: Vec<Request>,
     /// What a stream begins with before its first batch.
     head: Bytes,
     schema: SchemaRef,
@@ -118,13 +128,12 @@ impl PartitionStream for Rows {
 
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let objects = self.objects.clone();
-        let requests: Vec<Request> = self.stretches.iter().cloned().flat_map(Stretch::requests).collect();
-        let pieces = stream::iter(requests).map(move |request| fetch(objects.clone(), request)).buffered(REQUESTS);
+        let pieces = stream::iter(self.requests.clone()).map(move |request| fetch(objects.clone(), request)).buffered(REQUESTS);
         let batch_rows = context.session_config().batch_size();
         let mut reading = Reading {
             pieces: pieces.boxed(),
             decoder: StreamDecoder::new(),
-            rows_of_stretch: 0,
+            rows_of_segment: 0,
             rows: BatchCoalescer::new(self.schema.clone(), batch_rows),
             ended: false,
         };
@@ -147,7 +156,7 @@ async fn fetch(objects: Arc<dyn ObjectStore>, request: Request) -> Result<(Reque
 struct Reading {
     pieces: BoxStream<'static, Result<(Request, Bytes)>>,
     decoder: StreamDecoder,
-    rows_of_stretch: u64,
+    rows_of_segment: u64,
     /// Copies rows out of what was fetched, which a batch would keep in memory otherwise, into batches of one size.
     rows: BatchCoalescer,
     ended: bool,
@@ -170,21 +179,32 @@ impl Reading {
         }
     }
 
-    fn take(&mut self, request: &Request, bytes: Bytes) -> Result<()> {
+    fn take(&mut self, request: &Request, mut bytes: Bytes) -> Result<()> {
         let broken = |cause: String| external(RunError::Record { path: request.path.to_string(), cause });
-        let mut bytes = Buffer::from(bytes);
-        while !bytes.is_empty() {
-            let batch = self.decoder.decode(&mut bytes).map_err(|error| broken(error.to_string()))?;
-            if let Some(batch) = batch {
-                self.rows_of_stretch += batch.num_rows() as u64;
-                self.rows.push_batch(batch)?;
+        for block in &request.blocks {
+            let bytes = bytes.split_to(block.bytes.min(bytes.len()));
+            // The decoder takes what it reads for sound, and panics at some bytes that are not.
+            if checksum(&bytes) != block.checksum {
+                return Err(broken(format!("damaged in bytes {:?}: their checksum is another", request.bytes)));
+            }
+            self.decode(bytes).map_err(&broken)?;
+            let Some(expected) = block.ends else { continue };
+            self.decoder.finish().map_err(|error| broken(error.to_string()))?;
+            let found = std::mem::take(&mut self.rows_of_segment);
+            if found != expected {
+                return Err(broken(format!("{found} rows in bytes {:?}, but its commit says {expected}", request.bytes)));
             }
         }
-        let Some(expected) = request.ends else { return Ok(()) };
-        self.decoder.finish().map_err(|error| broken(error.to_string()))?;
-        let found = std::mem::take(&mut self.rows_of_stretch);
-        if found != expected {
-            return Err(broken(format!("{found} rows in bytes {:?}, but its commit says {expected}", request.bytes)));
+        Ok(())
+    }
+
+    fn decode(&mut self, bytes: Bytes) -> std::result::Result<(), String> {
+        let mut bytes = Buffer::from(bytes);
+        while !bytes.is_empty() {
+            if let Some(batch) = self.decoder.decode(&mut bytes).map_err(|error| error.to_string())? {
+                self.rows_of_segment += batch.num_rows() as u64;
+                self.rows.push_batch(batch).map_err(|error| error.to_string())?;
+            }
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use pageloom_schemas::columns;
 use parquet::arrow::async_writer::AsyncFileWriter;
 
 use crate::engine::clock::{Meter, metered};
-use crate::engine::exchange::Segment;
+use crate::engine::exchange::{BLOCK_BYTES, Segment, checksum};
 use crate::engine::store::Store;
 use crate::engine::table_writer::{HashingWriter, TableFile, TableSink};
 use crate::error::{RunError, StepError};
@@ -29,6 +29,8 @@ pub struct ExchangeWriter {
     stream: StreamWriter<Vec<u8>>,
     file: HashingWriter,
     open: Option<OpenSegment>,
+    /// Bytes of the stream that the open segment's checksums have taken in, or that lie before it.
+    checked: u64,
     segments: Vec<Segment>,
     meter: Arc<Meter>,
 }
@@ -39,6 +41,9 @@ struct OpenSegment {
     first_byte: u64,
     row_count: u64,
     rows: BatchCoalescer,
+    /// Bytes behind the last whole block.
+    block: Vec<u8>,
+    checksums: Vec<u32>,
 }
 
 impl ExchangeWriter {
@@ -46,7 +51,7 @@ impl ExchangeWriter {
     pub fn create(store: &Store, path: String, schema: SchemaRef, meter: Arc<Meter>) -> Result<Self, RunError> {
         let file = HashingWriter::create(store, &path);
         let stream = ipc_stream(&schema)?;
-        Ok(Self { path, schema, stream, file, open: None, segments: Vec::new(), meter })
+        Ok(Self { path, schema, stream, file, open: None, checked: 0, segments: Vec::new(), meter })
     }
 
     /// Bytes of the stream so far, those not handed on included.
@@ -78,7 +83,9 @@ impl ExchangeWriter {
             return Err(RunError::Bug(format!("{}: rows of bucket {bucket} come after later ones", self.path)));
         }
         let rows = BatchCoalescer::new(self.schema.clone(), ROWS_AT_ONCE);
-        self.open = Some(OpenSegment { bucket, first_byte: self.position(), row_count: 0, rows });
+        let first_byte = self.position();
+        self.checked = first_byte;
+        self.open = Some(OpenSegment { bucket, first_byte, row_count: 0, rows, block: Vec::new(), checksums: Vec::new() });
         Ok(())
     }
 
@@ -89,19 +96,53 @@ impl ExchangeWriter {
         while let Some(rest) = open.rows.next_completed_batch() {
             self.stream.write(&rest)?;
         }
-        let bytes = self.position() - open.first_byte;
-        let segment = Segment { bucket: open.bucket, rows: open.row_count, offset: open.first_byte, bytes };
-        self.segments.push(segment);
+        open.take_in(self.unchecked());
+        self.checked = self.position();
+        let (bucket, rows, offset) = (open.bucket, open.row_count, open.first_byte);
+        self.segments.push(Segment { bucket, rows, offset, bytes: self.checked - offset, checksums: open.sums() });
         Ok(())
+    }
+
+    /// What was encoded since the open segment last took in bytes.
+    fn unchecked(&self) -> &[u8] {
+        let encoded = self.stream.get_ref();
+        let before = self.checked.saturating_sub(self.file.bytes()) as usize;
+        encoded.get(before..).unwrap_or_default()
     }
 
     /// Hands on what has been encoded, once there are so many bytes.
     async fn hand_on(&mut self, at_least: usize) -> Result<(), RunError> {
         if self.stream.get_ref().len() >= at_least.max(1) {
+            if let Some(mut open) = self.open.take() {
+                open.take_in(self.unchecked());
+                self.checked = self.position();
+                self.open = Some(open);
+            }
             let bytes = std::mem::take(self.stream.get_mut());
             self.file.write(bytes.into()).await?;
         }
         Ok(())
+    }
+}
+
+impl OpenSegment {
+    fn take_in(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(BLOCK_BYTES - self.block.len()));
+            self.block.extend_from_slice(now);
+            if self.block.len() == BLOCK_BYTES {
+                self.checksums.push(checksum(&self.block));
+                self.block.clear();
+            }
+            bytes = later;
+        }
+    }
+
+    fn sums(mut self) -> Vec<u32> {
+        if !self.block.is_empty() {
+            self.checksums.push(checksum(&self.block));
+        }
+        self.checksums
     }
 }
 

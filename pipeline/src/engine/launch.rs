@@ -50,14 +50,19 @@ pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize)
 }
 
 /// Tries a unit as often as the job allows; if it never succeeds, says what it ended in. A wrong job is an error at once.
-async fn attempt(run: &Run, unit: &Unit, before: &Before) -> Result<Option<String>, RunError> {
+async fn attempt(run: &Run, unit: &Unit, before: &Arc<Before>) -> Result<Option<String>, RunError> {
     let attempts = run.checked.job.units.attempts.max(1);
     let mut number = 1;
     loop {
-        let error = match run_and_commit(run, unit, before).await {
-            Ok(()) => return Ok(None),
-            Err(RunError::Job(error)) => return Err(error.into()),
-            Err(error) => error,
+        // In a task of its own, so that a panic costs this attempt and no other unit.
+        let task = tokio::spawn({
+            let (run, unit, before) = (run.clone(), unit.clone(), before.clone());
+            async move { run_and_commit(&run, &unit, &before).await }
+        });
+        let error = match task.await.map_err(|error| panicked(unit, &error)) {
+            Ok(Ok(())) => return Ok(None),
+            Ok(Err(RunError::Job(error))) => return Err(error.into()),
+            Ok(Err(error)) | Err(error) => error,
         };
         // Another run may have done meanwhile what ours failed at.
         if committed(&run.store, unit).await.is_ok_and(|commit| commit.is_some()) {
@@ -70,6 +75,10 @@ async fn attempt(run: &Run, unit: &Unit, before: &Before) -> Result<Option<Strin
         tokio::time::sleep(PAUSE * number).await;
         number += 1;
     }
+}
+
+fn panicked(unit: &Unit, error: &tokio::task::JoinError) -> RunError {
+    RunError::Unit { unit: unit.to_string(), cause: error.to_string() }
 }
 
 /// The units of a stage; the last stage's follow from the sequences' commits.

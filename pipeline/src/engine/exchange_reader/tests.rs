@@ -109,10 +109,17 @@ async fn a_file_that_was_cut_or_damaged_is_an_error_and_not_fewer_rows() {
     let file = written(&store, "a", &[rows(&[(0, 70), (3, 200)], "a")]).await;
     let path = folder.path().join("a.arrow");
     let bytes = std::fs::read(&path).unwrap();
-    let first = file.segments.as_ref().unwrap()[0];
+    let first = file.segments.as_ref().unwrap()[0].clone();
     let fewer = TableFile { segments: Some(vec![Segment { rows: 71, ..first }]), ..file.clone() };
     let refused = texts(whole(&context, &store, &fewer, &schema()).unwrap()).await.unwrap_err();
     assert!(refused.to_string().contains("70 rows in bytes"), "{refused}");
+    for at in (first.offset..first.offset + first.bytes).step_by(97) {
+        let mut damaged = bytes.clone();
+        damaged[at as usize] ^= 4;
+        std::fs::write(&path, damaged).unwrap();
+        let refused = texts(whole(&context, &store, &file, &schema()).unwrap()).await.unwrap_err();
+        assert!(refused.to_string().contains("damaged in bytes"), "{refused}");
+    }
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert!(texts(whole(&context, &store, &file, &schema()).unwrap()).await.is_err());
 }
