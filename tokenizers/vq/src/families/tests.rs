@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use pulp::Arch;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde::Deserialize;
 use serde_json::Value;
@@ -201,6 +202,20 @@ fn folder(golden: &Golden, tensors: &Tensors, file: &str) -> tempfile::TempDir {
     std::fs::write(folder.path().join("config.json"), golden.config.to_string()).expect("writes");
     std::fs::write(folder.path().join(file), safetensors(tensors)).expect("writes");
     folder
+}
+
+#[test]
+fn features_have_the_same_bits_for_every_vector_width() {
+    for (name, _) in GOLDEN {
+        let golden = golden(name);
+        let (size, model) = (ImageSize::square(32), safetensors(&tensors(&golden)));
+        let bits = |arch: Arch| -> Vec<u32> {
+            let plan = read_plan(&config(&golden), size, Path::new("golden"), &model).expect("a plan");
+            let executor = CpuExecutor::with_arch(plan, arch);
+            executor.features(&image(0, 32, 32), &mut Buffers::default()).numbers.iter().map(|x| x.to_bits()).collect()
+        };
+        assert!(bits(Arch::Scalar) == bits(Arch::new()), "{name}");
+    }
 }
 
 #[test]
