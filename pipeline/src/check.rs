@@ -8,7 +8,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use pageloom_schemas::{columns, tables};
 use pageloom_tokenizers::text::TextTokenizer;
 use pageloom_tokenizers::vocabulary::{Vocabulary, VocabularySettings};
-use pageloom_vq::{self as vq, ImageTokenizer};
+use pageloom_vq::{self as vq, ImageSize, ImageTokenizer};
 use tokio::runtime::Handle;
 
 use crate::engine::input::StoreInput;
@@ -237,7 +237,8 @@ fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<Lo
     let text = TextTokenizer::load(&loaded.resolve(&settings.text)).map_err(|error| {
         report("tokenizers.text", error.to_string(), "name a Hugging Face tokenizer.json, relative to the job file");
     });
-    let images = vq::load(&loaded.resolve(&settings.image)).map_err(|error| {
+    let size = settings.image_size.map(|[width, height]| ImageSize { width, height });
+    let images = vq::load_at(&loaded.resolve(&settings.image), size).map_err(|error| {
         report("tokenizers.image", error.to_string(), "name a folder with config.json and model.safetensors");
     });
     let (text, images) = (text.ok()?, images.ok()?);
@@ -252,8 +253,7 @@ fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<Lo
 
 /// A row that can't hold one image whole would cut every image.
 fn check_image_fits(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &mut Vec<Problem>) {
-    let grid = images.grid();
-    let tokens = u32::from(grid.width) * u32::from(grid.height);
+    let tokens = images.codes_per_image();
     let Some(sequences) = &loaded.draft.sequences else { return };
     let Some(length) = sequences.packing.row_length() else { return };
     if tokens > length {

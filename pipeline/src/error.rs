@@ -124,6 +124,9 @@ pub enum RunError {
         /// What is wrong with it.
         cause: String,
     },
+    /// A model, or a file named beside it, can't be used.
+    #[error("{0}")]
+    Model(String),
     /// The books don't balance.
     #[error("verify found {} problem(s):\n  {}", .0.len(), .0.join("\n  "))]
     Unbalanced(Vec<String>),

@@ -45,6 +45,10 @@ pub struct Tokenizers {
     pub text: PathBuf,
     /// A folder with a VQ checkpoint: `config.json` and `model.safetensors`, relative to the job file.
     pub image: PathBuf,
+    /// Columns and rows of the images that are encoded, in pixels, where they are to be others than the model was trained
+    /// at: convolutional models take every multiple of what a place of their grid covers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<[u32; 2]>,
     /// How many sentinels the vocabulary holds.
     #[serde(default = "default_sentinels")]
     pub num_sentinels: u32,

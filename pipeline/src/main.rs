@@ -1,6 +1,7 @@
 //! The command line: parses, calls, prints.
 
 mod allocator;
+mod vq_commands;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use pageloom::engine::store::Store;
 use pageloom::error::{JobError, RunError};
 use pageloom::job::LoadedJob;
 use pageloom::rejects::{FoundReject, Groups, each_reject};
+use pageloom::step::Resources;
 use pageloom::{replay, run, show, status, verify};
 
 /// Weaves web pages and their images into training sequences.
@@ -168,6 +170,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at VQ models, and encode and decode image files with them.
+    #[command(subcommand)]
+    Vq(vq_commands::VqCommand),
     /// Print one row of a finished run, decoded.
     Show {
         /// Output folder of the run.
@@ -309,6 +314,10 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             print!("{}", if json { to_json(&replay)? + "\n" } else { replay.text(chars) });
             Ok(())
         }
+        Command::Vq(command) => {
+            let done = tokio::task::spawn_blocking(move || vq_commands::execute(command));
+            done.await.map_err(|error| RunError::Bug(error.to_string()))?
+        }
         Command::Show { out, row, json } => {
             let row = show::show(&Store::open(&out)?, row).await?;
             println!("{}", if json { to_json(&row)? } else { row.text() });
@@ -344,10 +353,8 @@ async fn check_job(options: &JobOptions) -> Result<(), RunError> {
     let checked = tokio::task::spawn_blocking(move || check(loaded, runtime, progress.bytes_read));
     let checked = checked.await.map_err(|error| RunError::Bug(error.to_string()))??;
     println!("{}: all right", options.job.display());
-    println!("vocabulary of {} ids, {} per image", checked.resources.vocabulary.size(), {
-        let grid = checked.resources.images.grid();
-        u32::from(grid.width) * u32::from(grid.height)
-    });
+    let Resources { vocabulary, images, .. } = &checked.resources;
+    println!("vocabulary of {} ids, {} per image", vocabulary.size(), images.codes_per_image());
     Ok(())
 }
 

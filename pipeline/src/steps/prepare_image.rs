@@ -4,18 +4,23 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, RecordBatch, UInt32Array};
 use pageloom_schemas::columns;
-use pageloom_vq::pixels::{self, Draw, Limits, Rounding, prepare, recipes};
+use pageloom_vq::{ImageSize, ImageTokenizer};
+use pageloom_vq::pixels::{self, Draw, Limits, Preprocessing, Resize, Rounding, Size, prepare, recipes};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
 use crate::random::KeyedRandom;
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
-/// The short side is resized to the encoder's size, keeping the aspect, then a square is cut out.
+/// Each image is brought to the encoder's size as a recipe says, which ends in a crop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where the square is cut out: `center`, or `random` as CM3 does, drawn from the job's seed and the image's key.
+    /// `model` does what the encoder's own code does, so that images have its tokens; others do what that project does.
+    /// `cm3` resizes the short side by Pillow's bicubic filter onto white, and draws where it cuts.
+    pub recipe: Recipe,
+    /// Where the image is cut: as the `recipe` says, in the `center`, or `random`, drawn from the job's seed and the
+    /// image's key.
     pub crop: Crop,
     /// An image with more pixels than this is rejected as `image_too_large` before it is decoded.
     pub max_pixels: u64,
@@ -23,10 +28,36 @@ pub struct Settings {
     pub min_side: u32,
 }
 
-/// Where the square is cut out of an image.
+/// Whose way from an image file to pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipe {
+    /// That of the encoder's family.
+    Model,
+    /// The CM3 paper's.
+    Cm3,
+    /// CompVis/taming-transformers'.
+    Taming,
+    /// LlamaGen's, which is ADM's.
+    Llamagen,
+    /// facebookresearch/chameleon's.
+    Chameleon,
+    /// Chameleon's as transformers has it.
+    TransformersChameleon,
+    /// torchvision's `Resize` and `CenterCrop`.
+    Torchvision,
+    /// aMUSEd's in diffusers.
+    Amused,
+    /// DALL-E's.
+    DallE,
+}
+
+/// Where an image is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Crop {
+    /// Where the recipe says.
+    Recipe,
     /// In the middle.
     Center,
     /// Anywhere, by the image's own draw.
@@ -35,7 +66,35 @@ pub enum Crop {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { crop: Crop::Random, max_pixels: 100_000_000, min_side: 32 }
+        Self { recipe: Recipe::Model, crop: Crop::Recipe, max_pixels: 100_000_000, min_side: 32 }
+    }
+}
+
+impl Settings {
+    /// What is done to every image before this encoder.
+    fn preprocessing(&self, encoder: &dyn ImageTokenizer) -> Preprocessing {
+        let (size, middle) = (encoder.image_size(), pixels::Crop::Center { size: None, rounding: Rounding::Down });
+        let recipe = match self.recipe {
+            Recipe::Model => encoder.recipe(),
+            Recipe::Cm3 => recipes::cm3(size, pixels::Crop::Random { size: None }),
+            Recipe::Taming => recipes::taming(size),
+            Recipe::Llamagen => recipes::llamagen(size),
+            Recipe::Chameleon => recipes::chameleon(size),
+            Recipe::TransformersChameleon => recipes::transformers_chameleon(size),
+            Recipe::Torchvision => recipes::torchvision(size),
+            Recipe::Amused => recipes::amused(size),
+            Recipe::DallE => recipes::dall_e(size),
+        };
+        let ImageSize { width, height } = encoder.size();
+        let recipe = match width == height {
+            true => recipe,
+            false => Preprocessing { resize: Resize::BestOf { sizes: vec![Size { width, height }] }, ..recipe },
+        };
+        match (self.crop, recipe.crop) {
+            (Crop::Recipe, _) | (Crop::Center, pixels::Crop::Center { .. }) => recipe,
+            (Crop::Center, _) => Preprocessing { crop: middle, ..recipe },
+            (Crop::Random, _) => Preprocessing { crop: pixels::Crop::Random { size: None }, ..recipe },
+        }
     }
 }
 
@@ -58,8 +117,8 @@ impl StepSettings for Settings {
     }
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
-        let (seed, size) = (resources.seed, resources.images.image_size());
-        Ok(Arc::new(PrepareImage { settings: self.clone(), seed, size }))
+        let recipe = self.preprocessing(resources.images.as_ref());
+        Ok(Arc::new(PrepareImage { settings: self.clone(), seed: resources.seed, recipe }))
     }
 }
 
@@ -67,7 +126,7 @@ impl StepSettings for Settings {
 struct PrepareImage {
     settings: Settings,
     seed: u64,
-    size: u32,
+    recipe: Preprocessing,
 }
 
 struct Picture {
@@ -81,7 +140,6 @@ impl Step for PrepareImage {
         let (key, bytes) = (columns::key(), columns::bytes());
         let (key, bytes) = (key.of(&batch)?, bytes.of(&batch)?);
         let outcomes: Vec<Result<Picture, Refusal>> = (0..batch.num_rows())
-            
             .map(|row| self.picture(key.value(row), bytes.value(row)))
             .collect();
         let (batch, pictures) = rejects.keep_ok(&batch, outcomes)?;
@@ -96,15 +154,15 @@ impl Step for PrepareImage {
 
 impl PrepareImage {
     fn picture(&self, key: &[u8], bytes: &[u8]) -> Result<Picture, Refusal> {
-        let (crop, draw) = match self.settings.crop {
-            Crop::Center => (pixels::Crop::Center { size: None, rounding: Rounding::Down }, Draw { x: 0.5, y: 0.5 }),
-            Crop::Random => {
+        let draw = match self.recipe.crop {
+            pixels::Crop::Random { .. } => {
                 let mut random = KeyedRandom::new(self.seed, "crop", key, 0);
-                (pixels::Crop::Random { size: None }, Draw { x: random.uniform(), y: random.uniform() })
+                Draw { x: random.uniform(), y: random.uniform() }
             }
+            _ => Draw { x: 0.5, y: 0.5 },
         };
         let limits = Limits { max_pixels: self.settings.max_pixels, ..Limits::default() };
-        let prepared = prepare(bytes, &recipes::cm3(self.size, crop), draw, &limits)
+        let prepared = prepare(bytes, &self.recipe, draw, &limits)
             .map_err(|error| Refusal::new(error.reason(), error.to_string()))?;
         let (width, height) = (prepared.width, prepared.height);
         let pixels = prepared.crops.into_iter().next().map(|crop| crop.rgb).unwrap_or_default();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::checkpoint::Checkpoint;
 use super::config::Config;
+use super::cost::Cost;
 use super::cpu::CpuExecutor;
 use super::error::VqError;
 use super::plan::{DecodePlan, Executor, Plan};
@@ -26,7 +27,9 @@ pub fn load(folder_or_safetensors: &Path) -> Result<Arc<dyn ImageTokenizer>, VqE
 /// Convolutional families take every size whose sides are multiples of what a place of their grid covers.
 pub fn load_at(folder_or_safetensors: &Path, size: Option<ImageSize>) -> Result<Arc<dyn ImageTokenizer>, VqError> {
     let model = Model::read(folder_or_safetensors, size)?;
-    let executor = Box::new(CpuExecutor::new(model.plan()?));
+    let plan = model.plan()?;
+    let cost = Cost::of(&plan);
+    let executor = Box::new(CpuExecutor::new(plan));
     let provenance = Provenance {
         family: model.config.family.to_owned(),
         executor: executor.name().to_owned(),
@@ -41,6 +44,7 @@ pub fn load_at(folder_or_safetensors: &Path, size: Option<ImageSize>) -> Result<
         codes_per_cell: model.config.architecture.codes_per_cell(),
         codebook_size: model.config.architecture.codebook_size(),
         preprocessing: model.preprocessing(),
+        cost,
         provenance,
         executor,
     }))
@@ -119,6 +123,7 @@ struct Encoder {
     codes_per_cell: u32,
     codebook_size: u32,
     preprocessing: Preprocessing,
+    cost: Cost,
     provenance: Provenance,
     executor: Box<dyn Executor>,
 }
@@ -142,6 +147,10 @@ impl ImageTokenizer for Encoder {
 
     fn preprocessing(&self) -> Preprocessing {
         self.preprocessing
+    }
+
+    fn cost(&self) -> Cost {
+        self.cost
     }
 
     fn provenance(&self) -> &Provenance {

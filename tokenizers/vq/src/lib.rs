@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod config;
+mod cost;
 mod cpu;
 mod decoder;
 mod encoder;
@@ -17,8 +18,9 @@ mod rule;
 mod tests;
 mod tokenizer;
 
+pub use cost::Cost;
 pub use decoder::load_decoder;
 pub use encoder::{load, load_at};
 pub use error::VqError;
-pub use preprocessing::{Alpha, Orientation, Preprocessing, Range, Rounding, Sampling};
+pub use preprocessing::{Preprocessing, Range};
 pub use tokenizer::{Grid, ImageDecoder, ImageSize, ImageTokenizer, Provenance};

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::pixels::{self, Alpha, Crop, Orientation, Rounding, Sampling};
+use super::tokenizer::ImageSize;
+
 /// How a model's own code makes its input from an image file.
 ///
 /// Nothing here resizes or decodes: it is what the code that does is driven by.
@@ -19,52 +22,6 @@ pub struct Preprocessing {
     pub orientation: Orientation,
     /// What levels become.
     pub range: Range,
-}
-
-/// How pixels of another size are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sampling {
-    /// Linear between neighbours, without regard to the scale: OpenCV's `INTER_LINEAR`.
-    OpencvBilinear,
-    /// Pillow's `BILINEAR`, which widens with the scale.
-    Bilinear,
-    /// Pillow's `BICUBIC`, which widens with the scale.
-    Bicubic,
-    /// Pillow's `LANCZOS`, which widens with the scale.
-    Lanczos,
-    /// Halved with a box filter while the short side is at least twice as long as asked for, then `Bicubic`.
-    HalvedThenBicubic,
-}
-
-/// How a length or a place that isn't whole is rounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rounding {
-    /// Down.
-    Down,
-    /// To the nearest whole number, halves to the even one.
-    Nearest,
-}
-
-/// What is done about transparency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Alpha {
-    /// Colours are shown in front of white.
-    OnWhite,
-    /// Colours are taken as stored, as if nothing were transparent.
-    Dropped,
-}
-
-/// Whether an EXIF orientation counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Orientation {
-    /// Pixels stay as stored.
-    Ignored,
-    /// The image is turned as it asks.
-    Applied,
 }
 
 /// The numbers that levels 0 and 255 become; those between lie evenly.
@@ -94,6 +51,22 @@ impl Range {
 }
 
 impl Preprocessing {
+    /// What makes images of this size: the short side resized, then the middle cut out; what isn't square is covered.
+    pub fn recipe(&self, size: ImageSize) -> pixels::Preprocessing {
+        let to = pixels::Size { width: size.width, height: size.height };
+        let resize = match size.width == size.height {
+            true => pixels::Resize::ShortSide { to: size.width, rounding: self.rounding, enlarge: true },
+            false => pixels::Resize::BestOf { sizes: vec![to] },
+        };
+        pixels::Preprocessing {
+            orientation: self.orientation,
+            alpha: self.alpha,
+            resize,
+            sampling: self.sampling,
+            crop: Crop::Center { size: None, rounding: self.crop },
+        }
+    }
+
     /// taming-transformers and what grew out of it: albumentations' `SmallestMaxSize` and a crop in the middle.
     pub const TAMING: Self = Self {
         sampling: Sampling::OpencvBilinear,

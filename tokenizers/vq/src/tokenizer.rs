@@ -4,7 +4,9 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
+use super::cost::Cost;
 use super::error::VqError;
+use super::pixels;
 use super::preprocessing::Preprocessing;
 
 /// Turns RGB images of one size into a grid of codebook ids.
@@ -21,10 +23,21 @@ pub trait ImageTokenizer: Debug + Send + Sync {
     fn grid(&self) -> Grid;
     /// Ids for each place of the grid: 1, but for residual quantisers, whose ids for a place follow each other.
     fn codes_per_cell(&self) -> u32;
+    /// Ids of an image.
+    fn codes_per_image(&self) -> u32 {
+        let Grid { width, height } = self.grid();
+        u32::from(width) * u32::from(height) * self.codes_per_cell()
+    }
     /// Ids are below this.
     fn codebook_size(&self) -> u32;
     /// How the model's own code makes its input from an image file.
     fn preprocessing(&self) -> Preprocessing;
+    /// The same as what `pixels::prepare` follows, for this tokenizer's size.
+    fn recipe(&self) -> pixels::Preprocessing {
+        self.preprocessing().recipe(self.size())
+    }
+    /// What an image costs.
+    fn cost(&self) -> Cost;
     /// What made the ids; serialised beside them.
     fn provenance(&self) -> &Provenance;
     /// One id list per image, in raster order. `images` are RGB, raster, `width · height · 3` bytes each.

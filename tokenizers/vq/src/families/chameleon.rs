@@ -11,7 +11,8 @@ use super::{Architecture, Bounded, Family, Taken, convolutional_grid, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{Codebook, DecodePlan, Meaning, Plan, Quantiser};
-use crate::preprocessing::{Alpha, Preprocessing, Range, Sampling};
+use crate::pixels::{Alpha, Sampling};
+use crate::preprocessing::{Preprocessing, Range};
 use crate::tokenizer::{Grid, ImageSize};
 
 pub(super) const FAMILY: Family = Family { name: "chameleon", publishes, read };

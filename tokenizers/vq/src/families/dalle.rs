@@ -8,7 +8,8 @@ use super::{Architecture, Bounded, Family, LARGEST_SIDE, Taken, convolutional_gr
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{Codebook, Conv, DecodePlan, Function, Meaning, Op, Padding, Plan, Pool, Quantiser};
-use crate::preprocessing::{Preprocessing, Range, Rounding, Sampling};
+use crate::pixels::{Rounding, Sampling};
+use crate::preprocessing::{Preprocessing, Range};
 use crate::tokenizer::{Grid, ImageSize};
 
 pub(super) const FAMILY: Family = Family { name: "dalle", publishes: |_| false, read };

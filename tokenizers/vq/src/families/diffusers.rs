@@ -10,7 +10,8 @@ use super::{Architecture, Bounded, Family, LARGEST_SIDE, Taken, convolutional_gr
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{Codebook, DecodePlan, Meaning, Plan, Quantiser};
-use crate::preprocessing::{Orientation, Preprocessing, Range};
+use crate::pixels::Orientation;
+use crate::preprocessing::{Preprocessing, Range};
 use crate::tokenizer::{Grid, ImageSize};
 
 pub(super) const FAMILY: Family =

@@ -6,6 +6,7 @@ mod decode;
 mod modes;
 mod picture;
 mod plan;
+mod png;
 mod prepare;
 mod recipe;
 pub mod recipes;
@@ -13,5 +14,6 @@ mod resample;
 
 pub use decode::{Header, ImageError, Limits, header};
 pub use picture::Size;
+pub use png::png;
 pub use prepare::{Cropped, Prepared, prepare};
 pub use recipe::{Alpha, Crop, Draw, Orientation, Preprocessing, Resize, Rounding, Sampling};

@@ -1,0 +1,196 @@
+//! `pageloom vq`: looks at VQ models, and encodes and decodes files with them.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+use pageloom::error::RunError;
+use pageloom_vq::pixels::{Draw, Limits, Size, png, prepare};
+use pageloom_vq::{Grid, ImageSize, ImageTokenizer, load_at, load_decoder};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What can be done with a VQ model.
+#[derive(Debug, Subcommand)]
+pub enum VqCommand {
+    /// Print a model's family, sizes, parameters, and what an image costs.
+    Inspect {
+        #[command(flatten)]
+        model: Model,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Encode image files, and print one JSON object for each: its file, grid and codes, or its error.
+    Encode {
+        #[command(flatten)]
+        model: Model,
+        /// Image files.
+        #[arg(required = true)]
+        images: Vec<PathBuf>,
+    },
+    /// Decode what `encode` printed to PNG files.
+    Decode {
+        #[command(flatten)]
+        model: Model,
+        /// A file of JSON lines, as `encode` prints them.
+        codes: PathBuf,
+        /// Folder of the PNG files; they have the names of the images that were encoded.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Measure how many images a model encodes, on one thread and on all.
+    ///
+    /// A machine that does other work makes the figures smaller: compare CPU seconds.
+    Bench {
+        #[command(flatten)]
+        model: Model,
+        /// Images per thread.
+        #[arg(long, default_value_t = 16)]
+        images: usize,
+    },
+}
+
+/// A model, and the size of its images.
+#[derive(Debug, Args)]
+pub struct Model {
+    /// Folder of the model: config.json, and model.safetensors or diffusion_pytorch_model.safetensors.
+    model: PathBuf,
+    /// Columns and rows of the images in pixels, as 512x512; the size it was trained at if it isn't given.
+    #[arg(long, value_parser = parse_size)]
+    size: Option<ImageSize>,
+}
+
+fn parse_size(text: &str) -> Result<ImageSize, String> {
+    let (width, height) = text.split_once('x').unwrap_or((text, text));
+    let side = |side: &str| side.parse().map_err(|_| format!("`{text}` is no size: write it as 512x512"));
+    Ok(ImageSize { width: side(width)?, height: side(height)? })
+}
+
+/// One image of `encode`'s output. An image that can't be encoded has an error and nothing else.
+#[derive(Debug, Serialize, Deserialize)]
+struct Encoded {
+    file: PathBuf,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    grid: Option<Grid>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    codes: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Does it, and prints what comes of it.
+pub fn execute(command: VqCommand) -> Result<(), RunError> {
+    match command {
+        VqCommand::Inspect { model, json } => inspect(model.load()?.as_ref(), json),
+        VqCommand::Encode { model, images } => encode(model.load()?.as_ref(), &images),
+        VqCommand::Decode { model, codes, out } => decode(&model, &codes, &out),
+        VqCommand::Bench { model, images } => bench(model.load()?.as_ref(), images.max(1)),
+    }
+}
+
+impl Model {
+    fn load(&self) -> Result<std::sync::Arc<dyn ImageTokenizer>, RunError> {
+        load_at(&self.model, self.size).map_err(failed)
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> RunError {
+    RunError::Model(error.to_string())
+}
+
+fn inspect(model: &dyn ImageTokenizer, json: bool) -> Result<(), RunError> {
+    let (provenance, cost, size, grid) = (model.provenance(), model.cost(), model.size(), model.grid());
+    if json {
+        let all = serde_json::json!({
+            "provenance": provenance, "size": size, "grid": grid, "codes_per_cell": model.codes_per_cell(),
+            "codebook_size": model.codebook_size(), "preprocessing": model.preprocessing(),
+            "recipe": model.recipe(), "fingerprint": model.recipe().fingerprint(), "cost": cost,
+        });
+        println!("{}", serde_json::to_string_pretty(&all).map_err(failed)?);
+        return Ok(());
+    }
+    println!("family      {}", provenance.family);
+    println!("images      {} x {} pixels", size.width, size.height);
+    println!("codes       {} per image: {} x {} places, {} each", model.codes_per_image(), grid.width, grid.height, {
+        model.codes_per_cell()
+    });
+    println!("codebook    {} codes", model.codebook_size());
+    println!("parameters  {:.2} million, in the encoder and the codebook", cost.parameters as f64 / 1e6);
+    println!("an image    {:.2} GFLOP, {:.1} MB of activations", cost.operations as f64 / 1e9, {
+        cost.activation_bytes as f64 / 1e6
+    });
+    println!("recipe      {}", model.recipe().fingerprint());
+    println!("executor    {}, {}", provenance.executor, provenance.precision);
+    println!("weights     blake3 {}", provenance.model_blake3);
+    Ok(())
+}
+
+fn encode(model: &dyn ImageTokenizer, images: &[PathBuf]) -> Result<(), RunError> {
+    let mut wrong = 0;
+    for some in images.chunks(64) {
+        let encoded: Vec<Encoded> = some.par_iter().map(|file| encode_one(model, file)).collect();
+        for image in encoded {
+            wrong += usize::from(image.error.is_some());
+            println!("{}", serde_json::to_string(&image).map_err(failed)?);
+        }
+    }
+    if wrong > 0 { Err(failed(format!("{wrong} of {} images can't be encoded", images.len()))) } else { Ok(()) }
+}
+
+fn encode_one(model: &dyn ImageTokenizer, file: &Path) -> Encoded {
+    let codes = || -> Result<Vec<u32>, String> {
+        let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
+        let prepared = prepare(&bytes, &model.recipe(), Draw { x: 0.5, y: 0.5 }, &Limits::default());
+        let crops = prepared.map_err(|error| error.to_string())?.crops;
+        let rgb = crops.first().map(|crop| crop.rgb.as_slice()).unwrap_or_default();
+        let codes = model.encode(&[rgb]).map_err(|error| error.to_string())?;
+        Ok(codes.into_iter().next().unwrap_or_default())
+    };
+    let file = file.to_owned();
+    match codes() {
+        Ok(codes) => Encoded { file, grid: Some(model.grid()), codes, error: None },
+        Err(error) => Encoded { file, grid: None, codes: Vec::new(), error: Some(error) },
+    }
+}
+
+fn decode(model: &Model, codes: &Path, out: &Path) -> Result<(), RunError> {
+    let decoder = load_decoder(&model.model, model.size).map_err(failed)?;
+    let lines = std::fs::File::open(codes).map_err(|error| failed(format!("{}: {error}", codes.display())))?;
+    std::fs::create_dir_all(out).map_err(|error| failed(format!("{}: {error}", out.display())))?;
+    for (number, line) in (1..).zip(std::io::BufReader::new(lines).lines()) {
+        let at = |error: &dyn std::fmt::Display| failed(format!("{}:{number}: {error}", codes.display()));
+        let image: Encoded = serde_json::from_str(&line.map_err(|error| at(&error))?).map_err(|error| at(&error))?;
+        if image.error.is_some() {
+            continue;
+        }
+        let pixels = decoder.decode(&[&image.codes]).map_err(|error| at(&error))?;
+        let ImageSize { width, height } = decoder.size();
+        let file = png(pixels.first().map(Vec::as_slice).unwrap_or_default(), Size { width, height });
+        let name = image.file.file_stem().unwrap_or(image.file.as_os_str());
+        let path = out.join(name).with_extension("png");
+        std::fs::write(&path, file.map_err(|error| at(&error))?).map_err(|error| at(&error))?;
+        println!("{}", path.display());
+    }
+    Ok(())
+}
+
+fn bench(model: &dyn ImageTokenizer, images: usize) -> Result<(), RunError> {
+    let ImageSize { width, height } = model.size();
+    let noise: Vec<u8> = (0..width * height * 3).map(|place| (place.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let gigaflop = model.cost().operations as f64 / 1e9;
+    let encode = |images: usize| (0..images).try_for_each(|_| model.encode(&[&noise]).map(|_| ()));
+    encode(1).map_err(failed)?;
+    let threads = rayon::current_num_threads();
+    let mut alone = 0.0;
+    for on in [1, threads].into_iter().take(if threads > 1 { 2 } else { 1 }) {
+        let began = Instant::now();
+        (0..on).into_par_iter().try_for_each(|_| encode(images)).map_err(failed)?;
+        let rate = (on * images) as f64 / began.elapsed().as_secs_f64();
+        alone = if on == 1 { rate } else { alone };
+        let scaling = 100.0 * rate / alone / on as f64;
+        println!("{on:>3} threads  {rate:8.2} images/s  {:8.1} GFLOP/s  {scaling:4.0} % of each thread's", rate * gigaflop);
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! What encoding an image costs, counted from the plan.
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Attention, Codebook, Conv, Op, Plan, Quantiser};
+
+/// What a model holds, and what one image takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Numbers of the encoder and the codebook.
+    pub parameters: u64,
+    /// Floating-point operations of one image, a multiplication and its addition being two: convolutions, attention and
+    /// the lookup in the codebook, which are nearly all of them.
+    pub operations: u64,
+    /// The most bytes that activations of one image take at once, at four bytes a number; executors may need as much again
+    /// for themselves.
+    pub activation_bytes: u64,
+}
+
+/// Rows, columns and channels of an activation.
+#[derive(Clone, Copy)]
+struct Shape {
+    height: usize,
+    width: usize,
+    channels: usize,
+}
+
+impl Cost {
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let mut cost = Self::default();
+        let mut shape = Shape { height: plan.size.height as usize, width: plan.size.width as usize, channels: 3 };
+        let mut kept: Vec<Shape> = Vec::new();
+        for op in &plan.ops {
+            let before = shape;
+            match op {
+                Op::Conv(conv) => shape = cost.conv(conv, shape),
+                Op::Attention(attention) => cost.attention(attention, shape),
+                Op::GroupNorm(norm) => cost.parameters += 2 * norm.weight.len() as u64,
+                Op::StyleNorm(norm) => {
+                    let affine = [&norm.factor, &norm.summand];
+                    cost.parameters +=
+                        affine.iter().map(|affine| (affine.weight.len() + affine.bias.len()) as u64).sum::<u64>();
+                }
+                Op::Apply(_) => {}
+                Op::Keep => kept.push(shape),
+                Op::AddKept(shortcut) => {
+                    if let (Some(base), Some(conv)) = (kept.pop(), shortcut) {
+                        cost.conv(conv, base);
+                    }
+                }
+                Op::Pool(_) => shape = Shape { height: shape.height / 2, width: shape.width / 2, ..shape },
+                Op::Upsample => shape = Shape { height: shape.height * 2, width: shape.width * 2, ..shape },
+                Op::DepthToSpace { block } => {
+                    let Shape { height, width, channels } = shape;
+                    shape = Shape { height: height * block, width: width * block, channels: channels / (block * block) };
+                }
+            }
+            let numbers: usize = kept.iter().chain([&before, &shape]).map(Shape::numbers).sum();
+            cost.activation_bytes = cost.activation_bytes.max(4 * numbers as u64);
+        }
+        cost.quantise(&plan.quantiser, (shape.height * shape.width) as u64);
+        cost
+    }
+
+    fn conv(&mut self, conv: &Conv, input: Shape) -> Shape {
+        let around = conv.padding.before + conv.padding.after;
+        let side = |length: usize| (length + around).saturating_sub(conv.kernel) / conv.stride + 1;
+        let out = Shape { height: side(input.height), width: side(input.width), channels: conv.channels_out };
+        self.parameters += (conv.weight.len() + conv.bias.len()) as u64;
+        self.operations += 2 * (out.height * out.width * conv.weight.len()) as u64;
+        out
+    }
+
+    fn attention(&mut self, attention: &Attention, shape: Shape) {
+        for conv in [&attention.query, &attention.key, &attention.value, &attention.projection] {
+            self.conv(conv, shape);
+        }
+        let places = (shape.height * shape.width) as u64;
+        self.operations += 4 * places * places * shape.channels as u64;
+    }
+
+    fn quantise(&mut self, quantiser: &Quantiser, places: u64) {
+        let mut look_up = |book: &Codebook, times: u64| {
+            let numbers = (book.count * book.dimension) as u64;
+            self.parameters += numbers;
+            self.operations += 2 * times * places * numbers;
+        };
+        match quantiser {
+            Quantiser::Nearest(book) | Quantiser::Cosine(book) | Quantiser::Product(book) => look_up(book, 1),
+            Quantiser::Residual(books) => {
+                let times = (books.depth / books.books.len().max(1)) as u64;
+                books.books.iter().for_each(|book| look_up(book, times));
+            }
+            Quantiser::Largest { .. } | Quantiser::Signs { .. } | Quantiser::Levels(_) => {}
+        }
+    }
+}
+
+impl Shape {
+    fn numbers(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+}
