@@ -75,6 +75,12 @@ pub enum VqError {
         /// The file.
         path: PathBuf,
     },
+    /// The configuration describes a decoder that can't be built, unlike its encoder.
+    #[error("the decoder can't be built: {reason}")]
+    Decoder {
+        /// What is wrong.
+        reason: String,
+    },
     /// An image to encode has another number of bytes than the model takes.
     #[error("image {index} has {found} bytes, but {expected} make an RGB image of {} x {} pixels", size.width, size.height)]
     ImageBytes {

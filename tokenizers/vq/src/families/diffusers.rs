@@ -208,6 +208,9 @@ impl Architecture for Settings {
     }
 
     fn decoder(&self, grid: Grid, checkpoint: &mut Checkpoint) -> Result<Taken<DecodePlan>, VqError> {
+        if self.norm_type != "group" {
+            return Err(VqError::Decoder { reason: format!("`norm_type` is {:?}, not \"group\"", self.norm_type) });
+        }
         let mut builder = Builder::new(checkpoint, TensorNames::Prefixed(""), self.style());
         let codes = Meaning::Rows(self.codebook(&mut builder)?);
         builder.conv("post_quant_conv", ConvShape::pointwise(self.dimension(), self.latent_channels))?;

@@ -306,6 +306,16 @@ fn a_file_without_a_decoder_says_so() {
 }
 
 #[test]
+fn a_decoder_of_another_kind_says_so() {
+    let mut golden = golden("diffusers_vq");
+    golden.config["norm_type"] = "spatial".into();
+    let folder = folder(&golden, &tensors(&golden), "model.safetensors");
+    let error = load_decoder(folder.path(), None).expect_err("refused").to_string();
+    assert_eq!(error, "the decoder can't be built: `norm_type` is \"spatial\", not \"group\"");
+    assert!(load_at(folder.path(), Some(ImageSize::square(64))).is_ok());
+}
+
+#[test]
 fn the_range_of_the_input_can_be_set() {
     let mut golden = golden("chameleon");
     golden.config["input_range"] = serde_json::json!([-1.0, 0.989]);
