@@ -1,0 +1,91 @@
+//! Strategies: each says which cells of an image are masked. A new one is one file here and one line in the list.
+
+mod color_noise;
+mod random;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use pageloom_training::random::KeyedStreams;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::count::CountRule;
+use crate::error::MaskError;
+use crate::grid::Grid;
+use crate::masker::{Draw, Layer, Scratch};
+use crate::patch_mask::PatchMask;
+pub use color_noise::{Color, ColorFrom, ColorNoise, SharedWindow};
+pub use random::Random;
+
+/// Draws the masks of one image after another for one grid.
+///
+/// The masks depend on the image's key, view and guide, on the streams, and on nothing else: the room is used again.
+pub(crate) trait Strategy: Debug + Send + Sync {
+    /// What the masks mean; the first is `Masked`.
+    fn layers(&self) -> Vec<Layer> {
+        vec![Layer::Masked]
+    }
+
+    /// How the first layer's masked cells are counted.
+    fn rule(&self) -> CountRule;
+
+    /// How the other layers' masked cells are counted.
+    fn rule_beside(&self) -> CountRule {
+        self.rule()
+    }
+
+    /// Room enough for every draw.
+    fn scratch(&self) -> Scratch;
+
+    /// Draws one image's masks, whatever is in `layers` before.
+    fn draw(&self, draw: &mut Draw<'_>, layers: &mut [(Layer, PatchMask)]) -> Result<(), MaskError>;
+}
+
+/// What a job file says about a strategy.
+pub(crate) trait StrategySettings: Serialize + DeserializeOwned + Default {
+    /// What is wrong with these settings on this grid, in the user's words: everything at once.
+    fn check(&self, grid: Grid) -> Vec<String>;
+
+    /// The strategy, whose `check` has found nothing wrong. What is the same for all images is drawn from `streams`.
+    fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy>;
+}
+
+/// Makes the enum that a job file's `masks` table names, from the one list of all strategies.
+macro_rules! register {
+    ($($(#[$about:meta])* $name:literal $variant:ident,)+) => {
+        /// The strategy of a job, as its job file writes it: `random = { ratio = 0.75 }`.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        pub enum MaskConfig {
+            $($(#[$about])* #[serde(rename = $name)] $variant($variant),)+
+        }
+
+        impl MaskConfig {
+            /// One of each registered strategy, with its publication's settings.
+            pub fn examples() -> Vec<Self> {
+                vec![$(Self::$variant($variant::default()),)+]
+            }
+
+            /// The name in a job file.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)+ }
+            }
+
+            /// What is wrong with the settings on this grid, in the user's words.
+            pub fn check(&self, grid: Grid) -> Vec<String> {
+                match self { $(Self::$variant(settings) => settings.check(grid),)+ }
+            }
+
+            pub(crate) fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy> {
+                match self { $(Self::$variant(settings) => settings.build(grid, streams),)+ }
+            }
+        }
+    };
+}
+
+register! {
+    /// Each cell as likely as any other, an exact share in all (MAE).
+    "random" Random,
+    /// By the rank of filtered noise: blobs, clusters or single cells (ColorMAE).
+    "color_noise" ColorNoise,
+}
