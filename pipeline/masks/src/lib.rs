@@ -4,14 +4,18 @@
 //! (`field/`) and leave the lowest scores visible (`rank.rs`), so that counts are exact; the rest lay rectangles or
 //! repeat a pattern.
 
+mod cells;
 mod count;
 mod error;
 mod field;
+#[cfg(test)]
+mod golden;
 mod grid;
 mod masker;
 mod patch_mask;
 mod rank;
 mod ratio;
+mod rectangle;
 pub mod strategies;
 
 pub use count::CountRule;

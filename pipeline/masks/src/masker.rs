@@ -57,6 +57,8 @@ pub enum Layer {
     Dropped,
     /// The decoder doesn't predict these cells: VideoMAE V2.
     DecoderSkipped,
+    /// The encoder sees a mask token in place of these visible cells: UM-MAE's secondary masking.
+    Replaced,
 }
 
 /// The masks of one image in one view.
@@ -86,6 +88,8 @@ pub(crate) struct Scratch {
     pub partial: Vec<f32>,
     /// A bitmap of cells or blocks that isn't a result.
     pub bits: Vec<u8>,
+    /// Another one.
+    pub other_bits: Vec<u8>,
 }
 
 impl Scratch {
@@ -97,6 +101,7 @@ impl Scratch {
             scores_rank_cells: false,
             partial: vec![0.0; partial],
             bits: vec![0; scores.div_ceil(8)],
+            other_bits: vec![0; scores.div_ceil(8)],
         }
     }
 }

@@ -116,6 +116,14 @@ impl PatchMask {
         self.bits[cell / 8] &= !(1 << (cell % 8));
     }
 
+    /// Gives every frame the mask of the first one.
+    pub(crate) fn repeat_first_frame(&mut self) {
+        let frame_cells = self.grid.frame_cells();
+        for cell in frame_cells..self.grid.cells() {
+            if self.is_masked(cell % frame_cells) { self.set(cell) } else { self.unset(cell) }
+        }
+    }
+
     pub(crate) fn invert(&mut self) {
         let cells = self.grid.cells();
         let mut all = [0xff_u8; 1];

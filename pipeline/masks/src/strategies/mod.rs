@@ -1,7 +1,13 @@
 //! Strategies: each says which cells of an image are masked. A new one is one file here and one line in the list.
 
+mod block;
+mod by_blocks;
+mod cells;
 mod color_noise;
+mod disjoint;
+mod inverse_block;
 mod random;
+mod tube;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -15,8 +21,14 @@ use crate::error::MaskError;
 use crate::grid::Grid;
 use crate::masker::{Draw, Layer, Scratch};
 use crate::patch_mask::PatchMask;
+pub use block::Block;
+use by_blocks::ByBlocks;
+pub use cells::Cells;
 pub use color_noise::{Color, ColorFrom, ColorNoise, SharedWindow};
+pub use disjoint::Disjoint;
+pub use inverse_block::InverseBlock;
 pub use random::Random;
+pub use tube::Tube;
 
 /// Draws the masks of one image after another for one grid.
 ///
@@ -88,4 +100,14 @@ register! {
     "random" Random,
     /// By the rank of filtered noise: blobs, clusters or single cells (ColorMAE).
     "color_noise" ColorNoise,
+    /// Views that share no visible cell (DMJD).
+    "disjoint" Disjoint,
+    /// Rectangles (BEiT, data2vec).
+    "block" Block,
+    /// All but a few square blocks (data2vec 2.0).
+    "inverse_block" InverseBlock,
+    /// Square blocks (SimMIM).
+    "cells" Cells,
+    /// The same cells in all frames (VideoMAE).
+    "tube" Tube,
 }
