@@ -62,6 +62,34 @@ def block(wanted, source, side=14, least=16, aspects=(0.3, 1 / 0.3)):
     return np.flatnonzero(mask)
 
 
+def multi_block(sizes, places, side=16, min_keep=10):
+    """I-JEPA's context and four targets: the targets' and the context's size, then places, top and left."""
+
+    def size(scale, aspect):
+        drawn = next(sizes)
+        area = int(side * side * (scale[0] + drawn * (scale[1] - scale[0])))
+        aspect = aspect[0] + drawn * (aspect[1] - aspect[0])
+        return [min(round(math.sqrt(area * aspect)), side - 1), min(round(math.sqrt(area / aspect)), side - 1)]
+
+    def place(rows, columns):
+        mask = np.zeros((side, side), bool)
+        top, left = int(next(places) * (side - rows)), int(next(places) * (side - columns))
+        mask[top : top + rows, left : left + columns] = True
+        return mask
+
+    target, context = size((0.15, 0.2), (0.75, 1.5)), size((0.85, 1.0), (1.0, 1.0))
+    targets = [place(*target) for _ in range(4)]
+    tries, avoided = 0, list(targets)
+    while True:
+        mask = place(*context) & ~np.any(avoided or [np.zeros((side, side), bool)], axis=0)
+        if mask.sum() > min_keep:
+            break
+        tries += 1
+        if tries % 20 == 0:
+            avoided = avoided[:-1]
+    return [("context", np.flatnonzero(mask))] + [("target", np.flatnonzero(target)) for target in targets]
+
+
 def lines(sections):
     return "".join(f"{name}: {' '.join(map(str, numbers))}\n" for name, numbers in sections)
 
@@ -71,6 +99,7 @@ def main():
     (FOLDER / "counts.txt").write_text(counts())
     sections = [("beit", block(75, uniforms(7))), ("data2vec", block(120, uniforms(7)))]
     (FOLDER / "block.txt").write_text(lines(sections))
+    (FOLDER / "multi_block.txt").write_text(lines(multi_block(uniforms(3), uniforms(4))))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,15 @@ mod by_blocks;
 mod cells;
 mod color_noise;
 mod disjoint;
+mod hierarchical_3d;
 mod inverse_block;
+mod multi_block;
+mod pattern;
 mod random;
+mod rows;
+mod running_cell;
 mod tube;
+mod uniform;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -26,9 +32,15 @@ use by_blocks::ByBlocks;
 pub use cells::Cells;
 pub use color_noise::{Color, ColorFrom, ColorNoise, SharedWindow};
 pub use disjoint::Disjoint;
+pub use hierarchical_3d::Hierarchical3d;
 pub use inverse_block::InverseBlock;
+pub use multi_block::MultiBlock;
+pub use pattern::{Checkerboard, Regular};
 pub use random::Random;
+pub use rows::Rows;
+pub use running_cell::RunningCell;
 pub use tube::Tube;
+pub use uniform::Uniform;
 
 /// Draws the masks of one image after another for one grid.
 ///
@@ -65,17 +77,17 @@ pub(crate) trait StrategySettings: Serialize + DeserializeOwned + Default {
 
 /// Makes the enum that a job file's `masks` table names, from the one list of all strategies.
 macro_rules! register {
-    ($($(#[$about:meta])* $name:literal $variant:ident,)+) => {
+    ($($(#[$about:meta])* $name:literal $variant:ident($settings:ident),)+) => {
         /// The strategy of a job, as its job file writes it: `random = { ratio = 0.75 }`.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         pub enum MaskConfig {
-            $($(#[$about])* #[serde(rename = $name)] $variant($variant),)+
+            $($(#[$about])* #[serde(rename = $name)] $variant($settings),)+
         }
 
         impl MaskConfig {
             /// One of each registered strategy, with its publication's settings.
             pub fn examples() -> Vec<Self> {
-                vec![$(Self::$variant($variant::default()),)+]
+                vec![$(Self::$variant($settings::default()),)+]
             }
 
             /// The name in a job file.
@@ -97,17 +109,31 @@ macro_rules! register {
 
 register! {
     /// Each cell as likely as any other, an exact share in all (MAE).
-    "random" Random,
+    "random" Random(Random),
     /// By the rank of filtered noise: blobs, clusters or single cells (ColorMAE).
-    "color_noise" ColorNoise,
+    "color_noise" ColorNoise(ColorNoise),
     /// Views that share no visible cell (DMJD).
-    "disjoint" Disjoint,
+    "disjoint" Disjoint(Disjoint),
     /// Rectangles (BEiT, data2vec).
-    "block" Block,
+    "block" Block(Block),
     /// All but a few square blocks (data2vec 2.0).
-    "inverse_block" InverseBlock,
+    "inverse_block" InverseBlock(InverseBlock),
     /// Square blocks (SimMIM).
-    "cells" Cells,
+    "cells" Cells(Cells),
     /// The same cells in all frames (VideoMAE).
-    "tube" Tube,
+    "tube" Tube(Tube),
+    /// A context and the blocks that are predicted from it (I-JEPA).
+    "multi_block" MultiBlock(MultiBlock),
+    /// One visible cell in every 2 x 2 (UM-MAE).
+    "uniform" Uniform(Uniform),
+    /// The first cell of every block visible.
+    "grid" Grid(Regular),
+    /// Every other cell visible.
+    "checkerboard" Checkerboard(Checkerboard),
+    /// Tubes, and cells that turn for the decoder (VideoMAE V2).
+    "running_cell" RunningCell(RunningCell),
+    /// As many cells in every row (MaskGWM).
+    "rows" Rows(Rows),
+    /// Cubes of the coarsest stage (MambaMIM).
+    "hierarchical_3d" Hierarchical3d(Hierarchical3d),
 }
