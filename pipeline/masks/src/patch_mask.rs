@@ -2,7 +2,7 @@
 
 use crate::count::CountRule;
 use crate::grid::Grid;
-use crate::rank::fill;
+use crate::rank::clear_behind;
 
 /// A bitmap with one bit per cell in raster order, in which 1 is masked.
 ///
@@ -125,15 +125,10 @@ impl PatchMask {
     }
 
     pub(crate) fn invert(&mut self) {
-        let cells = self.grid.cells();
-        let mut all = [0xff_u8; 1];
-        fill(&mut all, cells);
         for byte in &mut self.bits {
             *byte = !*byte;
         }
-        if let Some(last) = self.bits.last_mut() {
-            *last &= all[0];
-        }
+        clear_behind(&mut self.bits, self.grid.cells());
     }
 }
 

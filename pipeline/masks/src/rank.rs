@@ -31,8 +31,13 @@ pub fn argsort(scores: &[f32]) -> Vec<u32> {
 /// Sets the first `cells` bits, and clears what remains of the last byte.
 pub(crate) fn fill(bits: &mut [u8], cells: usize) {
     bits.fill(0xff);
+    clear_behind(bits, cells);
+}
+
+/// Clears what remains of the last byte behind so many cells.
+pub(crate) fn clear_behind(bits: &mut [u8], cells: usize) {
     if let (Some(last), 1..) = (bits.last_mut(), cells % 8) {
-        *last = (1 << (cells % 8)) - 1;
+        *last &= (1 << (cells % 8)) - 1;
     }
 }
 

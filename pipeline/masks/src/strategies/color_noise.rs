@@ -14,6 +14,9 @@ use crate::rank::{mask_all_but_lowest, repeat_frames};
 use crate::ratio::Ratio;
 
 /// Settings of `color_noise`. All frames of a video have the same mask.
+///
+/// The noise is the same everywhere, without a border. Its ranks within a window are not, as in the authors' code:
+/// large blobs of `red` leave corners visible more often than the middle (`examples/mask_frequencies.rs` prints it).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColorNoise {

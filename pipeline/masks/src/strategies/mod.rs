@@ -1,17 +1,21 @@
 //! Strategies: each says which cells of an image are masked. A new one is one file here and one line in the list.
 
+mod attention;
 mod block;
 mod by_blocks;
 mod cells;
 mod color_noise;
 mod disjoint;
+mod field;
 mod hierarchical_3d;
 mod inverse_block;
 mod multi_block;
 mod pattern;
 mod random;
+mod roi;
 mod rows;
 mod running_cell;
+mod token_schedule;
 mod tube;
 mod uniform;
 
@@ -27,18 +31,22 @@ use crate::error::MaskError;
 use crate::grid::Grid;
 use crate::masker::{Draw, Layer, Scratch};
 use crate::patch_mask::PatchMask;
+pub use attention::{Attention, AttentionMode};
 pub use block::Block;
 use by_blocks::ByBlocks;
 pub use cells::Cells;
 pub use color_noise::{Color, ColorFrom, ColorNoise, SharedWindow};
 pub use disjoint::Disjoint;
+pub use field::{Field, FieldKind};
 pub use hierarchical_3d::Hierarchical3d;
 pub use inverse_block::InverseBlock;
 pub use multi_block::MultiBlock;
 pub use pattern::{Checkerboard, Regular};
 pub use random::Random;
+pub use roi::{Regions, Roi};
 pub use rows::Rows;
 pub use running_cell::RunningCell;
+pub use token_schedule::{RatioLaw, TokenOrder, TokenSchedule};
 pub use tube::Tube;
 pub use uniform::Uniform;
 
@@ -136,4 +144,15 @@ register! {
     "rows" Rows(Rows),
     /// Cubes of the coarsest stage (MambaMIM).
     "hierarchical_3d" Hierarchical3d(Hierarchical3d),
+    /// By the rank of Perlin noise, of Halton's order, or of void-and-cluster blue noise.
+    "field" Field(Field),
+    /// By a teacher's attention (MaskAlign, AttMask).
+    "attention" Attention(Attention),
+    /// The regions of an image that the caller names.
+    "roi" Roi(Roi),
+    /// A drawn share of tokens (MaskGIT, Muse, aMUSEd, MAGE).
+    "token_schedule" TokenSchedule(TokenSchedule),
 }
+
+#[cfg(test)]
+mod laws;
