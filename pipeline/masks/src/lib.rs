@@ -8,6 +8,7 @@ mod cells;
 mod count;
 mod error;
 mod field;
+mod gallery;
 #[cfg(test)]
 mod golden;
 mod grid;
@@ -20,6 +21,7 @@ pub mod strategies;
 
 pub use count::CountRule;
 pub use error::MaskError;
+pub use gallery::{Gallery, gallery};
 pub use grid::Grid;
 pub use masker::{Guide, Image, Layer, Masker, Masks};
 pub use patch_mask::{PatchMask, Polarity, inverse};
