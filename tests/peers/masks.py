@@ -21,7 +21,7 @@ def mae_torch():
 
 
 def mae_numpy():
-    order = np.argsort(np.random.random((BATCH, CELLS), np.float32), axis=1)
+    order = np.argsort(np.random.default_rng().random((BATCH, CELLS), np.float32), axis=1)
     mask = np.ones((BATCH, CELLS), np.float32)
     np.put_along_axis(mask, order[:, :VISIBLE], 0, axis=1)
     return mask

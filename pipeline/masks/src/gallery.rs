@@ -79,12 +79,13 @@ impl Seen {
             let mask = masks.masked();
             let ones: Vec<f64> =
                 (0..grid.frame_cells()).map(|cell| f64::from(u8::from(mask.is_masked(cell)))).collect();
-            seen.mean.iter_mut().zip(&ones).for_each(|(mean, one)| *mean += one / f64::from(IMAGES));
+            seen.mean.iter_mut().zip(&ones).for_each(|(mean, one)| *mean += one);
             seen.amplitudes.iter_mut().zip(waves.powers(&ones)).for_each(|(sum, power)| *sum += power);
             if number < SHOWN {
                 seen.shown.push(mask.clone());
             }
         }
+        seen.mean.iter_mut().for_each(|mean| *mean /= f64::from(IMAGES));
         seen.amplitudes.iter_mut().for_each(|power| *power = libm::sqrt(*power));
         Ok(seen)
     }

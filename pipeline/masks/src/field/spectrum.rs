@@ -148,3 +148,63 @@ fn almost_normal(word: u32) -> f32 {
     const SCALE: f32 = 0.006_765_818;
     (sum as i32 - 510) as f32 * SCALE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The white noise filtered by a plain Fourier transform, at one cell of the torus.
+    fn filtered(noise: &[f64], sides: [usize; 2], place: [usize; 2], response: impl Fn(f64) -> f64) -> f64 {
+        let [rows, columns] = sides;
+        let mut sum = 0.0;
+        for frequency in 0..rows * columns {
+            let [down, across] = [frequency / columns, frequency % columns];
+            let at = |frequency: usize, side: usize| frequency.min(side - frequency) as f64 / side as f64;
+            let share = response(at(down, rows).hypot(at(across, columns)));
+            for (cell, noise) in noise.iter().enumerate() {
+                let row = (place[0] as f64 - (cell / columns) as f64) * down as f64 / rows as f64;
+                let column = (place[1] as f64 - (cell % columns) as f64) * across as f64 / columns as f64;
+                sum += share * noise * (2.0 * PI * (row + column)).cos();
+            }
+        }
+        sum / (rows * columns) as f64
+    }
+
+    #[test]
+    fn waves_add_up_to_white_noise_after_the_filter() {
+        let (rows, columns, margin) = (6, 5, 4);
+        let sides @ [row_period, column_period] = [rows + margin, columns + margin];
+        let response = |frequency: f64| (-10.0 * frequency * frequency).exp() - 0.3;
+        let spectrum = Spectrum::new(rows, columns, margin, response);
+        let mut random = KeyedRandom::new(1, "spectrum", b"", 0);
+        let noise: Vec<f64> = (0..row_period * column_period).map(|_| random.normal()).collect();
+        let mut weights = Vec::new();
+        for (down, responses) in spectrum.responses.iter().enumerate() {
+            for (across, response) in responses.iter().enumerate() {
+                let parts = noise.iter().enumerate().map(|(cell, noise)| {
+                    let row = f64::from(wave(down, cell / column_period, row_period));
+                    noise * row * f64::from(wave(across, cell % column_period, column_period))
+                });
+                weights.push(*response * parts.sum::<f64>() as f32);
+            }
+        }
+        let mut field = vec![0.0; rows * columns];
+        spectrum.sum(&weights, &mut vec![0.0; spectrum.num_partial()], &mut field);
+        for (cell, value) in field.iter().enumerate() {
+            let expected = filtered(&noise, sides, [cell / columns, cell % columns], response);
+            assert!((f64::from(*value) - expected).abs() < 1e-4, "{cell}: {value} for {expected}");
+        }
+    }
+
+    #[test]
+    fn words_become_numbers_of_mean_0_and_variance_1() {
+        let mut random = KeyedRandom::new(1, "almost normal", b"", 0);
+        let mut words = vec![0; 100_000];
+        random.fill_words(&mut words);
+        let draws: Vec<f64> = words.into_iter().map(|word| f64::from(almost_normal(word))).collect();
+        let mean = draws.iter().sum::<f64>() / 1e5;
+        let variance = draws.iter().map(|draw| draw * draw).sum::<f64>() / 1e5;
+        // Four standard deviations are 0.0126 of the mean and 0.0165 of the variance.
+        assert!(mean.abs() < 0.0126 && (variance - 1.0).abs() < 0.0165, "{mean} {variance}");
+    }
+}
