@@ -18,15 +18,52 @@ pub struct KeyedRandom {
     stream: ChaCha8Rng,
 }
 
+/// All streams of one seed and purpose, of which each costs one hash less than [`KeyedRandom::new`].
+#[derive(Clone)]
+pub struct KeyedStreams {
+    prefix: blake3::Hasher,
+}
+
+impl KeyedStreams {
+    /// The streams of this seed and purpose.
+    pub fn new(seed: u64, purpose: &str) -> Self {
+        let mut prefix = blake3::Hasher::new_derive_key(DRAWS);
+        prefix.update(&seed.to_le_bytes());
+        update_with_length(&mut prefix, purpose.as_bytes());
+        Self { prefix }
+    }
+
+    /// The stream of this key and view, at its start.
+    pub fn of(&self, key: &[u8], view: u32) -> KeyedRandom {
+        let mut hasher = self.prefix.clone();
+        update_with_length(&mut hasher, key);
+        hasher.update(&view.to_le_bytes());
+        KeyedRandom { stream: ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()) }
+    }
+}
+
+impl fmt::Debug for KeyedStreams {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("KeyedStreams").finish_non_exhaustive()
+    }
+}
+
 impl KeyedRandom {
     /// The stream of these parts, at its start.
     pub fn new(seed: u64, purpose: &str, key: &[u8], view: u32) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key(DRAWS);
-        hasher.update(&seed.to_le_bytes());
-        update_with_length(&mut hasher, purpose.as_bytes());
-        update_with_length(&mut hasher, key);
-        hasher.update(&view.to_le_bytes());
-        Self { stream: ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()) }
+        KeyedStreams::new(seed, purpose).of(key, view)
+    }
+
+    /// Fills the words with the next bits of the stream, each of 2^32 equally likely.
+    pub fn fill_words(&mut self, words: &mut [u32]) {
+        let mut bytes = [0_u8; 1024];
+        for words in words.chunks_mut(bytes.len() / 4) {
+            let bytes = &mut bytes[..words.len() * 4];
+            self.stream.fill_bytes(bytes);
+            for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+                *word = u32::from_le_bytes(*bytes);
+            }
+        }
     }
 
     /// A number in `[0, 1)`, one of 2^53 equally likely.
@@ -190,6 +227,14 @@ mod tests {
         let mut draws = streams.each_mut().map(KeyedRandom::uniform);
         draws.sort_by(f64::total_cmp);
         assert!(draws.windows(2).all(|pair| pair[0] < pair[1]), "{draws:?}");
+    }
+
+    #[test]
+    fn words_in_bulk_are_the_words_of_the_stream() {
+        let mut words = [0; 600];
+        random("document").fill_words(&mut words);
+        let mut stream = random("document").stream;
+        assert!(words.into_iter().all(|word| word == stream.next_u32()));
     }
 
     #[test]
