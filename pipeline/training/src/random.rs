@@ -28,10 +28,25 @@ impl KeyedRandom {
     /// The stream of these parts, at its start.
     pub fn new(seed: u64, purpose: &str, key: &[u8], view: u32) -> Self {
         let mut hasher = blake3::Hasher::new_from_context_key(&DRAWS);
-        hasher.update(&seed.to_le_bytes());
-        update_with_length(&mut hasher, purpose.as_bytes());
-        update_with_length(&mut hasher, key);
-        hasher.update(&view.to_le_bytes());
+        let [purpose_length, key_length] = [purpose.len(), key.len()].map(|length| (length as u64).to_le_bytes());
+        // With its length in front, no two lists of parts run together into the same bytes.
+        let parts: [&[u8]; 6] =
+            [&seed.to_le_bytes(), &purpose_length, purpose.as_bytes(), &key_length, key, &view.to_le_bytes()];
+        // Most are one block of the hash in all, and one update costs less than six.
+        let (mut block, mut end) = ([0; 64], 0);
+        for part in parts {
+            match block.get_mut(end..end + part.len()) {
+                Some(place) => {
+                    place.copy_from_slice(part);
+                    end += part.len();
+                }
+                None => {
+                    hasher.update(&block[..end]).update(part);
+                    end = 0;
+                }
+            }
+        }
+        hasher.update(&block[..end]);
         Self { stream: ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()) }
     }
 
@@ -155,12 +170,6 @@ pub fn order_hash(seed: u64, document_key: &[u8]) -> u64 {
     u64::from_be_bytes(first)
 }
 
-// With its length in front, no two lists of parts run together into the same bytes.
-fn update_with_length(hasher: &mut blake3::Hasher, part: &[u8]) {
-    hasher.update(&(part.len() as u64).to_le_bytes());
-    hasher.update(part);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +186,18 @@ mod tests {
         assert_eq!([(); 8].map(|()| random.below(ten)), [6, 5, 5, 7, 7, 7, 2, 8]);
         assert_eq!([(); 8].map(|()| random.poisson(1.0)), [5, 1, 1, 1, 2, 3, 1, 1]);
         assert_eq!([(); 2].map(|()| random.poisson(1000.0)), [1002, 967]);
+    }
+
+    #[test]
+    fn a_key_is_hashed_as_its_parts_one_after_another() {
+        for length in [0, 16, 31, 32, 33, 64, 200] {
+            let key = vec![7; length];
+            let mut hasher = blake3::Hasher::new_derive_key("pageloom 1 keyed random draws");
+            hasher.update(&[9, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]).update(b"test");
+            hasher.update(&(length as u64).to_le_bytes()).update(&key).update(&[3, 0, 0, 0]);
+            let mut expected = KeyedRandom { stream: ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()) };
+            assert_eq!(KeyedRandom::new(9, "test", &key, 3).uniform(), expected.uniform());
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::cut::LongCuts;
-use super::row::OpenRow;
+use super::row::Spares;
 use super::{FillReport, ImagesAtCuts, LongExamples, PackedRow, Packer, PackingSettings, RowLength};
 use crate::objectives::{Example, TokenId};
 
@@ -71,6 +71,7 @@ impl PackingSettings for BestFit {
             open: Vec::new(),
             full: VecDeque::new(),
             by_room: BTreeSet::new(),
+            spares: Spares::default(),
             report: FillReport::default(),
         })
     }
@@ -87,6 +88,7 @@ struct Window {
     full: VecDeque<Plan>,
     // The room of each open row with its index.
     by_room: BTreeSet<(usize, usize)>,
+    spares: Spares,
     report: FillReport,
 }
 
@@ -126,6 +128,10 @@ impl Packer for Window {
         self.place();
         self.close(0);
         self.make(0, rows);
+    }
+
+    fn reuse(&mut self, rows: &mut Vec<PackedRow>) {
+        self.spares.take(rows);
     }
 
     fn report(&self) -> FillReport {
@@ -177,7 +183,7 @@ impl Window {
     fn make(&mut self, num_left: u64, rows: &mut Vec<PackedRow>) {
         while self.full.len() as u64 > num_left {
             let Some(plan) = self.full.pop_front() else { return };
-            let mut row = OpenRow::new(self.row_length);
+            let mut row = self.spares.row(self.row_length);
             for piece in plan.pieces {
                 row.append(piece.document, &piece.example, piece.range);
             }
