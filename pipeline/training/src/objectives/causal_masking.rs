@@ -172,6 +172,10 @@ impl ObjectiveSettings for CausalMasking {
         Arc::new(SpansToTheEnd { rules: self.rules(specials), specials: *specials })
     }
 
+    fn takes_blocks(&self) -> bool {
+        self.variant.unit() == Unit::Block
+    }
+
     fn is_invertible(&self) -> bool {
         !self.reference_compat
     }

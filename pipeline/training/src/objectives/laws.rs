@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 
-use super::testing::{END, END_OF_IDS, FIRST_IMAGE_TOKEN, SPECIALS, stream};
+use super::testing::{END, END_OF_IDS, FIRST_IMAGE_TOKEN, OneCharacterEach, SPECIALS, stream};
 use super::*;
 
 // Each registered objective as its example says, and settings that reach further into the same objectives.
@@ -11,11 +11,17 @@ fn objectives() -> Vec<ObjectiveConfig> {
     ObjectiveConfig::examples().into_iter().chain(causal_maskings()).chain(others()).collect()
 }
 
+fn build(settings: &ObjectiveConfig) -> Arc<dyn Objective> {
+    settings.build_with_text(&SPECIALS, &(Arc::new(OneCharacterEach) as Arc<dyn TextTokens>))
+}
+
 fn others() -> impl Iterator<Item = ObjectiveConfig> {
     [
         ObjectiveConfig::Fim(Fim { rate: 1.0, spm: Spm::Variant1, loss_on_sentinels: false, ..Fim::example() }),
         ObjectiveConfig::Fim(Fim { rate: 1.0, fragment_token: Some(7), ..Fim::example() }),
         ObjectiveConfig::Fim(Fim { rate: 1.0, level: Level::Context, ..Fim::example() }),
+        ObjectiveConfig::Fim(Fim { rate: 1.0, cuts: Cuts::Characters, ..Fim::example() }),
+        ObjectiveConfig::Fim(Fim { cuts: Cuts::Characters, level: Level::Context, ..Fim::example() }),
         ObjectiveConfig::PrefixLm(PrefixLm { suffix_share: Some(0.25) }),
         ObjectiveConfig::Mlm(Mlm { rule: MlmRule::HuggingFace, probability: 0.5, ..Mlm::example() }),
         ObjectiveConfig::HybridCausalMasked(HybridCausalMasked { masked_share: 0.5, ..HybridCausalMasked::example() }),
@@ -83,7 +89,7 @@ fn document(number: u32) -> TokenDocument {
 
 fn for_each_example(check: impl Fn(&TokenDocument, &Example, &dyn Objective)) {
     for objective in objectives() {
-        let objective = objective.build(&SPECIALS);
+        let objective = build(&objective);
         for number in 0..1000 {
             let document = document(number);
             for example in objective.apply(&document, &mut stream(number)) {
@@ -192,7 +198,7 @@ fn image_runs_hold_image_tokens_and_all_of_them() {
 #[test]
 fn the_same_document_and_key_give_the_same_examples() {
     for objective in objectives() {
-        let objective = objective.build(&SPECIALS);
+        let objective = build(&objective);
         let examples = [(); 2].map(|()| objective.apply(&document(5), &mut stream(5)));
         assert_eq!(examples[0], examples[1]);
     }
@@ -202,7 +208,7 @@ fn the_same_document_and_key_give_the_same_examples() {
 #[test]
 fn two_views_differ_and_each_can_be_made_alone() {
     for settings in objectives() {
-        let objective = settings.build(&SPECIALS);
+        let objective = build(&settings);
         let views = |view| -> Vec<_> {
             let random = |number: u32| KeyedRandom::new(11, "objective", &number.to_le_bytes(), view);
             (0..100).map(|number| objective.apply(&document(number), &mut random(number))).collect()
@@ -241,7 +247,7 @@ fn examples_have_nothing_to_complain_of() {
 #[test]
 fn settings_tell_the_columns_of_their_examples_and_no_others() {
     for settings in objectives() {
-        let objective = settings.build(&SPECIALS);
+        let objective = build(&settings);
         let examples = (0..200).flat_map(|number| objective.apply(&document(number), &mut stream(number)));
         let used = examples.map(|example| TokenColumns {
             position_ids: !example.position_ids.is_empty(),

@@ -8,11 +8,13 @@ use super::{Example, NO_LOSS, TokenDocument, TokenId};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pieces(Vec<Piece>);
 
-/// A stretch of the document that stays in one piece, or a token that the objective adds, with its label.
+/// A stretch of the document that stays in one piece, a token that the objective adds, with its label, or tokens that
+/// say the same as a stretch of the document.
 #[derive(Debug, Clone)]
 enum Piece {
     Tokens(Range<u32>),
     Special(TokenId, TokenId),
+    Written(Vec<TokenId>, Range<u32>),
 }
 
 impl Pieces {
@@ -38,6 +40,11 @@ impl Pieces {
         self.0.push(Piece::Special(id, if is_learnt { id } else { NO_LOSS }));
     }
 
+    /// Appends other tokens for the text of a stretch, which may be empty where two of them share a token.
+    pub(super) fn written(&mut self, tokens: Vec<TokenId>, source: Range<u32>) {
+        self.0.push(Piece::Written(tokens, source));
+    }
+
     pub(super) fn len(&self) -> u32 {
         self.0.iter().map(Piece::len).sum()
     }
@@ -47,7 +54,7 @@ impl Pieces {
         self.0.append(&mut others.0);
     }
 
-    /// Drops this many tokens from the end, or all.
+    /// Drops this many tokens from the end, or all; what was written anew goes as a whole.
     pub(super) fn drop_end(&mut self, mut excess: u32) {
         while excess > 0 {
             match self.0.last_mut() {
@@ -57,7 +64,7 @@ impl Pieces {
                     return;
                 }
                 Some(piece) => {
-                    excess -= piece.len();
+                    excess = excess.saturating_sub(piece.len());
                     self.0.pop();
                 }
             }
@@ -88,6 +95,10 @@ impl Pieces {
                     source.push(from.clone());
                 }
                 Piece::Tokens(_) => {}
+                Piece::Written(tokens, from) => {
+                    input_ids.extend_from_slice(tokens);
+                    source.extend((from.start < from.end).then(|| from.clone()));
+                }
             }
         }
         Example { labels: self.labels(&input_ids), input_ids, images, source: merged(source), ..Example::default() }
@@ -112,6 +123,7 @@ impl Piece {
         match self {
             Self::Tokens(range) => range.end - range.start,
             Self::Special(..) => 1,
+            Self::Written(tokens, _) => tokens.len() as u32,
         }
     }
 }
