@@ -80,7 +80,7 @@ pub trait ObjectiveSettings: Serialize + DeserializeOwned {
         false
     }
 
-    /// Whether the objective is published for packed blocks of several documents: their documents are joined first.
+    /// Whether the objective is published for packed blocks of several documents: see [`crate::blocks`].
     fn takes_blocks(&self) -> bool {
         false
     }

@@ -60,7 +60,13 @@ impl Packer for EndToEnd {
         let length = example.input_ids.len();
         let (mut start, mut num_pieces) = (0, 0);
         while start < length {
-            let cut = self.image_spans.cut(&example, start, self.open.room(), self.row_length, &mut self.report);
+            let cut = self.image_spans.cut(
+                (length, &example.images),
+                start,
+                self.open.room(),
+                self.row_length,
+                &mut self.report,
+            );
             num_pieces += u32::from(start < cut.end);
             self.open.append(key, &example, start..cut.end);
             if self.open.room() == 0 || cut.end < length {
