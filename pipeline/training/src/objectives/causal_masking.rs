@@ -191,7 +191,11 @@ impl Objective for SpansToTheEnd {
     fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Vec<Example> {
         match (self.rules.unit, self.rules.max_tokens) {
             (Unit::Pieces, Some(longest)) if document.tokens.len() > longest as usize => {
-                pieces(document, longest).map(|(start, piece)| self.example(&piece, start, random)).collect()
+                let example = |(branch, (start, piece)): (u32, (u32, TokenDocument))| Example {
+                    branch,
+                    ..self.example(&piece, start, random)
+                };
+                (0..).zip(pieces(document, longest)).map(example).collect()
             }
             _ => vec![self.example(document, 0, random)],
         }

@@ -26,7 +26,8 @@ pub struct PackedRow {
 pub struct Segment {
     /// The document's key; none for padding.
     pub document: Option<[u8; 16]>,
-    /// Where this piece starts in the document's example.
+    /// Where this piece starts in the document's example, which `view`, `part` and `branch` tell from its others: these
+    /// tokens are the example's [`Segment::tokens`].
     pub document_offset: u32,
     /// Tokens, never none.
     pub length: u32,
@@ -36,10 +37,14 @@ pub struct Segment {
     pub predicts: Predicts,
     /// Which objective has made the example; empty for padding.
     pub objective: &'static str,
+    /// Which part of a mixture has made the example.
+    pub part: u32,
     /// Which of the examples that one draw gives for the document.
     pub branch: u32,
     /// Which view of the document this is.
     pub view: u32,
+    /// Which of the document's tokens are in the example, in order: of a long document it may be a part.
+    pub source: Vec<Range<u32>>,
 }
 
 impl PackedRow {
@@ -57,6 +62,11 @@ impl PackedRow {
 }
 
 impl Segment {
+    /// Which of the example's tokens these are.
+    pub fn tokens(&self) -> Range<u32> {
+        self.document_offset..self.document_offset + self.length
+    }
+
     // This piece of the document's example.
     fn of(document: [u8; 16], example: &Example, piece: Range<usize>) -> Self {
         let (start, length) = (piece.start as u32, piece.len() as u32);
@@ -67,8 +77,10 @@ impl Segment {
             prefix_len: example.prefix_len.saturating_sub(start).min(length),
             predicts: example.predicts,
             objective: example.objective,
+            part: example.part,
             branch: example.branch,
             view: example.view,
+            source: example.source.clone(),
         }
     }
 }
