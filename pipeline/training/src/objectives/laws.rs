@@ -31,6 +31,12 @@ fn others() -> impl Iterator<Item = ObjectiveConfig> {
             headings: vec![vec![1], vec![2]],
             ..Default::default()
         }),
+        ObjectiveConfig::ContextPermutation(ContextPermutation { order: PassageOrder::Gold, ..Default::default() }),
+        ObjectiveConfig::ContextPermutation(ContextPermutation {
+            order: PassageOrder::RmFirst,
+            headings: vec![vec![1], vec![2]],
+            ..Default::default()
+        }),
         ObjectiveConfig::SpanCorruption(SpanCorruption { noise_density: 0.5, mean_span_length: 8.0 }),
     ]
     .into_iter()
@@ -216,6 +222,7 @@ fn two_views_differ_and_each_can_be_made_alone() {
         let draws = match &settings {
             ObjectiveConfig::LeftToRight(_) => false,
             ObjectiveConfig::PrefixLm(settings) => settings.suffix_share.is_none(),
+            ObjectiveConfig::ContextPermutation(settings) => settings.order == PassageOrder::Uniform,
             _ => true,
         };
         assert_eq!(views(0) != views(1), draws, "{settings:?}");
