@@ -31,6 +31,7 @@ fn others() -> impl Iterator<Item = ObjectiveConfig> {
             headings: vec![vec![1], vec![2]],
             ..Default::default()
         }),
+        ObjectiveConfig::BlankInfilling(BlankInfilling { sentence_share: 0.4, end_share: 0.4, ..Default::default() }),
         ObjectiveConfig::ContextPermutation(ContextPermutation { order: PassageOrder::Gold, ..Default::default() }),
         ObjectiveConfig::ContextPermutation(ContextPermutation {
             order: PassageOrder::RmFirst,

@@ -40,17 +40,28 @@ pub(super) fn text(num_tokens: u32) -> TokenDocument {
     TokenDocument { tokens: (0..num_tokens).map(|index| 10 + (index % 390) as TokenId).collect(), ..Default::default() }
 }
 
-/// A tokenizer in which each text token is one character of three bytes.
+/// The token of a full stop in [`OneCharacterEach`].
+pub(super) const FULL_STOP: TokenId = 7;
+
+/// A tokenizer in which each text token is one character of three bytes, but for one full stop.
 #[derive(Debug)]
 pub(super) struct OneCharacterEach;
 
 impl TextTokens for OneCharacterEach {
     fn text(&self, tokens: &[TokenId]) -> Option<String> {
-        tokens.iter().map(|&token| char::from_u32(0x4e00 + token as u32)).collect()
+        let character = |&token: &TokenId| match token {
+            FULL_STOP => Some('.'),
+            _ => char::from_u32(0x4e00 + token as u32),
+        };
+        tokens.iter().map(character).collect()
     }
 
     fn tokens(&self, text: &str) -> Vec<TokenId> {
-        text.chars().map(|character| (character as u32 - 0x4e00) as TokenId).collect()
+        let token = |character| match character {
+            '.' => FULL_STOP,
+            _ => (character as u32 - 0x4e00) as TokenId,
+        };
+        text.chars().map(token).collect()
     }
 }
 
