@@ -24,6 +24,7 @@ fn others() -> impl Iterator<Item = ObjectiveConfig> {
         ObjectiveConfig::Fim(Fim { cuts: Cuts::Characters, level: Level::Context, ..Fim::example() }),
         ObjectiveConfig::PrefixLm(PrefixLm { suffix_share: Some(0.25) }),
         ObjectiveConfig::Mlm(Mlm { rule: MlmRule::HuggingFace, probability: 0.5, ..Mlm::example() }),
+        ObjectiveConfig::Mlm(Mlm { whole_words: true, ..Mlm::example() }),
         ObjectiveConfig::HybridCausalMasked(HybridCausalMasked { masked_share: 0.5, ..HybridCausalMasked::example() }),
         ObjectiveConfig::BidirectionalCausal(BidirectionalCausal { branches: Branches::Both, ..Default::default() }),
         ObjectiveConfig::MaskedDiffusion(MaskedDiffusion { rate: DiffusionRate::Coupled }),
