@@ -4,4 +4,5 @@ pub mod blocks;
 pub mod objectives;
 pub mod packing;
 pub mod random;
+pub mod retrieval;
 pub mod specials;
