@@ -56,7 +56,7 @@ struct EndToEnd {
 }
 
 impl Packer for EndToEnd {
-    fn push(&mut self, key: [u8; 16], example: Example, rows: &mut Vec<PackedRow>) {
+    fn push(&mut self, key: [u8; 16], mut example: Example, rows: &mut Vec<PackedRow>) {
         let length = example.input_ids.len();
         let (mut start, mut num_pieces) = (0, 0);
         while start < length {
@@ -68,7 +68,10 @@ impl Packer for EndToEnd {
                 &mut self.report,
             );
             num_pieces += u32::from(start < cut.end);
-            self.open.append(key, &example, start..cut.end);
+            match cut.end == length {
+                true => self.open.append_rest(key, &mut example, start),
+                false => self.open.append(key, &example, start..cut.end),
+            }
             if self.open.room() == 0 || cut.end < length {
                 self.take_row(rows);
             }

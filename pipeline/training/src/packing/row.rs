@@ -49,9 +49,10 @@ pub struct Segment {
 
 impl PackedRow {
     /// The full row that is the document's example, which isn't empty and whose memory becomes the row's.
-    pub(super) fn of(document: [u8; 16], example: Example) -> Self {
+    pub(super) fn of(document: [u8; 16], mut example: Example) -> Self {
+        let source = std::mem::take(&mut example.source);
         Self {
-            segments: vec![Segment::of(document, &example, 0..example.input_ids.len())],
+            segments: vec![Segment::of(document, &example, 0..example.input_ids.len(), source)],
             input_ids: example.input_ids,
             labels: example.labels,
             position_ids: example.position_ids,
@@ -68,7 +69,7 @@ impl Segment {
     }
 
     // This piece of the document's example.
-    fn of(document: [u8; 16], example: &Example, piece: Range<usize>) -> Self {
+    fn of(document: [u8; 16], example: &Example, piece: Range<usize>, source: Vec<Range<u32>>) -> Self {
         let (start, length) = (piece.start as u32, piece.len() as u32);
         Self {
             document: Some(document),
@@ -80,7 +81,7 @@ impl Segment {
             part: example.part,
             branch: example.branch,
             view: example.view,
-            source: example.source.clone(),
+            source,
         }
     }
 }
@@ -136,10 +137,20 @@ impl OpenRow {
 
     /// Appends this piece of the document's example, which must fit; an empty one leaves no trace.
     pub(super) fn append(&mut self, document: [u8; 16], example: &Example, piece: Range<usize>) {
+        self.append_from(document, example, piece, example.source.clone());
+    }
+
+    /// Appends the piece from `start` on as [`OpenRow::append`] does. The example's source goes with it.
+    pub(super) fn append_rest(&mut self, document: [u8; 16], example: &mut Example, start: usize) {
+        let source = std::mem::take(&mut example.source);
+        self.append_from(document, example, start..example.input_ids.len(), source);
+    }
+
+    fn append_from(&mut self, document: [u8; 16], example: &Example, piece: Range<usize>, source: Vec<Range<u32>>) {
         if piece.is_empty() {
             return;
         }
-        self.row.segments.push(Segment::of(document, example, piece.clone()));
+        self.row.segments.push(Segment::of(document, example, piece.clone(), source));
         self.append_extras(example, piece.clone());
         self.row.input_ids.extend_from_slice(&example.input_ids[piece.clone()]);
         self.row.labels.extend_from_slice(&example.labels[piece]);
