@@ -267,6 +267,36 @@ fn settings_tell_the_columns_of_their_examples_and_no_others() {
     }
 }
 
+fn mixture_of(objective: ObjectiveConfig) -> ObjectiveConfig {
+    ObjectiveConfig::Mixture(Mixture { parts: vec![Part { weight: 1.0, objective }] })
+}
+
+#[test]
+fn objectives_that_are_published_for_blocks_say_so_and_no_others() {
+    for settings in objectives() {
+        let expected = match &settings {
+            ObjectiveConfig::CausalMasking(settings) => {
+                matches!(settings.variant, Variant::Metaseq | Variant::Cm3leon)
+            }
+            ObjectiveConfig::Fim(settings) => settings.level == Level::Context,
+            _ => false,
+        };
+        assert_eq!(settings.takes_blocks(), expected, "{settings:?}");
+        assert_eq!(mixture_of(settings).takes_blocks(), expected);
+    }
+}
+
+#[test]
+fn text_makes_a_difference_to_objectives_that_say_so_and_to_no_others() {
+    for settings in objectives().into_iter().flat_map(|settings| [settings.clone(), mixture_of(settings)]) {
+        let examples = |objective: Arc<dyn Objective>| -> Vec<_> {
+            (0..50).map(|number| objective.apply(&document(number), &mut stream(number))).collect()
+        };
+        let (without, with) = (examples(settings.build(&SPECIALS)), examples(build(&settings)));
+        assert_eq!(without != with, settings.reads_text(), "{settings:?}");
+    }
+}
+
 #[test]
 fn a_mixture_is_as_its_parts_are() {
     let compat = CausalMasking { reference_compat: true, ..CausalMasking::example() };
