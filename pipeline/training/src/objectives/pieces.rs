@@ -71,9 +71,20 @@ impl Pieces {
         }
     }
 
-    /// Drops this many of the document's tokens from the end, or all, and none that the objective has added.
-    pub(super) fn drop_tokens(&mut self, mut excess: u32) {
-        for piece in self.0.iter_mut().rev() {
+    /// How many pieces there are.
+    pub(super) fn num_pieces(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes away all pieces but the first so many.
+    pub(super) fn split_off(&mut self, num_pieces: usize) -> Self {
+        Self(self.0.split_off(num_pieces.min(self.0.len())))
+    }
+
+    /// Drops this many of the document's tokens from the end of the first so many pieces, or all, and none that the
+    /// objective has added.
+    pub(super) fn drop_tokens(&mut self, num_pieces: usize, mut excess: u32) {
+        for piece in self.0.iter_mut().take(num_pieces).rev() {
             if let Piece::Tokens(range) = piece {
                 let dropped = excess.min(range.end - range.start);
                 range.end -= dropped;

@@ -8,8 +8,9 @@ use super::super::{Example, Specials, TokenDocument, TokenId};
 /// One example in the making: the text with a sentinel for each span, then each sentinel with its span.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
-    text: Pieces,
-    spans: Pieces,
+    pieces: Pieces,
+    // How many of them are the text.
+    num_of_text: usize,
 }
 
 impl Layout {
@@ -29,7 +30,7 @@ impl Layout {
             after_last = span.end;
         }
         text.tokens(after_last..num_tokens);
-        Self { text, spans: sentinels.with_spans(spans) }
+        sentinels.with_spans(text, spans)
     }
 
     /// What the published code makes of spans that may be empty: an empty one overwrites a token with its sentinel, or
@@ -46,42 +47,41 @@ impl Layout {
             after_last = span.end.max(span.start + 1);
         }
         text.tokens(after_last..num_tokens);
-        Self { text, spans: sentinels.with_spans(spans) }
+        sentinels.with_spans(text, spans)
     }
 
     pub(super) fn len(&self) -> u32 {
-        self.text.len() + self.spans.len()
+        self.pieces.len()
     }
 
     /// Keeps the first `limit` tokens of the result: the end of the last span is lost.
     pub(super) fn drop_end(&mut self, limit: u32) {
-        let num_text = self.text.len();
-        self.spans.drop_end((num_text + self.spans.len()).saturating_sub(limit.max(num_text)));
-        self.text.drop_end(num_text.saturating_sub(limit));
+        self.pieces.drop_end(self.len().saturating_sub(limit));
     }
 
     /// Drops tokens from the end of the text, never from a span, until `limit` tokens are left or the text has none.
     pub(super) fn shorten_text(&mut self, limit: u32) {
         let excess = self.len().saturating_sub(limit);
-        self.text.drop_tokens(excess);
+        self.pieces.drop_tokens(self.num_of_text, excess);
     }
 
     /// As [`Layout::shorten_text`], but as the published code does it: sentinels in the text are dropped like tokens.
     pub(super) fn shorten_text_as_reference(&mut self, limit: u32) {
         let excess = self.len().saturating_sub(limit);
-        self.text.drop_end(excess);
+        let spans = self.pieces.split_off(self.num_of_text);
+        self.pieces.drop_end(excess);
+        self.num_of_text = self.pieces.num_pieces();
+        self.pieces.append(spans);
     }
 
     /// Appends a token behind all spans.
     pub(super) fn end_in(&mut self, id: TokenId) {
-        self.spans.special(id);
+        self.pieces.special(id);
     }
 
     /// The example of these tokens.
     pub(super) fn place(self, document: &TokenDocument) -> Example {
-        let mut pieces = self.text;
-        pieces.append(self.spans);
-        pieces.place(document)
+        self.pieces.place(document)
     }
 }
 
@@ -97,19 +97,19 @@ impl Sentinels<'_> {
         pieces.special_if(self.are_learnt, self.specials.sentinel(index));
     }
 
-    // Room for what follows the text, too: it is moved there.
+    // Room for what follows the text, too.
     fn room_for_text(self, spans: &[Range<u32>]) -> Pieces {
         Pieces::with_room(5 * spans.len() + 2)
     }
 
-    fn with_spans(self, spans: &[Range<u32>]) -> Pieces {
-        let mut pieces = Pieces::with_room(3 * spans.len() + 1);
+    fn with_spans(self, text: Pieces, spans: &[Range<u32>]) -> Layout {
+        let (num_of_text, mut pieces) = (text.num_pieces(), text);
         for (index, span) in (0..).zip(spans) {
             self.push(index, &mut pieces);
             pieces.tokens(span.clone());
             pieces.special(self.specials.end_of_span);
         }
-        pieces
+        Layout { pieces, num_of_text }
     }
 }
 
