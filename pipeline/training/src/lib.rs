@@ -1,6 +1,8 @@
 //! What a model is trained on: documents become examples, examples become rows. Knows nothing of tables, steps or the engine.
 
+pub mod blocks;
 pub mod objectives;
 pub mod packing;
 pub mod random;
+pub mod retrieval;
 pub mod specials;

@@ -104,6 +104,11 @@ impl Specials {
         (id.wrapping_sub(self.first_sentinel) as u32) < self.num_sentinels
     }
 
+    /// Whether this is a token of text.
+    pub fn is_text(&self, id: TokenId) -> bool {
+        (id as u32) < self.num_text
+    }
+
     /// Whether this is a sentinel or any of the others.
     pub fn contain(&self, id: TokenId) -> bool {
         self.is_sentinel(id) || self.ids().contains(&id)

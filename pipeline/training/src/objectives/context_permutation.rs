@@ -37,6 +37,10 @@ pub enum PassageOrder {
     ForwardK,
     /// Any order, each equally likely.
     Uniform,
+    /// Gold passages alone, in the document's order; the others are left out.
+    Gold,
+    /// The document's order, without the gold passage that reasoning begins with.
+    RmFirst,
 }
 
 impl Default for ContextPermutation {
@@ -83,9 +87,7 @@ impl Objective for PassagesMoved {
         }
         pieces.tokens(blocks.last().map_or(num_tokens, |last| last.end)..num_tokens);
         pieces.special(self.specials.end_of_document);
-        let placed = pieces.place(document);
-        let labels = placed.ids.clone();
-        vec![Example { passages, objective: "context_permutation", ..placed.example(labels) }]
+        vec![Example { passages, objective: "context_permutation", ..pieces.place(document) }]
     }
 
     fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {
@@ -109,7 +111,7 @@ fn blocks(document: &TokenDocument) -> Vec<Range<u32>> {
 }
 
 impl ContextPermutation {
-    // Which passage stands at each place.
+    // Which passage stands at each place; those in no place are left out.
     fn order(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Vec<usize> {
         let passages = &document.passages;
         let mut order: Vec<usize> = (0..passages.len()).collect();
@@ -124,6 +126,8 @@ impl ContextPermutation {
                 places.into_iter().zip(gold.into_iter().rev()).for_each(|(place, index)| order[place] = index);
             }
             PassageOrder::ForwardK => return forward_k(&gold, &noise, self.k as usize),
+            PassageOrder::Gold => return places,
+            PassageOrder::RmFirst => order.retain(|index| Some(index) != gold.first()),
         }
         order
     }
@@ -163,6 +167,13 @@ mod tests {
         assert_eq!(objective.invert(&example), Ok(context().tokens));
     }
 
+    fn check_some(order: PassageOrder, expected: &[TokenId], source: &[Range<u32>]) {
+        let objective = ContextPermutation { order, ..ContextPermutation::default() }.build(&SPECIALS);
+        let example = objective.apply(&context(), &mut stream(0)).swap_remove(0);
+        assert_eq!((example.input_ids.as_slice(), example.source.as_slice()), (expected, source));
+        assert_eq!(objective.invert(&example), Ok(context().tokens_of(source)));
+    }
+
     #[test]
     fn gold_passages_change_places_among_themselves() {
         check(PassageOrder::Forward, 0, &[10, 11, 13, 12, 14, 15, 16, END]);
@@ -174,6 +185,25 @@ mod tests {
         check(PassageOrder::ForwardK, 0, &[10, 11, 14, 15, 13, 12, 16, END]);
         check(PassageOrder::ForwardK, 1, &[10, 11, 14, 13, 15, 12, 16, END]);
         check(PassageOrder::ForwardK, 5, &[10, 13, 11, 14, 15, 12, 16, END]);
+    }
+
+    #[test]
+    fn gold_passages_stand_alone() {
+        check_some(PassageOrder::Gold, &[10, 12, 13, 16, END], &[0..1, 2..4, 6..7]);
+    }
+
+    #[test]
+    fn the_first_gold_passage_of_the_reasoning_is_left_out() {
+        check_some(PassageOrder::RmFirst, &[10, 11, 12, 14, 15, 16, END], &[0..3, 4..7]);
+    }
+
+    #[test]
+    fn a_context_of_noise_alone_loses_nothing_to_a_first_gold_passage() {
+        let passages = context().passages.into_iter().map(|passage| Passage { gold_step: None, ..passage });
+        let noise = TokenDocument { passages: passages.collect(), ..context() };
+        let settings = ContextPermutation { order: PassageOrder::RmFirst, ..ContextPermutation::default() };
+        let example = settings.build(&SPECIALS).apply(&noise, &mut stream(0)).swap_remove(0);
+        assert_eq!(example.input_ids, [10, 11, 12, 13, 14, 15, 16, END]);
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! Moves the middle of a document to its end, to be filled in (FIM, arXiv 2207.14255).
 
+mod in_characters;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::pieces::Pieces;
-use super::{Example, NO_LOSS, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
+use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TextTokens, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
-/// Settings of `fim`. The two cuts fall between tokens; the paper cuts between characters, which needs the text.
+/// Settings of `fim`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fim {
     /// Whether documents are transformed, or those in a packed block.
     pub level: Level,
+    /// Whether the two cuts of a document fall between characters or tokens.
+    pub cuts: Cuts,
     /// This share of documents has its middle moved; the others stay as they are.
     pub rate: f64,
     /// This share of the transformed has its suffix before its prefix (SPM); in the others the prefix comes first (PSM).
@@ -40,6 +44,18 @@ pub enum Level {
     Context,
 }
 
+/// Where a document can be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cuts {
+    /// Between any two tokens, which is fast.
+    Tokens,
+    /// Between any two characters, as in the paper, so that a model can go on within a word: each part is tokenised by
+    /// itself. An image token counts as a character. A document whose tokens are not those that its text is given by
+    /// itself is cut between tokens, or in a block stays as it is, and so is the one that its block cuts.
+    Characters,
+}
+
 /// How a document with its suffix first is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,6 +70,7 @@ impl Default for Fim {
     fn default() -> Self {
         Self {
             level: Level::Document,
+            cuts: Cuts::Tokens,
             rate: 0.5,
             spm_rate: 0.5,
             spm: Spm::Variant2,
@@ -73,11 +90,29 @@ impl ObjectiveSettings for Fim {
         let shares = [("rate", self.rate), ("spm_rate", self.spm_rate), ("fragment_rate", self.fragment_rate)];
         let is_wrong = |(_, share): &(&str, f64)| !(0.0..=1.0).contains(share);
         let problem = |(name, share)| format!("{name} is {share}, but a share lies between 0 and 1");
-        shares.into_iter().filter(is_wrong).map(problem).collect()
+        let mut problems: Vec<_> = shares.into_iter().filter(is_wrong).map(problem).collect();
+        if self.reads_text() && self.fragment_token.is_some() {
+            problems.push("a document in fragments is cut between tokens: leave out fragment_token or cuts".to_owned());
+        }
+        problems
     }
 
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
-        Arc::new(MiddleLast { settings: self.clone(), specials: *specials })
+        Arc::new(MiddleLast { settings: self.clone(), specials: *specials, text: None })
+    }
+
+    fn build_with_text(&self, specials: &Specials, text: &Arc<dyn TextTokens>) -> Arc<dyn Objective> {
+        let cuts_text = self.reads_text() && self.fragment_token.is_none();
+        let text = cuts_text.then(|| Arc::clone(text));
+        Arc::new(MiddleLast { settings: self.clone(), specials: *specials, text })
+    }
+
+    fn reads_text(&self) -> bool {
+        self.cuts == Cuts::Characters
+    }
+
+    fn takes_blocks(&self) -> bool {
+        self.level == Level::Context
     }
 }
 
@@ -85,10 +120,15 @@ impl ObjectiveSettings for Fim {
 struct MiddleLast {
     settings: Fim,
     specials: Specials,
+    // Where cuts fall between characters.
+    text: Option<Arc<dyn TextTokens>>,
 }
 
 impl Objective for MiddleLast {
     fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Vec<Example> {
+        if let Some(example) = self.text.as_deref().and_then(|text| self.cut_in_characters(document, text, random)) {
+            return vec![example];
+        }
         let num_tokens = document.tokens.len() as u32;
         let mut pieces = Pieces::default();
         match self.settings.level {
@@ -105,22 +145,17 @@ impl Objective for MiddleLast {
                 pieces.drop_end(pieces.len().saturating_sub(num_tokens));
             }
         }
-        let placed = pieces.place(document);
-        let mut labels = placed.ids.clone();
-        for &position in &placed.specials {
-            let label = &mut labels[position as usize];
-            if !self.settings.loss_on_sentinels && *label != self.specials.end_of_document {
-                *label = NO_LOSS;
-            }
-        }
         let objective = match self.settings.level {
             Level::Document => "fim/document",
             Level::Context => "fim/context",
         };
-        vec![Example { objective, ..placed.example(labels) }]
+        vec![Example { objective, ..pieces.place(document) }]
     }
 
     fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {
+        if let Some(text) = self.text.as_deref().filter(|_| in_characters::NAMES.contains(&example.objective)) {
+            return self.join_in_characters(&example.input_ids, text);
+        }
         let ids = &example.input_ids;
         let end_of_document = self.specials.end_of_document;
         let mut tokens = Vec::with_capacity(ids.len());
@@ -154,41 +189,41 @@ impl MiddleLast {
             } else {
                 let cuts = [(); 2].map(|()| random.within(fragment.start, fragment.end + 1));
                 let suffix_first = random.happens(self.settings.spm_rate);
-                self.permute(fragment.clone(), cuts, suffix_first, pieces);
+                self.permute(three_parts(fragment.clone(), cuts), suffix_first, pieces);
             }
             pieces.tokens(fragment.end..(fragment.end + 1).min(range.end));
         }
     }
 
-    fn permute(&self, range: Range<u32>, cuts: [u32; 2], suffix_first: bool, pieces: &mut Pieces) {
-        let (prefix, suffix) = (range.start..cuts[0].min(cuts[1]), cuts[0].max(cuts[1])..range.end);
-        let middle = prefix.end..suffix.start;
+    // Prefix, middle and suffix in the order of the form.
+    fn permute(&self, [prefix, middle, suffix]: [Pieces; 3], suffix_first: bool, pieces: &mut Pieces) {
         let [before_prefix, before_middle, before_suffix] =
             [self.specials.fim_prefix, self.specials.fim_middle, self.specials.fim_suffix];
+        let is_learnt = self.settings.loss_on_sentinels;
         match (suffix_first, self.settings.spm) {
             (false, _) => {
-                pieces.special(before_prefix);
-                pieces.tokens(prefix);
-                pieces.special(before_suffix);
-                pieces.tokens(suffix);
-                pieces.special(before_middle);
+                pieces.special_if(is_learnt, before_prefix);
+                pieces.append(prefix);
+                pieces.special_if(is_learnt, before_suffix);
+                pieces.append(suffix);
+                pieces.special_if(is_learnt, before_middle);
             }
             (true, Spm::Variant1) => {
-                pieces.special(before_suffix);
-                pieces.tokens(suffix);
-                pieces.special(before_prefix);
-                pieces.tokens(prefix);
-                pieces.special(before_middle);
+                pieces.special_if(is_learnt, before_suffix);
+                pieces.append(suffix);
+                pieces.special_if(is_learnt, before_prefix);
+                pieces.append(prefix);
+                pieces.special_if(is_learnt, before_middle);
             }
             (true, Spm::Variant2) => {
-                pieces.special(before_prefix);
-                pieces.special(before_suffix);
-                pieces.tokens(suffix);
-                pieces.special(before_middle);
-                pieces.tokens(prefix);
+                pieces.special_if(is_learnt, before_prefix);
+                pieces.special_if(is_learnt, before_suffix);
+                pieces.append(suffix);
+                pieces.special_if(is_learnt, before_middle);
+                pieces.append(prefix);
             }
         }
-        pieces.tokens(middle);
+        pieces.append(middle);
     }
 
     // A fragment in its first order: what follows each token that precedes a part, the suffix last. Parts may lack.
@@ -218,6 +253,15 @@ impl MiddleLast {
     }
 }
 
+fn three_parts(range: Range<u32>, cuts: [u32; 2]) -> [Pieces; 3] {
+    let (first, second) = (cuts[0].min(cuts[1]), cuts[0].max(cuts[1]));
+    [range.start..first, first..second, second..range.end].map(|range| {
+        let mut part = Pieces::default();
+        part.tokens(range);
+        part
+    })
+}
+
 // What stands between the separators in a range, of which the last may be empty; all of it if there is no separator.
 fn parts(tokens: &[TokenId], range: Range<u32>, separator: Option<TokenId>) -> Vec<Range<u32>> {
     let is_separator = |position: &u32| Some(tokens[*position as usize]) == separator;
@@ -233,6 +277,7 @@ fn parts(tokens: &[TokenId], range: Range<u32>, separator: Option<TokenId>) -> V
 
 #[cfg(test)]
 mod tests {
+    use super::super::NO_LOSS;
     use super::super::testing::{END, SPECIALS, check_share, example_of, stream, text};
     use super::*;
 
@@ -241,10 +286,10 @@ mod tests {
     const S: TokenId = SPECIALS.fim_suffix;
 
     fn permuted(spm: Spm, suffix_first: bool) -> Vec<TokenId> {
-        let objective = MiddleLast { settings: Fim { spm, ..Fim::default() }, specials: SPECIALS };
+        let objective = MiddleLast { settings: Fim { spm, ..Fim::default() }, specials: SPECIALS, text: None };
         let mut pieces = Pieces::default();
-        objective.permute(0..6, [4, 1], suffix_first, &mut pieces);
-        pieces.place(&text(6)).ids
+        objective.permute(three_parts(0..6, [4, 1]), suffix_first, &mut pieces);
+        pieces.place(&text(6)).input_ids
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 
-use super::testing::{END, END_OF_IDS, FIRST_IMAGE_TOKEN, SPECIALS, stream};
+use super::testing::{END, END_OF_IDS, FIRST_IMAGE_TOKEN, OneCharacterEach, SPECIALS, stream};
 use super::*;
 
 // Each registered objective as its example says, and settings that reach further into the same objectives.
@@ -11,17 +11,31 @@ fn objectives() -> Vec<ObjectiveConfig> {
     ObjectiveConfig::examples().into_iter().chain(causal_maskings()).chain(others()).collect()
 }
 
+fn build(settings: &ObjectiveConfig) -> Arc<dyn Objective> {
+    settings.build_with_text(&SPECIALS, &(Arc::new(OneCharacterEach) as Arc<dyn TextTokens>))
+}
+
 fn others() -> impl Iterator<Item = ObjectiveConfig> {
     [
         ObjectiveConfig::Fim(Fim { rate: 1.0, spm: Spm::Variant1, loss_on_sentinels: false, ..Fim::example() }),
         ObjectiveConfig::Fim(Fim { rate: 1.0, fragment_token: Some(7), ..Fim::example() }),
         ObjectiveConfig::Fim(Fim { rate: 1.0, level: Level::Context, ..Fim::example() }),
+        ObjectiveConfig::Fim(Fim { rate: 1.0, cuts: Cuts::Characters, ..Fim::example() }),
+        ObjectiveConfig::Fim(Fim { cuts: Cuts::Characters, level: Level::Context, ..Fim::example() }),
         ObjectiveConfig::PrefixLm(PrefixLm { suffix_share: Some(0.25) }),
         ObjectiveConfig::Mlm(Mlm { rule: MlmRule::HuggingFace, probability: 0.5, ..Mlm::example() }),
+        ObjectiveConfig::Mlm(Mlm { whole_words: true, ..Mlm::example() }),
         ObjectiveConfig::HybridCausalMasked(HybridCausalMasked { masked_share: 0.5, ..HybridCausalMasked::example() }),
         ObjectiveConfig::BidirectionalCausal(BidirectionalCausal { branches: Branches::Both, ..Default::default() }),
         ObjectiveConfig::MaskedDiffusion(MaskedDiffusion { rate: DiffusionRate::Coupled }),
         ObjectiveConfig::ContextPermutation(ContextPermutation {
+            headings: vec![vec![1], vec![2]],
+            ..Default::default()
+        }),
+        ObjectiveConfig::BlankInfilling(BlankInfilling { sentence_share: 0.4, end_share: 0.4, ..Default::default() }),
+        ObjectiveConfig::ContextPermutation(ContextPermutation { order: PassageOrder::Gold, ..Default::default() }),
+        ObjectiveConfig::ContextPermutation(ContextPermutation {
+            order: PassageOrder::RmFirst,
             headings: vec![vec![1], vec![2]],
             ..Default::default()
         }),
@@ -83,7 +97,7 @@ fn document(number: u32) -> TokenDocument {
 
 fn for_each_example(check: impl Fn(&TokenDocument, &Example, &dyn Objective)) {
     for objective in objectives() {
-        let objective = objective.build(&SPECIALS);
+        let objective = build(&objective);
         for number in 0..1000 {
             let document = document(number);
             for example in objective.apply(&document, &mut stream(number)) {
@@ -192,7 +206,7 @@ fn image_runs_hold_image_tokens_and_all_of_them() {
 #[test]
 fn the_same_document_and_key_give_the_same_examples() {
     for objective in objectives() {
-        let objective = objective.build(&SPECIALS);
+        let objective = build(&objective);
         let examples = [(); 2].map(|()| objective.apply(&document(5), &mut stream(5)));
         assert_eq!(examples[0], examples[1]);
     }
@@ -202,7 +216,7 @@ fn the_same_document_and_key_give_the_same_examples() {
 #[test]
 fn two_views_differ_and_each_can_be_made_alone() {
     for settings in objectives() {
-        let objective = settings.build(&SPECIALS);
+        let objective = build(&settings);
         let views = |view| -> Vec<_> {
             let random = |number: u32| KeyedRandom::new(11, "objective", &number.to_le_bytes(), view);
             (0..100).map(|number| objective.apply(&document(number), &mut random(number))).collect()
@@ -210,6 +224,7 @@ fn two_views_differ_and_each_can_be_made_alone() {
         let draws = match &settings {
             ObjectiveConfig::LeftToRight(_) => false,
             ObjectiveConfig::PrefixLm(settings) => settings.suffix_share.is_none(),
+            ObjectiveConfig::ContextPermutation(settings) => settings.order == PassageOrder::Uniform,
             _ => true,
         };
         assert_eq!(views(0) != views(1), draws, "{settings:?}");
@@ -241,7 +256,7 @@ fn examples_have_nothing_to_complain_of() {
 #[test]
 fn settings_tell_the_columns_of_their_examples_and_no_others() {
     for settings in objectives() {
-        let objective = settings.build(&SPECIALS);
+        let objective = build(&settings);
         let examples = (0..200).flat_map(|number| objective.apply(&document(number), &mut stream(number)));
         let used = examples.map(|example| TokenColumns {
             position_ids: !example.position_ids.is_empty(),
@@ -249,6 +264,36 @@ fn settings_tell_the_columns_of_their_examples_and_no_others() {
             loss_weights: !example.loss_weights.is_empty(),
         });
         assert_eq!(used.fold(TokenColumns::default(), TokenColumns::or), settings.token_columns(), "{settings:?}");
+    }
+}
+
+fn mixture_of(objective: ObjectiveConfig) -> ObjectiveConfig {
+    ObjectiveConfig::Mixture(Mixture { parts: vec![Part { weight: 1.0, objective }] })
+}
+
+#[test]
+fn objectives_that_are_published_for_blocks_say_so_and_no_others() {
+    for settings in objectives() {
+        let expected = match &settings {
+            ObjectiveConfig::CausalMasking(settings) => {
+                matches!(settings.variant, Variant::Metaseq | Variant::Cm3leon)
+            }
+            ObjectiveConfig::Fim(settings) => settings.level == Level::Context,
+            _ => false,
+        };
+        assert_eq!(settings.takes_blocks(), expected, "{settings:?}");
+        assert_eq!(mixture_of(settings).takes_blocks(), expected);
+    }
+}
+
+#[test]
+fn text_makes_a_difference_to_objectives_that_say_so_and_to_no_others() {
+    for settings in objectives().into_iter().flat_map(|settings| [settings.clone(), mixture_of(settings)]) {
+        let examples = |objective: Arc<dyn Objective>| -> Vec<_> {
+            (0..50).map(|number| objective.apply(&document(number), &mut stream(number))).collect()
+        };
+        let (without, with) = (examples(settings.build(&SPECIALS)), examples(build(&settings)));
+        assert_eq!(without != with, settings.reads_text(), "{settings:?}");
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CausalMasking, Example, LeftToRight, NotInvertible, Objective, ObjectiveConfig, ObjectiveSettings, Specials,
-    TokenColumns, TokenDocument, TokenId,
+    TextTokens, TokenColumns, TokenDocument, TokenId,
 };
 use crate::random::KeyedRandom;
 
@@ -55,6 +55,19 @@ impl ObjectiveSettings for Mixture {
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
         let objectives = self.parts.iter().map(|part| part.objective.build(specials)).collect();
         Arc::new(OneOf { weights: self.parts.iter().map(|part| part.weight).collect(), objectives })
+    }
+
+    fn build_with_text(&self, specials: &Specials, text: &Arc<dyn TextTokens>) -> Arc<dyn Objective> {
+        let objectives = self.parts.iter().map(|part| part.objective.build_with_text(specials, text)).collect();
+        Arc::new(OneOf { weights: self.parts.iter().map(|part| part.weight).collect(), objectives })
+    }
+
+    fn reads_text(&self) -> bool {
+        self.parts.iter().any(|part| part.objective.reads_text())
+    }
+
+    fn takes_blocks(&self) -> bool {
+        self.parts.iter().any(|part| part.objective.takes_blocks())
     }
 
     fn token_columns(&self) -> TokenColumns {

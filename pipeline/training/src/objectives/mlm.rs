@@ -1,12 +1,13 @@
 //! Hides some tokens and has them predicted from both sides (BERT, arXiv 1810.04805 section 3.1).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::example::with_end;
 use super::hidden::{Replacement, all_seen, each_by_itself, reveal, stand_in};
-use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
+use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TextTokens, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
 /// Settings of `mlm`. Random tokens are drawn from text; BERT and Hugging Face draw from all ids, specials included.
@@ -23,6 +24,11 @@ pub struct Mlm {
     pub random_share: f64,
     /// In this share of predicted positions the token itself stays.
     pub keep_share: f64,
+    /// Whether the tokens of a word are predicted together, under the rule `bert`: words are drawn until there are as
+    /// many tokens, and one that has too many is passed over (BERT's `do_whole_word_mask`).
+    ///
+    /// A word is what letters and digits stand together in the text; any other token is one by itself.
+    pub whole_words: bool,
 }
 
 /// How the tokens are chosen that are predicted. The end of a document never is.
@@ -37,7 +43,14 @@ pub enum MlmRule {
 
 impl Default for Mlm {
     fn default() -> Self {
-        Self { rule: MlmRule::Bert, probability: 0.15, max_predictions: None, random_share: 0.1, keep_share: 0.1 }
+        Self {
+            rule: MlmRule::Bert,
+            probability: 0.15,
+            max_predictions: None,
+            random_share: 0.1,
+            keep_share: 0.1,
+            whole_words: false,
+        }
     }
 }
 
@@ -55,11 +68,22 @@ impl ObjectiveSettings for Mlm {
     fn check(&self, _: u32) -> Vec<String> {
         let is_share = (0.0..=1.0).contains(&self.probability);
         let problem = format!("probability is {}, but it must lie between 0 and 1", self.probability);
-        (!is_share).then_some(problem).into_iter().chain(self.replacement().problems()).collect()
+        let no_words = (self.whole_words && self.rule != MlmRule::Bert)
+            .then(|| "whole_words are drawn by the rule `bert`: choose that, or leave it out".to_owned());
+        (!is_share).then_some(problem).into_iter().chain(no_words).chain(self.replacement().problems()).collect()
     }
 
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
-        Arc::new(HiddenTokens { settings: self.clone(), specials: *specials })
+        Arc::new(HiddenTokens { settings: self.clone(), specials: *specials, text: None })
+    }
+
+    fn build_with_text(&self, specials: &Specials, text: &Arc<dyn TextTokens>) -> Arc<dyn Objective> {
+        let text = self.reads_text().then(|| Arc::clone(text));
+        Arc::new(HiddenTokens { settings: self.clone(), specials: *specials, text })
+    }
+
+    fn reads_text(&self) -> bool {
+        self.whole_words
     }
 }
 
@@ -67,24 +91,26 @@ impl ObjectiveSettings for Mlm {
 struct HiddenTokens {
     settings: Mlm,
     specials: Specials,
+    // Where whole words are predicted.
+    text: Option<Arc<dyn TextTokens>>,
 }
 
 impl Objective for HiddenTokens {
     fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Vec<Example> {
         let settings = &self.settings;
         let num_tokens = document.tokens.len() as u32;
-        let chosen = match settings.rule {
-            MlmRule::Bert => {
-                let rounded = libm::rint(f64::from(num_tokens) * settings.probability) as u32;
-                random.choose(rounded.max(1).min(settings.max_predictions.unwrap_or(u32::MAX)), num_tokens)
+        let rounded = libm::rint(f64::from(num_tokens) * settings.probability) as u32;
+        let wanted = rounded.max(1).min(settings.max_predictions.unwrap_or(u32::MAX));
+        let (chosen, objective) = match (settings.rule, &self.text) {
+            (MlmRule::Bert, Some(text)) => {
+                let words = self.words(&document.tokens, text.as_ref());
+                (whole_words(words, wanted, random), "mlm/bert_whole_words")
             }
-            MlmRule::HuggingFace => each_by_itself(num_tokens, settings.probability, random),
+            (MlmRule::Bert, None) => (random.choose(wanted, num_tokens), "mlm/bert"),
+            (MlmRule::HuggingFace, _) => (each_by_itself(num_tokens, settings.probability, random), "mlm/hugging_face"),
         };
         let mut example = all_seen(document, with_end(&document.tokens, &self.specials));
-        example.objective = match settings.rule {
-            MlmRule::Bert => "mlm/bert",
-            MlmRule::HuggingFace => "mlm/hugging_face",
-        };
+        example.objective = objective;
         for position in chosen.into_iter().map(|position| position as usize) {
             let stand = settings.replacement().draw(random);
             example.hide(position, stand_in(stand, document.tokens[position], &self.specials, random));
@@ -97,9 +123,50 @@ impl Objective for HiddenTokens {
     }
 }
 
+impl HiddenTokens {
+    // Tokens of one word each, in order.
+    fn words(&self, tokens: &[TokenId], text: &dyn TextTokens) -> Vec<Range<u32>> {
+        let mut words: Vec<Range<u32>> = Vec::new();
+        // Whether a letter, or a part of a character, is what a token ends in.
+        let mut goes_on = false;
+        for (position, &token) in (0..).zip(tokens) {
+            let of_token = if self.specials.is_text(token) { Some(text.text(&[token])) } else { None };
+            let (begins, ends) = match &of_token {
+                None => (false, false),
+                Some(None) => (true, true),
+                Some(Some(of_token)) => {
+                    let is_of_word = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
+                    (is_of_word(of_token.chars().next()), is_of_word(of_token.chars().next_back()))
+                }
+            };
+            match words.last_mut().filter(|_| goes_on && begins) {
+                Some(word) => word.end += 1,
+                None => words.push(position..position + 1),
+            }
+            goes_on = ends;
+        }
+        words
+    }
+}
+
+// The tokens of words that have as many in all as are wanted, or as near to it as those passed over allow; in order.
+fn whole_words(mut words: Vec<Range<u32>>, wanted: u32, random: &mut KeyedRandom) -> Vec<u32> {
+    random.shuffle(&mut words);
+    let mut chosen = Vec::new();
+    for word in words {
+        if chosen.len() + word.len() <= wanted as usize {
+            chosen.extend(word);
+        }
+    }
+    chosen.sort_unstable();
+    chosen
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{END, MASK, check_share, example_of, text};
+    use super::super::testing::{
+        BytesAndMerges, END, FIRST_IMAGE_TOKEN, MASK, SPECIALS, check_share, example_of, stream, text,
+    };
     use super::super::{NO_LOSS, Predicts};
     use super::*;
 
@@ -142,6 +209,34 @@ mod tests {
                 MlmRule::Bert => assert_eq!(hidden, 300_000),
                 MlmRule::HuggingFace => check_share(hidden, 2_000_000, 0.15),
             }
+        }
+    }
+
+    // "ab", "aba" of two tokens, " ", "é" of two bytes after which "b" goes on, an image's token.
+    #[test]
+    fn the_tokens_of_a_word_are_letters_that_stand_together() {
+        let tokens = [300, 32, 302, 97, 32, 0xc3, 0xa9, 98, 46, 97, FIRST_IMAGE_TOKEN, 98];
+        let objective = HiddenTokens { settings: Mlm::default(), specials: SPECIALS, text: None };
+        let words = objective.words(&tokens, &BytesAndMerges);
+        assert_eq!(words, [0..1, 1..2, 2..4, 4..5, 5..8, 8..9, 9..10, 10..11, 11..12]);
+    }
+
+    #[test]
+    fn words_are_hidden_whole_each_as_often_and_never_more_than_wanted() {
+        let words = [0..2, 2..5, 5..6, 6..8];
+        let mut hidden = [0; 4];
+        for number in 0..100_000 {
+            let chosen = whole_words(words.to_vec(), 2, &mut stream(number));
+            assert_eq!(chosen.len() % 2, usize::from(chosen == [5]));
+            for (count, word) in hidden.iter_mut().zip(&words) {
+                let num_hidden = word.clone().filter(|position| chosen.contains(position)).count();
+                assert!(num_hidden == 0 || num_hidden == word.len());
+                *count += usize::from(num_hidden > 0);
+            }
+        }
+        // The first in the drawn order of the three that are short enough: one of two tokens leaves no room.
+        for (count, share) in hidden.into_iter().zip([1.0 / 3.0, 0.0, 1.0 / 3.0, 1.0 / 3.0]) {
+            check_share(count, 100_000, share);
         }
     }
 

@@ -36,6 +36,7 @@ impl Mntp {
             max_predictions: None,
             random_share: self.random_share,
             keep_share: self.keep_share,
+            whole_words: false,
         }
     }
 }

@@ -4,6 +4,7 @@ mod bidirectional_causal;
 mod biphasic;
 mod blank_infilling;
 mod causal_masking;
+mod characters;
 mod context_permutation;
 mod example;
 mod fim;
@@ -31,9 +32,10 @@ pub use bidirectional_causal::{BidirectionalCausal, Branches};
 pub use biphasic::{Biphasic, Phases};
 pub use blank_infilling::BlankInfilling;
 pub use causal_masking::{CausalMasking, ImageSpans, NumSpans, OverLength, SizeHints, SpansAcross, Variant};
+pub use characters::TextTokens;
 pub use context_permutation::{ContextPermutation, PassageOrder};
 pub use example::{Example, NO_LOSS, NotInvertible, Passage, Predicts, TokenColumns, TokenDocument};
-pub use fim::{Fim, Level, Spm};
+pub use fim::{Cuts, Fim, Level, Spm};
 pub use hybrid_causal_masked::HybridCausalMasked;
 pub use left_to_right::LeftToRight;
 pub use masked_diffusion::{DiffusionRate, MaskedDiffusion};
@@ -67,6 +69,21 @@ pub trait ObjectiveSettings: Serialize + DeserializeOwned {
 
     /// The objective. Settings that `check` finds wrong still build one that gives valid tokens.
     fn build(&self, specials: &Specials) -> Arc<dyn Objective>;
+
+    /// The objective that asks for the text of tokens where it [reads text](Self::reads_text).
+    fn build_with_text(&self, specials: &Specials, _: &Arc<dyn TextTokens>) -> Arc<dyn Objective> {
+        self.build(specials)
+    }
+
+    /// Whether the objective needs the text of tokens to be what it says. Without, it does what it can with tokens.
+    fn reads_text(&self) -> bool {
+        false
+    }
+
+    /// Whether the objective is published for packed blocks of several documents: see [`crate::blocks`].
+    fn takes_blocks(&self) -> bool {
+        false
+    }
 
     /// The values per token that some of its examples have beside ids and labels.
     fn token_columns(&self) -> TokenColumns {
@@ -103,6 +120,21 @@ macro_rules! register {
             /// The objective of these settings.
             pub fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
                 match self { $(Self::$variant(settings) => settings.build(specials),)+ }
+            }
+
+            /// The objective of these settings, which may ask for the text of tokens.
+            pub fn build_with_text(&self, specials: &Specials, text: &Arc<dyn TextTokens>) -> Arc<dyn Objective> {
+                match self { $(Self::$variant(settings) => settings.build_with_text(specials, text),)+ }
+            }
+
+            /// Whether the objective needs the text of tokens to be what it says.
+            pub fn reads_text(&self) -> bool {
+                match self { $(Self::$variant(settings) => settings.reads_text(),)+ }
+            }
+
+            /// Whether the objective is published for packed blocks of several documents.
+            pub fn takes_blocks(&self) -> bool {
+                match self { $(Self::$variant(settings) => settings.takes_blocks(),)+ }
             }
 
             /// The values per token that some of its examples have beside ids and labels.

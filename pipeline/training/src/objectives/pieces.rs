@@ -2,30 +2,27 @@
 
 use std::ops::Range;
 
-use super::{Example, TokenDocument, TokenId};
+use super::{Example, NO_LOSS, TokenDocument, TokenId};
 
 /// An example in the making.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pieces(Vec<Piece>);
 
-/// A stretch of the document that stays in one piece, or a token that the objective adds.
+/// A stretch of the document that stays in one piece, a token that the objective adds, with its label, or tokens that
+/// say the same as a stretch of the document.
 #[derive(Debug, Clone)]
 enum Piece {
     Tokens(Range<u32>),
-    Special(TokenId),
-}
-
-/// What pieces become.
-#[derive(Debug, Default)]
-pub(super) struct Placed {
-    pub(super) ids: Vec<TokenId>,
-    /// Where the objective's own tokens stand in `ids`.
-    pub(super) specials: Vec<u32>,
-    images: Vec<Range<u32>>,
-    source: Vec<Range<u32>>,
+    Special(TokenId, TokenId),
+    Written(Vec<TokenId>, Range<u32>),
 }
 
 impl Pieces {
+    /// No pieces yet, and room for so many.
+    pub(super) fn with_room(num_pieces: usize) -> Self {
+        Self(Vec::with_capacity(num_pieces))
+    }
+
     /// Appends a stretch of the document; an empty one leaves no trace.
     pub(super) fn tokens(&mut self, range: Range<u32>) {
         if range.start < range.end {
@@ -33,9 +30,19 @@ impl Pieces {
         }
     }
 
-    /// Appends a token that isn't the document's.
+    /// Appends a token that isn't the document's, and is learnt.
     pub(super) fn special(&mut self, id: TokenId) {
-        self.0.push(Piece::Special(id));
+        self.0.push(Piece::Special(id, id));
+    }
+
+    /// Appends a token that isn't the document's, and is learnt or not.
+    pub(super) fn special_if(&mut self, is_learnt: bool, id: TokenId) {
+        self.0.push(Piece::Special(id, if is_learnt { id } else { NO_LOSS }));
+    }
+
+    /// Appends other tokens for the text of a stretch, which may be empty where two of them share a token.
+    pub(super) fn written(&mut self, tokens: Vec<TokenId>, source: Range<u32>) {
+        self.0.push(Piece::Written(tokens, source));
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -47,7 +54,7 @@ impl Pieces {
         self.0.append(&mut others.0);
     }
 
-    /// Drops this many tokens from the end, or all.
+    /// Drops this many tokens from the end, or all; what was written anew goes as a whole.
     pub(super) fn drop_end(&mut self, mut excess: u32) {
         while excess > 0 {
             match self.0.last_mut() {
@@ -57,16 +64,27 @@ impl Pieces {
                     return;
                 }
                 Some(piece) => {
-                    excess -= piece.len();
+                    excess = excess.saturating_sub(piece.len());
                     self.0.pop();
                 }
             }
         }
     }
 
-    /// Drops this many of the document's tokens from the end, or all, and none that the objective has added.
-    pub(super) fn drop_tokens(&mut self, mut excess: u32) {
-        for piece in self.0.iter_mut().rev() {
+    /// How many pieces there are.
+    pub(super) fn num_pieces(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Takes away all pieces but the first so many.
+    pub(super) fn split_off(&mut self, num_pieces: usize) -> Self {
+        Self(self.0.split_off(num_pieces.min(self.0.len())))
+    }
+
+    /// Drops this many of the document's tokens from the end of the first so many pieces, or all, and none that the
+    /// objective has added.
+    pub(super) fn drop_tokens(&mut self, num_pieces: usize, mut excess: u32) {
+        for piece in self.0.iter_mut().take(num_pieces).rev() {
             if let Piece::Tokens(range) = piece {
                 let dropped = excess.min(range.end - range.start);
                 range.end -= dropped;
@@ -75,26 +93,39 @@ impl Pieces {
         }
     }
 
-    /// The tokens, with room for one more.
-    pub(super) fn place(&self, document: &TokenDocument) -> Placed {
-        let mut placed = Placed { ids: Vec::with_capacity(self.len() as usize + 1), ..Placed::default() };
+    /// The example of these tokens, each of which is learnt but for specials that are not.
+    pub(super) fn place(&self, document: &TokenDocument) -> Example {
+        let mut input_ids = Vec::with_capacity(self.len() as usize);
+        let (mut images, mut source) = (Vec::new(), Vec::with_capacity(self.0.len()));
         for piece in &self.0 {
-            let at = placed.ids.len() as u32;
             match piece {
-                Piece::Special(id) => {
-                    placed.specials.push(at);
-                    placed.ids.push(*id);
-                }
+                Piece::Special(id, _) => input_ids.push(*id),
                 Piece::Tokens(from) if from.start < from.end => {
-                    placed.ids.extend_from_slice(&document.tokens[from.start as usize..from.end as usize]);
-                    push_image_runs(&mut placed.images, &document.images, from, at);
-                    placed.source.push(from.clone());
+                    push_image_runs(&mut images, &document.images, from, input_ids.len() as u32);
+                    input_ids.extend_from_slice(&document.tokens[from.start as usize..from.end as usize]);
+                    source.push(from.clone());
                 }
                 Piece::Tokens(_) => {}
+                Piece::Written(tokens, from) => {
+                    input_ids.extend_from_slice(tokens);
+                    source.extend((from.start < from.end).then(|| from.clone()));
+                }
             }
         }
-        placed.source = merged(placed.source);
-        placed
+        Example { labels: self.labels(&input_ids), input_ids, images, source: merged(source), ..Example::default() }
+    }
+
+    // One copy of everything is much faster than one of each piece, which mostly is at another place in its cache line.
+    fn labels(&self, input_ids: &[TokenId]) -> Vec<TokenId> {
+        let mut labels = input_ids.to_vec();
+        let mut position = 0;
+        for piece in &self.0 {
+            if let Piece::Special(_, label) = piece {
+                labels[position] = *label;
+            }
+            position += piece.len() as usize;
+        }
+        labels
     }
 }
 
@@ -102,15 +133,9 @@ impl Piece {
     fn len(&self) -> u32 {
         match self {
             Self::Tokens(range) => range.end - range.start,
-            Self::Special(_) => 1,
+            Self::Special(..) => 1,
+            Self::Written(tokens, _) => tokens.len() as u32,
         }
-    }
-}
-
-impl Placed {
-    /// The example of these tokens with these labels: what is in it, and where its images are.
-    pub(super) fn example(self, labels: Vec<TokenId>) -> Example {
-        Example { input_ids: self.ids, labels, images: self.images, source: self.source, ..Example::default() }
     }
 }
 

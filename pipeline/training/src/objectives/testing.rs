@@ -1,6 +1,8 @@
 //! What the objectives' tests share.
 
-use super::{Example, ObjectiveSettings, Specials, TokenDocument, TokenId};
+use std::sync::Arc;
+
+use super::{Example, ObjectiveSettings, Specials, TextTokens, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
 pub(super) const SPECIALS: Specials = Specials {
@@ -36,6 +38,74 @@ pub(super) const END_OF_IDS: TokenId = 882;
 /// Text of so many tokens: 10, 11, …, all different as long as there are fewer than 390.
 pub(super) fn text(num_tokens: u32) -> TokenDocument {
     TokenDocument { tokens: (0..num_tokens).map(|index| 10 + (index % 390) as TokenId).collect(), ..Default::default() }
+}
+
+/// The token of a full stop in [`OneCharacterEach`].
+pub(super) const FULL_STOP: TokenId = 7;
+
+/// A tokenizer in which each text token is one character of three bytes, but for one full stop.
+#[derive(Debug)]
+pub(super) struct OneCharacterEach;
+
+impl TextTokens for OneCharacterEach {
+    fn text(&self, tokens: &[TokenId]) -> Option<String> {
+        let character = |&token: &TokenId| match token {
+            FULL_STOP => Some('.'),
+            _ => char::from_u32(0x4e00 + token as u32),
+        };
+        tokens.iter().map(character).collect()
+    }
+
+    fn tokens(&self, text: &str) -> Vec<TokenId> {
+        let token = |character| match character {
+            '.' => FULL_STOP,
+            _ => (character as u32 - 0x4e00) as TokenId,
+        };
+        text.chars().map(token).collect()
+    }
+}
+
+/// A tokenizer of bytes, in which the first and longest of `ab` (300), `abab` (301) and `ba` (302) are one token.
+#[derive(Debug)]
+pub(super) struct BytesAndMerges;
+
+impl BytesAndMerges {
+    const MERGED: [(&str, TokenId); 3] = [("abab", 301), ("ab", 300), ("ba", 302)];
+
+    /// As the tokenizer of a job.
+    pub(super) fn shared() -> Arc<dyn TextTokens> {
+        Arc::new(Self)
+    }
+}
+
+impl TextTokens for BytesAndMerges {
+    fn text(&self, tokens: &[TokenId]) -> Option<String> {
+        let mut bytes = Vec::new();
+        for &token in tokens {
+            match Self::MERGED.iter().find(|(_, id)| *id == token) {
+                Some((text, _)) => bytes.extend_from_slice(text.as_bytes()),
+                None => bytes.push(u8::try_from(token).ok()?),
+            }
+        }
+        String::from_utf8(bytes).ok()
+    }
+
+    fn tokens(&self, mut text: &str) -> Vec<TokenId> {
+        let mut tokens = Vec::new();
+        while let Some(first) = text.chars().next() {
+            match Self::MERGED.iter().find(|(merged, _)| text.starts_with(merged)) {
+                Some((merged, id)) => {
+                    tokens.push(*id);
+                    text = &text[merged.len()..];
+                }
+                None => {
+                    tokens.extend(text[..first.len_utf8()].bytes().map(TokenId::from));
+                    text = &text[first.len_utf8()..];
+                }
+            }
+        }
+        tokens
+    }
 }
 
 /// The stream of the document with this number.

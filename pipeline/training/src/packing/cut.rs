@@ -46,7 +46,7 @@ impl LongCuts {
         let mut pieces = Vec::with_capacity(length / row_length + 1);
         let mut start = 0;
         while start < length {
-            let cut = self.images.cut(example, start, row_length, row_length, report);
+            let cut = self.images.cut((length, &example.images), start, row_length, row_length, report);
             pieces.push(start..cut.end);
             start = cut.next_start;
             if start < length && self.long_examples == LongExamples::DropEnd {
@@ -82,30 +82,30 @@ impl RowLength {
 
 /// Where a piece of an example ends, and where the next one starts: later, where tokens are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cut {
-    pub(super) end: usize,
-    pub(super) next_start: usize,
+pub(crate) struct Cut {
+    pub(crate) end: usize,
+    pub(crate) next_start: usize,
 }
 
 impl ImagesAtCuts {
-    /// Cuts the piece from `start` on that goes into a row with this room, and counts what is lost by that.
+    /// Cuts the piece from `start` on, of so many tokens with these images, that goes into a row with this room, and
+    /// counts what is lost by that.
     ///
     /// The piece is empty where an image needs a new row.
-    pub(super) fn cut(
+    pub(crate) fn cut(
         self,
-        example: &Example,
+        (length, images): (usize, &[Range<u32>]),
         start: usize,
         room: usize,
         row_length: usize,
         report: &mut FillReport,
     ) -> Cut {
         let end = start + room;
-        if end >= example.input_ids.len() {
-            let all = example.input_ids.len();
-            return Cut { end: all, next_start: all };
+        if end >= length {
+            return Cut { end: length, next_start: length };
         }
-        let next_image = example.images.partition_point(|image| image.end as usize <= end);
-        let Some(image) = example.images.get(next_image).filter(|image| (image.start as usize) < end) else {
+        let next_image = images.partition_point(|image| image.end as usize <= end);
+        let Some(image) = images.get(next_image).filter(|image| (image.start as usize) < end) else {
             return Cut { end, next_start: end };
         };
         if self == Self::KeepWhole && image.len() <= row_length {

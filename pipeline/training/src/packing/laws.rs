@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
 
 use super::*;
-use crate::objectives::NO_LOSS;
+use crate::objectives::{
+    Biphasic, CausalMasking, Fim, Mixture, NO_LOSS, ObjectiveConfig, ObjectiveSettings, Part, TokenDocument, Variant,
+};
 use crate::random::KeyedRandom;
+use crate::specials::Specials;
 
 const PAD: TokenId = -7;
 const LONGEST_IMAGE: u64 = 12;
@@ -125,6 +128,56 @@ fn every_token_is_in_one_row_with_its_label_or_counted_as_dropped() {
     }
 }
 
+// Two views of documents in pieces, in phases or moved, by one of three objectives.
+fn examples_of_a_mixture() -> Vec<([u8; 16], Example)> {
+    let pieces =
+        CausalMasking { variant: Variant::Fairseq, max_tokens: NonZeroU32::new(9), ..CausalMasking::example() };
+    let objectives = [
+        ObjectiveConfig::CausalMasking(pieces),
+        ObjectiveConfig::Biphasic(Biphasic::example()),
+        ObjectiveConfig::Fim(Fim::example()),
+    ];
+    let parts = objectives.map(|objective| Part { weight: 1.0, objective });
+    let mixture = Mixture { parts: parts.into() }.build(&Specials::consecutive(1 << 20, 16));
+    let of_document = |(number, example): (u32, Example)| {
+        let document = TokenDocument { tokens: example.input_ids, images: example.images, ..TokenDocument::default() };
+        let of_view = |view| {
+            let examples = mixture.apply(&document, &mut KeyedRandom::new(5, "objective", &key(number), view));
+            examples.into_iter().map(move |example| (key(number), Example { view, ..example }))
+        };
+        [0, 1].into_iter().flat_map(of_view).collect::<Vec<_>>()
+    };
+    (0..).zip(examples()).flat_map(of_document).collect()
+}
+
+#[test]
+fn every_token_of_a_row_is_at_the_place_in_its_example_that_the_row_says() {
+    let all = examples_of_a_mixture();
+    let name = |key: [u8; 16], view: u32, part: u32, branch: u32| (key, view, part, branch);
+    let named = all.iter().map(|(key, example)| (name(*key, example.view, example.part, example.branch), example));
+    let by_name: BTreeMap<_, _> = named.collect();
+    assert_eq!(by_name.len(), all.len(), "two examples have one name");
+    for packing in packings() {
+        let (mut packer, mut rows) = (packing.build(PAD), Vec::new());
+        all.iter().for_each(|(key, example)| packer.push(*key, example.clone(), &mut rows));
+        packer.finish(&mut rows);
+        for row in rows {
+            let mut start = 0;
+            for segment in &row.segments {
+                let end = start + segment.length as usize;
+                if let Some(document) = segment.document {
+                    let example = by_name[&name(document, segment.view, segment.part, segment.branch)];
+                    let tokens = segment.tokens().start as usize..segment.tokens().end as usize;
+                    assert_eq!(row.input_ids[start..end], example.input_ids[tokens.clone()]);
+                    assert_eq!(row.labels[start..end], example.labels[tokens]);
+                    assert_eq!((&segment.source, segment.objective), (&example.source, example.objective));
+                }
+                start = end;
+            }
+        }
+    }
+}
+
 #[test]
 fn the_report_adds_up() {
     for packing in packings() {
@@ -232,6 +285,33 @@ fn images_that_straddle(rows: &[PackedRow]) -> u64 {
         }
     }
     straddling
+}
+
+#[test]
+fn rows_made_in_the_memory_of_others_are_the_same_rows() {
+    let with_extras = |example: Example| {
+        let position_ids = (0..example.input_ids.len() as u32).rev().collect();
+        let loss_weights = vec![0.5; example.input_ids.len()];
+        Example { position_ids, loss_weights, ..example }
+    };
+    for packing in packings() {
+        let (mut packer, mut rows, mut all) = (packing.build(PAD), Vec::new(), Vec::new());
+        // Rows with every column go first, so that what is left of them would show in those that follow.
+        for (number, example) in (0..).zip(examples()) {
+            packer.push(key(number), with_extras(example), &mut rows);
+        }
+        packer.finish(&mut rows);
+        packer.reuse(&mut rows);
+        for (number, example) in (0..).zip(examples()) {
+            packer.push(key(number), example, &mut rows);
+            all.extend(rows.iter().cloned());
+            packer.reuse(&mut rows);
+            assert_eq!(rows, []);
+        }
+        packer.finish(&mut rows);
+        all.append(&mut rows);
+        assert_eq!(all, pack(&packing).0, "{packing:?}");
+    }
 }
 
 #[test]

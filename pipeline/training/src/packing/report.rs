@@ -26,7 +26,7 @@ impl FillReport {
         }
     }
 
-    pub(super) fn count_row(&mut self, row_length: usize, padding: usize) {
+    pub(crate) fn count_row(&mut self, row_length: usize, padding: usize) {
         self.rows += 1;
         self.tokens += (row_length - padding) as u64;
         self.padding_tokens += padding as u64;

@@ -26,7 +26,8 @@ pub struct PackedRow {
 pub struct Segment {
     /// The document's key; none for padding.
     pub document: Option<[u8; 16]>,
-    /// Where this piece starts in the document's example.
+    /// Where this piece starts in the document's example, which `view`, `part` and `branch` tell from its others: these
+    /// tokens are the example's [`Segment::tokens`].
     pub document_offset: u32,
     /// Tokens, never none.
     pub length: u32,
@@ -36,16 +37,82 @@ pub struct Segment {
     pub predicts: Predicts,
     /// Which objective has made the example; empty for padding.
     pub objective: &'static str,
+    /// Which part of a mixture has made the example.
+    pub part: u32,
     /// Which of the examples that one draw gives for the document.
     pub branch: u32,
     /// Which view of the document this is.
     pub view: u32,
+    /// Which of the document's tokens are in the example, in order: of a long document it may be a part.
+    pub source: Vec<Range<u32>>,
+}
+
+impl PackedRow {
+    /// The full row that is the document's example, which isn't empty and whose memory becomes the row's.
+    pub(super) fn of(document: [u8; 16], mut example: Example) -> Self {
+        let source = std::mem::take(&mut example.source);
+        Self {
+            segments: vec![Segment::of(document, &example, 0..example.input_ids.len(), source)],
+            input_ids: example.input_ids,
+            labels: example.labels,
+            position_ids: example.position_ids,
+            block_position_ids: example.block_position_ids,
+            loss_weights: example.loss_weights,
+        }
+    }
+}
+
+impl Segment {
+    /// Which of the example's tokens these are.
+    pub fn tokens(&self) -> Range<u32> {
+        self.document_offset..self.document_offset + self.length
+    }
+
+    // This piece of the document's example.
+    fn of(document: [u8; 16], example: &Example, piece: Range<usize>, source: Vec<Range<u32>>) -> Self {
+        let (start, length) = (piece.start as u32, piece.len() as u32);
+        Self {
+            document: Some(document),
+            document_offset: start,
+            length,
+            prefix_len: example.prefix_len.saturating_sub(start).min(length),
+            predicts: example.predicts,
+            objective: example.objective,
+            part: example.part,
+            branch: example.branch,
+            view: example.view,
+            source,
+        }
+    }
 }
 
 /// A row with room left.
 pub(super) struct OpenRow {
     length: usize,
     row: PackedRow,
+}
+
+/// Rows that are no longer needed, for their memory.
+#[derive(Default)]
+pub(super) struct Spares(Vec<PackedRow>);
+
+impl Spares {
+    /// Takes these rows.
+    pub(super) fn take(&mut self, rows: &mut Vec<PackedRow>) {
+        self.0.append(rows);
+    }
+
+    /// An empty row to be filled with this many tokens.
+    pub(super) fn row(&mut self, length: usize) -> OpenRow {
+        let Some(mut row) = self.0.pop() else { return OpenRow::new(length) };
+        row.input_ids.clear();
+        row.labels.clear();
+        row.segments.clear();
+        row.position_ids.clear();
+        row.block_position_ids.clear();
+        row.loss_weights.clear();
+        OpenRow { length, row }
+    }
 }
 
 impl OpenRow {
@@ -70,21 +137,20 @@ impl OpenRow {
 
     /// Appends this piece of the document's example, which must fit; an empty one leaves no trace.
     pub(super) fn append(&mut self, document: [u8; 16], example: &Example, piece: Range<usize>) {
+        self.append_from(document, example, piece, example.source.clone());
+    }
+
+    /// Appends the piece from `start` on as [`OpenRow::append`] does. The example's source goes with it.
+    pub(super) fn append_rest(&mut self, document: [u8; 16], example: &mut Example, start: usize) {
+        let source = std::mem::take(&mut example.source);
+        self.append_from(document, example, start..example.input_ids.len(), source);
+    }
+
+    fn append_from(&mut self, document: [u8; 16], example: &Example, piece: Range<usize>, source: Vec<Range<u32>>) {
         if piece.is_empty() {
             return;
         }
-        let start = piece.start as u32;
-        let length = piece.len() as u32;
-        self.row.segments.push(Segment {
-            document: Some(document),
-            document_offset: start,
-            length,
-            prefix_len: example.prefix_len.saturating_sub(start).min(length),
-            predicts: example.predicts,
-            objective: example.objective,
-            branch: example.branch,
-            view: example.view,
-        });
+        self.row.segments.push(Segment::of(document, example, piece.clone(), source));
         self.append_extras(example, piece.clone());
         self.row.input_ids.extend_from_slice(&example.input_ids[piece.clone()]);
         self.row.labels.extend_from_slice(&example.labels[piece]);
@@ -107,12 +173,6 @@ impl OpenRow {
             let before = row.labels.iter().map(weight);
             extend(&mut row.loss_weights, before, &example.loss_weights, piece, |index| weight(&of_piece[index]));
         }
-    }
-
-    /// The row with padding in what room is left; this one starts anew.
-    pub(super) fn take_padded(&mut self, pad: TokenId) -> PackedRow {
-        let anew = Self::new(self.length);
-        std::mem::replace(self, anew).padded(pad)
     }
 
     /// The row with padding in what room is left.

@@ -1,0 +1,133 @@
+//! Joins documents into blocks of one length, for objectives that are published for packed blocks (CM3Leon, metaseq).
+//!
+//! Documents go in in their order, each followed by its end; where a block is full it is cut, and the rest goes on in the
+//! next. A block is then given to the objective as if it were a document, with draws that are keyed by the block: see
+//! [`Block::random`]. Its examples are as long as the block or shorter, so they go into rows of the same length by the
+//! packing `one_document`. The same documents in the same order give the same blocks, so whoever needs the same rows
+//! however work is spread keeps one builder to a bucket.
+
+use std::num::NonZeroU32;
+use std::ops::Range;
+
+use crate::objectives::{TokenDocument, TokenId};
+use crate::packing::{FillReport, ImagesAtCuts};
+use crate::random::KeyedRandom;
+
+/// Documents end to end, and where each stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Block {
+    /// The tokens of all documents, each with its end, and their images. Only the last block of all is shorter than
+    /// others, or one in front of an image that is kept whole.
+    pub document: TokenDocument,
+    /// What the block is made of, in order.
+    pub parts: Vec<BlockPart>,
+    /// How many blocks have begun in the document that this one begins in.
+    pub number: u32,
+}
+
+/// A stretch of a block that comes from one document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockPart {
+    /// The document's key.
+    pub document: [u8; 16],
+    /// Where it stands in the block.
+    pub tokens: Range<u32>,
+    /// Where the stretch begins in the document. The document's end counts as its last token.
+    pub document_offset: u32,
+}
+
+impl Block {
+    /// The key of the first document.
+    pub fn key(&self) -> [u8; 16] {
+        self.parts.first().map_or([0; 16], |part| part.document)
+    }
+
+    /// The draws of this block under the job's seed: keyed by its first document and its number, so that no two blocks
+    /// have the same, and a block can be made again from the documents that it holds.
+    pub fn random(&self, seed: u64, purpose: &str, view: u32) -> KeyedRandom {
+        let key = self.key().into_iter().chain(self.number.to_le_bytes());
+        KeyedRandom::new(seed, purpose, &key.collect::<Vec<u8>>(), view)
+    }
+
+    /// Which document this token of the block is from, and where it stands there; none behind the block's end.
+    pub fn document_of(&self, token: u32) -> Option<([u8; 16], u32)> {
+        let part = self.parts.get(self.parts.partition_point(|part| part.tokens.end <= token))?;
+        Some((part.document, part.document_offset + token - part.tokens.start))
+    }
+}
+
+/// Makes blocks of documents, one after another.
+#[derive(Debug)]
+pub struct BlockBuilder {
+    length: usize,
+    images: ImagesAtCuts,
+    end_of_document: TokenId,
+    open: Block,
+    report: FillReport,
+}
+
+impl BlockBuilder {
+    /// Blocks of this many tokens, in which documents end in this token.
+    pub fn new(length: NonZeroU32, images: ImagesAtCuts, end_of_document: TokenId) -> Self {
+        let length = length.get() as usize;
+        Self { length, images, end_of_document, open: Block::default(), report: FillReport::default() }
+    }
+
+    /// Takes the document with this key, and appends the blocks that are now full.
+    pub fn push(&mut self, key: [u8; 16], document: &TokenDocument, blocks: &mut Vec<Block>) {
+        let length = document.tokens.len() + 1;
+        let (mut start, mut num_begun, mut num_pieces) = (0, 0, 0);
+        while start < length {
+            let room = self.length - self.open.document.tokens.len();
+            let cut = self.images.cut((length, &document.images), start, room, self.length, &mut self.report);
+            if self.open.parts.is_empty() && start < cut.end {
+                self.open.number = num_begun;
+                num_begun += 1;
+            }
+            num_pieces += u32::from(start < cut.end);
+            self.append(key, document, start..cut.end);
+            if self.open.document.tokens.len() == self.length || cut.end < length {
+                self.close(blocks);
+            }
+            self.report.cut_examples += u64::from(num_pieces == 1 && start < cut.end && cut.end < length);
+            start = cut.next_start;
+        }
+    }
+
+    /// Appends the block that is not full, if there is one.
+    pub fn finish(&mut self, blocks: &mut Vec<Block>) {
+        if !self.open.parts.is_empty() {
+            self.close(blocks);
+        }
+    }
+
+    /// What the blocks so far are made of, and what was lost by making them; a block's missing tokens are its padding.
+    pub fn report(&self) -> FillReport {
+        self.report
+    }
+
+    fn append(&mut self, key: [u8; 16], document: &TokenDocument, piece: Range<usize>) {
+        if piece.is_empty() {
+            return;
+        }
+        let block = &mut self.open.document;
+        let (at, start, end) = (block.tokens.len() as u32, piece.start as u32, piece.end as u32);
+        let num_tokens = document.tokens.len();
+        block.tokens.extend_from_slice(&document.tokens[piece.start..piece.end.min(num_tokens)]);
+        block.tokens.extend((piece.end > num_tokens).then_some(self.end_of_document));
+        let first = document.images.partition_point(|image| image.end <= start);
+        let inside = document.images[first..].iter().take_while(|image| image.start < end);
+        let moved = |image: &Range<u32>| image.start.max(start) - start + at..image.end.min(end) - start + at;
+        block.images.extend(inside.map(moved));
+        self.open.parts.push(BlockPart { document: key, tokens: at..at + end - start, document_offset: start });
+    }
+
+    fn close(&mut self, blocks: &mut Vec<Block>) {
+        let block = std::mem::take(&mut self.open);
+        self.report.count_row(self.length, self.length - block.document.tokens.len());
+        blocks.push(block);
+    }
+}
+
+#[cfg(test)]
+mod tests;
