@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::complete::reaches_end_of_image;
+use super::jpeg;
 use super::modes::to_rgb;
 use super::picture::Picture;
 use super::recipe::{Alpha, Orientation};
@@ -132,14 +132,14 @@ pub(super) fn decode(
     limits: &Limits,
 ) -> Result<Picture, ImageError> {
     check("bytes", bytes.len() as u64, limits.max_bytes)?;
-    let (format, mut decoder) = decoder(bytes, decoder_limits(limits))?;
+    if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
+        return decode_jpeg(bytes, orientation, limits);
+    }
+    let (_, mut decoder) = decoder(bytes, decoder_limits(limits))?;
     let (width, height) = decoder.dimensions();
     limits.check_pixels(u64::from(width) * u64::from(height))?;
     if width == 0 || height == 0 {
         return Err(ImageError::Empty);
-    }
-    if format == ImageFormat::Jpeg && !reaches_end_of_image(bytes) {
-        return Err(ImageError::Corrupt("the file ends before the image does".to_owned()));
     }
     let turned = match orientation {
         Orientation::Applied => decoder.orientation()?,
@@ -148,6 +148,15 @@ pub(super) fn decode(
     let mut decoded = DynamicImage::from_decoder(decoder)?;
     decoded.apply_orientation(turned);
     Ok(to_rgb(decoded, alpha))
+}
+
+fn decode_jpeg(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, ImageError> {
+    let picture = jpeg::decode(bytes, limits)?;
+    let turned = match orientation {
+        Orientation::Applied => decoder(bytes, decoder_limits(limits))?.1.orientation()?,
+        Orientation::Ignored => image::metadata::Orientation::NoTransforms,
+    };
+    Ok(picture.turned(turned))
 }
 
 fn decoder(bytes: &[u8], limits: image::Limits) -> Result<(ImageFormat, impl ImageDecoder), ImageError> {
