@@ -124,6 +124,10 @@ pub fn header(bytes: &[u8]) -> Result<Header, ImageError> {
     Ok(Header { format, width, height })
 }
 
+/// Where a PNG's header says what its pixels are made of, and what it says if they are colours without alpha.
+const PNG_COLOUR_TYPE: usize = 25;
+const PNG_RGB: u8 = 2;
+
 /// The image in RGB, its first frame if it has several. Colour profiles are not applied.
 pub(super) fn decode(
     bytes: &[u8],
@@ -135,7 +139,7 @@ pub(super) fn decode(
     if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
         return decode_jpeg(bytes, orientation, limits);
     }
-    let (_, mut decoder) = decoder(bytes, decoder_limits(limits))?;
+    let (format, mut decoder) = decoder(bytes, decoder_limits(limits))?;
     let (width, height) = decoder.dimensions();
     limits.check_pixels(u64::from(width) * u64::from(height))?;
     if width == 0 || height == 0 {
@@ -145,6 +149,9 @@ pub(super) fn decode(
         Orientation::Applied => decoder.orientation()?,
         Orientation::Ignored => image::metadata::Orientation::NoTransforms,
     };
+    // Pillow takes a colour that a PNG calls transparent for one like any other.
+    let keyed = format == ImageFormat::Png && bytes.get(PNG_COLOUR_TYPE) == Some(&PNG_RGB);
+    let alpha = if keyed { Alpha::Dropped } else { alpha };
     let mut decoded = DynamicImage::from_decoder(decoder)?;
     decoded.apply_orientation(turned);
     Ok(to_rgb(decoded, alpha))

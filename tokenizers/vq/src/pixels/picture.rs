@@ -28,7 +28,11 @@ impl Size {
     }
 
     pub(super) fn whole(self) -> Area {
-        Area { left: 0, top: 0, width: self.width, height: self.height }
+        self.at(0, 0)
+    }
+
+    pub(super) fn at(self, left: u32, top: u32) -> Area {
+        Area { left, top, width: self.width, height: self.height }
     }
 }
 

@@ -129,7 +129,10 @@ pub(super) fn transform_rows(component: &mut Component, stored: usize, row: usiz
     let coefficients = component.coefficients.chunks_exact(wide * 64).skip(stored).take(count);
     let samples = component.samples.chunks_exact_mut(wide * 64).skip(row);
     for (coefficients, samples) in coefficients.zip(samples) {
-        Arch::new().dispatch(|| samples_of_blocks(coefficients, &steps, samples));
+        Arch::new().dispatch(
+            #[inline(always)]
+            || samples_of_blocks(coefficients, &steps, samples),
+        );
     }
 }
 

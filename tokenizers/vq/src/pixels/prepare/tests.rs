@@ -54,8 +54,8 @@ fn a_cut_has_the_pixels_of_the_whole_image_resized() {
     let area = Area { left: 7, top: 3, width: 11, height: 16 };
     for sampling in [Sampling::Box, Sampling::Bilinear, Sampling::Bicubic, Sampling::Lanczos, Sampling::OpencvBilinear]
     {
-        let whole = resize(&image, size, sampling, size.whole());
-        assert_eq!(resize(&image, size, sampling, area), whole.cut(area), "{sampling:?}");
+        let whole = resize(image.clone(), size, sampling, size.whole());
+        assert_eq!(resize(image.clone(), size, sampling, area), whole.cut(area), "{sampling:?}");
     }
 }
 
