@@ -6,7 +6,7 @@ use super::super::decode::ImageError;
 use super::bits::{Bits, Table};
 use super::coefficients::{Part, begun, mean, refined, whole};
 use super::frame::{Component, Frame};
-use super::transform::samples_of_blocks;
+use super::transform::Blocks;
 
 /// What a scan has and how it is coded.
 pub(super) struct Scan<'a> {
@@ -129,10 +129,7 @@ pub(super) fn transform_rows(component: &mut Component, stored: usize, row: usiz
     let coefficients = component.coefficients.chunks_exact(wide * 64).skip(stored).take(count);
     let samples = component.samples.chunks_exact_mut(wide * 64).skip(row);
     for (coefficients, samples) in coefficients.zip(samples) {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || samples_of_blocks(coefficients, &steps, samples),
-        );
+        Arch::new().dispatch(Blocks { coefficients, steps: &steps, samples });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads a JPEG file segment by segment, and puts its image together.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::super::decode::{ImageError, Limits};
 use super::super::picture::{Picture, Size};
@@ -199,12 +199,9 @@ impl Read {
                 component.coefficients = Vec::new();
             }
         }
-        let (width, size) = (frame.size.width as usize, frame.size);
-        let mut rgb = vec![0; width * size.height as usize * 3];
-        Arch::new().dispatch(
-            #[inline(always)]
-            || paint(&frame, colours, &mut rgb),
-        );
+        let size = frame.size;
+        let mut rgb = vec![0; size.width as usize * size.height as usize * 3];
+        Arch::new().dispatch(Paint { frame: &frame, colours, rgb: &mut rgb });
         Ok(Picture { size, rgb })
     }
 
@@ -223,20 +220,30 @@ impl Read {
     }
 }
 
-#[inline(always)]
-fn paint(frame: &Frame, colours: Colours, rgb: &mut [u8]) {
-    let (across, down) = frame.finest;
-    let width = frame.size.width as usize;
-    let mut rows: [Vec<u8>; 4] = Default::default();
-    for (row, component) in rows.iter_mut().zip(&frame.components) {
-        row.resize(component.blocks.0 * 8 * across / component.sampling.0, 0);
-    }
-    let mut sums = Vec::new();
-    for (y, out) in rgb.chunks_exact_mut(width * 3).enumerate() {
-        for (row, component) in rows.iter_mut().zip(&frame.components) {
-            let coarser = (across / component.sampling.0, down / component.sampling.1);
-            upsample::row(component, y, coarser, &mut sums, row);
+/// All samples are there and become pixels.
+struct Paint<'a> {
+    frame: &'a Frame,
+    colours: Colours,
+    rgb: &'a mut [u8],
+}
+
+impl WithSimd for Paint<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Frame { finest: (across, down), size, components, .. } = self.frame;
+        let mut rows: [Vec<u8>; 4] = Default::default();
+        for (row, component) in rows.iter_mut().zip(components) {
+            row.resize(component.blocks.0 * 8 * across / component.sampling.0, 0);
         }
-        to_rgb(colours, &rows, out);
+        let mut sums = Vec::new();
+        for (y, out) in self.rgb.chunks_exact_mut(size.width as usize * 3).enumerate() {
+            for (row, component) in rows.iter_mut().zip(components) {
+                let coarser = (across / component.sampling.0, down / component.sampling.1);
+                upsample::row(component, y, coarser, &mut sums, row);
+            }
+            to_rgb(self.colours, &rows, out);
+        }
     }
 }

@@ -1,19 +1,31 @@
 //! The inverse cosine transform of libjpeg's `JDCT_ISLOW`: Loeffler, Ligtenberg and Moschytz (1989), in 13-bit fixed
 //! point, with 2 more bits between columns and rows.
 
+use pulp::{Simd, WithSimd};
+
 const POINT: u32 = 13;
 const BETWEEN: u32 = 2;
 
-/// The eight rows of samples of a row of blocks.
-#[inline(always)]
-pub(super) fn samples_of_blocks(coefficients: &[i16], steps: &[i16; 64], samples: &mut [u8]) {
-    let row_bytes = samples.len() / 8;
-    for (number, block) in coefficients.as_chunks::<64>().0.iter().enumerate() {
-        let left = number * 8;
-        let rest = block[1..].iter().fold(0, |all, &level| all | level);
-        let rows = if rest == 0 { flat(block[0], steps[0]) } else { transformed(block, steps) };
-        for (row, levels) in samples.chunks_exact_mut(row_bytes).zip(&rows) {
-            row[left..left + 8].copy_from_slice(levels);
+/// A row of blocks, to become eight rows of samples.
+pub(super) struct Blocks<'a> {
+    pub coefficients: &'a [i16],
+    pub steps: &'a [i16; 64],
+    pub samples: &'a mut [u8],
+}
+
+impl WithSimd for Blocks<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let row_bytes = self.samples.len() / 8;
+        for (number, block) in self.coefficients.as_chunks::<64>().0.iter().enumerate() {
+            let left = number * 8;
+            let rest = block[1..].iter().fold(0, |all, &level| all | level);
+            let rows = if rest == 0 { flat(block[0], self.steps[0]) } else { transformed(block, self.steps) };
+            for (row, levels) in self.samples.chunks_exact_mut(row_bytes).zip(&rows) {
+                row[left..left + 8].copy_from_slice(levels);
+            }
         }
     }
 }
@@ -36,7 +48,13 @@ fn transformed(block: &[i16; 64], steps: &[i16; 64]) -> [[u8; 8]; 8] {
     // All columns at once, then all rows at once.
     let columns = pass(&lanes, POINT - BETWEEN);
     let rows = pass(&transposed(&columns), POINT + BETWEEN + 3);
-    transposed(&rows).map(|row| row.map(sample))
+    let mut samples = [[0; 8]; 8];
+    for (samples, row) in samples.iter_mut().zip(&transposed(&rows)) {
+        for (to, &level) in samples.iter_mut().zip(row) {
+            *to = sample(level);
+        }
+    }
+    samples
 }
 
 #[inline(always)]
