@@ -1,6 +1,8 @@
 //! The inverse cosine transform of libjpeg's `JDCT_ISLOW`: Loeffler, Ligtenberg and Moschytz (1989), in 13-bit fixed
 //! point, with 2 more bits between columns and rows.
 
+use std::num::Wrapping;
+
 use pulp::{Simd, WithSimd};
 
 const POINT: u32 = 13;
@@ -64,7 +66,7 @@ fn sample(level: i32) -> u8 {
 
 #[inline(always)]
 fn rounded(number: i32, bits: u32) -> i32 {
-    (number + (1 << (bits - 1))) >> bits
+    number.wrapping_add(1 << (bits - 1)) >> bits
 }
 
 #[inline(always)]
@@ -83,19 +85,25 @@ fn transposed(lanes: &[[i32; 8]; 8]) -> [[i32; 8]; 8] {
 fn pass(input: &[[i32; 8]; 8], bits: u32) -> [[i32; 8]; 8] {
     let mut output = [[0; 8]; 8];
     for lane in 0..8 {
-        let at = |frequency: usize| input[frequency][lane];
-        let turned = (at(2) + at(6)) * 4433;
-        let (low, high) = (turned + at(2) * 6270, turned - at(6) * 15137);
-        let (sum, difference) = ((at(0) + at(4)) << POINT, (at(0) - at(4)) << POINT);
+        let at = |frequency: usize| Wrapping(input[frequency][lane]);
+        let turned = (at(2) + at(6)) * Wrapping(4433);
+        let (low, high) = (turned + at(2) * Wrapping(6270), turned - at(6) * Wrapping(15137));
+        let one = Wrapping(1 << POINT);
+        let (sum, difference) = ((at(0) + at(4)) * one, (at(0) - at(4)) * one);
         let even = [sum + low, difference + high, difference - high, sum - low];
         let (a, b, c, d) = (at(7), at(5), at(3), at(1));
-        let all = (a + c + b + d) * 9633;
-        let (ad, bc) = ((a + d) * -7373, (b + c) * -20995);
-        let (ac, bd) = ((a + c) * -16069 + all, (b + d) * -3196 + all);
-        let odd = [d * 12299 + ad + bd, c * 25172 + bc + ac, b * 16819 + bc + bd, a * 2446 + ad + ac];
+        let all = (a + c + b + d) * Wrapping(9633);
+        let (ad, bc) = ((a + d) * Wrapping(-7373), (b + c) * Wrapping(-20995));
+        let (ac, bd) = ((a + c) * Wrapping(-16069) + all, (b + d) * Wrapping(-3196) + all);
+        let odd = [
+            d * Wrapping(12299) + ad + bd,
+            c * Wrapping(25172) + bc + ac,
+            b * Wrapping(16819) + bc + bd,
+            a * Wrapping(2446) + ad + ac,
+        ];
         for place in 0..4 {
-            output[place][lane] = saturated(rounded(even[place] + odd[place], bits));
-            output[7 - place][lane] = saturated(rounded(even[place] - odd[place], bits));
+            output[place][lane] = saturated(rounded((even[place] + odd[place]).0, bits));
+            output[7 - place][lane] = saturated(rounded((even[place] - odd[place]).0, bits));
         }
     }
     output

@@ -8,12 +8,13 @@ pub(super) fn row(component: &Component, y: usize, coarser: (usize, usize), sums
     let (width, height) = component.extent;
     let stride = component.blocks.0 * 8;
     let near = (y / coarser.1).min(height - 1);
-    let far = if y % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(height - 1) };
+    let upper = y.is_multiple_of(2);
+    let far = if upper { near.saturating_sub(1) } else { (near + 1).min(height - 1) };
     let samples = |row: usize| &component.samples[row * stride..row * stride + width];
     match coarser {
         (1, 1) => out[..width].copy_from_slice(samples(near)),
         (2, 1) if width > 2 => doubled(samples(near), out),
-        (1, 2) => between_rows(samples(near), samples(far), y % 2 == 0, out),
+        (1, 2) => between_rows(samples(near), samples(far), upper, out),
         (2, 2) if width > 2 => {
             sums.clear();
             sums.extend(samples(near).iter().zip(samples(far)).map(|(&a, &b)| 3 * u16::from(a) + u16::from(b)));
