@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
                 println!();
             }
-            Err(error) => println!("{} {error}", error.reason()),
+            Err(error) => println!("{} {}", error.reason(), error.to_string().replace('\n', " ")),
         }
     }
     Ok(out.flush()?)

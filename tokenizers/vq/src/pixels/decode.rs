@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::complete::reaches_end_of_image;
+use super::jpeg;
 use super::modes::to_rgb;
 use super::picture::Picture;
 use super::recipe::{Alpha, Orientation};
@@ -124,6 +124,10 @@ pub fn header(bytes: &[u8]) -> Result<Header, ImageError> {
     Ok(Header { format, width, height })
 }
 
+/// Where a PNG's header says what its pixels are made of, and what it says if they are colours without alpha.
+const PNG_COLOUR_TYPE: usize = 25;
+const PNG_RGB: u8 = 2;
+
 /// The image in RGB, its first frame if it has several. Colour profiles are not applied.
 pub(super) fn decode(
     bytes: &[u8],
@@ -132,22 +136,34 @@ pub(super) fn decode(
     limits: &Limits,
 ) -> Result<Picture, ImageError> {
     check("bytes", bytes.len() as u64, limits.max_bytes)?;
+    if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
+        return decode_jpeg(bytes, orientation, limits);
+    }
     let (format, mut decoder) = decoder(bytes, decoder_limits(limits))?;
     let (width, height) = decoder.dimensions();
     limits.check_pixels(u64::from(width) * u64::from(height))?;
     if width == 0 || height == 0 {
         return Err(ImageError::Empty);
     }
-    if format == ImageFormat::Jpeg && !reaches_end_of_image(bytes) {
-        return Err(ImageError::Corrupt("the file ends before the image does".to_owned()));
-    }
     let turned = match orientation {
         Orientation::Applied => decoder.orientation()?,
         Orientation::Ignored => image::metadata::Orientation::NoTransforms,
     };
+    // Pillow takes a colour that a PNG calls transparent for one like any other.
+    let keyed = format == ImageFormat::Png && bytes.get(PNG_COLOUR_TYPE) == Some(&PNG_RGB);
+    let alpha = if keyed { Alpha::Dropped } else { alpha };
     let mut decoded = DynamicImage::from_decoder(decoder)?;
     decoded.apply_orientation(turned);
     Ok(to_rgb(decoded, alpha))
+}
+
+fn decode_jpeg(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, ImageError> {
+    let picture = jpeg::decode(bytes, limits)?;
+    let turned = match orientation {
+        Orientation::Applied => decoder(bytes, decoder_limits(limits))?.1.orientation()?,
+        Orientation::Ignored => image::metadata::Orientation::NoTransforms,
+    };
+    Ok(picture.turned(turned))
 }
 
 fn decoder(bytes: &[u8], limits: image::Limits) -> Result<(ImageFormat, impl ImageDecoder), ImageError> {

@@ -1,8 +1,8 @@
 //! Image files to RGB images of a model's size.
 
 mod bilinear;
-mod complete;
 mod decode;
+mod jpeg;
 mod modes;
 mod picture;
 mod plan;

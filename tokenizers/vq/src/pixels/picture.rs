@@ -1,5 +1,7 @@
 //! An RGB image in memory, and rectangles of it.
 
+use image::metadata::Orientation;
+use image::{DynamicImage, RgbImage};
 use serde::{Deserialize, Serialize};
 
 /// Width and height in pixels.
@@ -26,7 +28,11 @@ impl Size {
     }
 
     pub(super) fn whole(self) -> Area {
-        Area { left: 0, top: 0, width: self.width, height: self.height }
+        self.at(0, 0)
+    }
+
+    pub(super) fn at(self, left: u32, top: u32) -> Area {
+        Area { left, top, width: self.width, height: self.height }
     }
 }
 
@@ -59,6 +65,21 @@ impl Picture {
         let rows = area.top as usize..(area.top + area.height) as usize;
         let rgb = rows.flat_map(|y| &self.row(y)[left..right]).copied().collect();
         Self { size: Size { width: area.width, height: area.height }, rgb }
+    }
+
+    /// Turned and mirrored.
+    pub fn turned(self, how: Orientation) -> Self {
+        if how == Orientation::NoTransforms {
+            return self;
+        }
+        let Size { width, height } = self.size;
+        let Some(image) = RgbImage::from_raw(width, height, self.rgb) else {
+            return Self { size: Size::square(0), rgb: Vec::new() };
+        };
+        let mut image = DynamicImage::ImageRgb8(image);
+        image.apply_orientation(how);
+        let size = Size { width: image.width(), height: image.height() };
+        Self { size, rgb: image.into_rgb8().into_raw() }
     }
 
     /// The same rows, each from right to left.

@@ -122,28 +122,41 @@ fn resized(resize: &Resize, image: Size, aim: Option<Size>) -> Size {
 
 /// `None` if the image is too small for them.
 fn cuts(crop: &Crop, image: Size, aim: Size, draw: Draw) -> Option<Vec<Cut>> {
-    let size = match *crop {
-        Crop::Whole => return Some(vec![Cut { area: image.whole(), mirrored: false }]),
-        Crop::Center { size, .. } | Crop::Random { size } => size.unwrap_or(aim),
-        Crop::Ten { size } => size,
-    };
-    let (right, bottom) = (image.width.checked_sub(size.width)?, image.height.checked_sub(size.height)?);
-    let at = |left, top, mirrored| {
-        (size.short() > 0).then_some(Cut { area: Area { left, top, width: size.width, height: size.height }, mirrored })
-    };
-    let (left, top) = (middle(right, Rounding::Nearest), middle(bottom, Rounding::Nearest));
+    let one = |area| vec![Cut { area, mirrored: false }];
     match *crop {
-        Crop::Center { rounding, .. } => Some(vec![at(middle(right, rounding), middle(bottom, rounding), false)?]),
-        Crop::Random { .. } => Some(vec![at(drawn(right, draw.x), drawn(bottom, draw.y), false)?]),
-        Crop::Whole | Crop::Ten { .. } => [false, true]
-            .into_iter()
-            .flat_map(|mirrored| {
-                // Places are those of the mirrored image, cuts those of the image as it is.
-                let places = [(0, 0), (right, 0), (0, bottom), (right, bottom), (left, top)];
-                places.map(|(x, y)| at(if mirrored { right - x } else { x }, y, mirrored))
-            })
-            .collect(),
+        Crop::Whole => Some(one(image.whole())),
+        Crop::Center { size, rounding } => {
+            let size = size.unwrap_or(aim);
+            let (right, bottom) = spare(image, size)?;
+            Some(one(size.at(middle(right, rounding), middle(bottom, rounding))))
+        }
+        Crop::Random { size } => {
+            let size = size.unwrap_or(aim);
+            let (right, bottom) = spare(image, size)?;
+            Some(one(size.at(drawn(right, draw.x), drawn(bottom, draw.y))))
+        }
+        Crop::Ten { size } => ten(image, aim, size),
     }
+}
+
+fn ten(image: Size, aim: Size, size: Size) -> Option<Vec<Cut>> {
+    let (left, top) = spare(image, aim)?;
+    let (left, top) = (middle(left, Rounding::Down), middle(top, Rounding::Down));
+    let (right, bottom) = spare(aim, size)?;
+    let middle = (middle(right, Rounding::Nearest), middle(bottom, Rounding::Nearest));
+    let places = [(0, 0), (right, 0), (0, bottom), (right, bottom), middle];
+    let cut = |(x, y), mirrored| {
+        // Places are those in the mirrored image, areas those in the image as it is.
+        let x = if mirrored { right - x } else { x };
+        Cut { area: size.at(left + x, top + y), mirrored }
+    };
+    Some([false, true].into_iter().flat_map(|mirrored| places.map(|place| cut(place, mirrored))).collect())
+}
+
+/// How much wider and higher the image is.
+fn spare(image: Size, size: Size) -> Option<(u32, u32)> {
+    let fits = size.short() > 0;
+    fits.then_some((image.width.checked_sub(size.width)?, image.height.checked_sub(size.height)?))
 }
 
 fn middle(spare: u32, rounding: Rounding) -> u32 {

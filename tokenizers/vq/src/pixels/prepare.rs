@@ -45,24 +45,27 @@ pub fn prepare(bytes: &[u8], recipe: &Preprocessing, draw: Draw, limits: &Limits
         plan.halves.iter().fold(image, |image, &half| resample::resize(&image, half, Filter::Box, half.whole()));
     // One part needs only its own pixels; several need nearly all of them, most of them more than once.
     let crops = match plan.cuts.as_slice() {
-        [cut] => vec![cropped(resize(&image, plan.size, recipe.sampling, cut.area), cut, &plan, (width, height))],
+        [cut] => vec![cropped(resize(image, plan.size, recipe.sampling, cut.area), cut, &plan, (width, height))],
         cuts => {
-            let resized = resize(&image, plan.size, recipe.sampling, plan.size.whole());
+            let resized = resize(image, plan.size, recipe.sampling, plan.size.whole());
             cuts.iter().map(|cut| cropped(resized.cut(cut.area), cut, &plan, (width, height))).collect()
         }
     };
     Ok(Prepared { width, height, crops })
 }
 
-fn resize(image: &Picture, size: Size, sampling: Sampling, area: Area) -> Picture {
+fn resize(image: Picture, size: Size, sampling: Sampling, area: Area) -> Picture {
+    if size == image.size && area == size.whole() {
+        return image;
+    }
     let filter = match sampling {
         Sampling::Box => Filter::Box,
         Sampling::Bilinear => Filter::Bilinear,
         Sampling::Bicubic | Sampling::HalvedThenBicubic => Filter::Bicubic,
         Sampling::Lanczos => Filter::Lanczos,
-        Sampling::OpencvBilinear => return bilinear::resize(image, size, area),
+        Sampling::OpencvBilinear => return bilinear::resize(&image, size, area),
     };
-    resample::resize(image, size, filter, area)
+    resample::resize(&image, size, filter, area)
 }
 
 fn cropped(cut_out: Picture, cut: &Cut, plan: &Plan, (width, height): (u32, u32)) -> Cropped {

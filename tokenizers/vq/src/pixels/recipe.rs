@@ -145,8 +145,8 @@ pub enum Crop {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<Size>,
     },
-    /// The corners (upper ones first, left ones first) and the middle, then those of the mirrored image, as
-    /// torchvision's `TenCrop`.
+    /// Corners (upper ones first, left ones first) and middle of what a `center` crop, rounded down, would be, then
+    /// those of its mirror image, as torchvision's `TenCrop`.
     Ten {
         /// In pixels.
         size: Size,

@@ -246,7 +246,9 @@ impl WithSimd for Rows<'_> {
                         *sum += i32::from(level) * weight;
                     }
                 }
-                *block = sums.map(level);
+                for (to, &sum) in block.iter_mut().zip(&sums) {
+                    *to = level(sum);
+                }
                 at += BLOCK;
             }
             for (place, out) in (at..).zip(left) {

@@ -3,7 +3,7 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageFormat, Rgba, RgbaImage};
 
 use super::super::decode::{Header, header};
-use super::super::recipe::{Crop, Rounding};
+use super::super::recipe::{Crop, Orientation, Resize, Rounding};
 use super::super::recipes;
 use super::*;
 
@@ -54,8 +54,8 @@ fn a_cut_has_the_pixels_of_the_whole_image_resized() {
     let area = Area { left: 7, top: 3, width: 11, height: 16 };
     for sampling in [Sampling::Box, Sampling::Bilinear, Sampling::Bicubic, Sampling::Lanczos, Sampling::OpencvBilinear]
     {
-        let whole = resize(&image, size, sampling, size.whole());
-        assert_eq!(resize(&image, size, sampling, area), whole.cut(area), "{sampling:?}");
+        let whole = resize(image.clone(), size, sampling, size.whole());
+        assert_eq!(resize(image.clone(), size, sampling, area), whole.cut(area), "{sampling:?}");
     }
 }
 
@@ -112,4 +112,104 @@ fn what_is_no_image_is_told_apart() {
     assert_eq!(reason(b"", Limits::default()), "image_empty");
     assert_eq!(reason(b"<s", Limits::default()), "image_unsupported_format");
     assert_eq!(reason(b"<svg xmlns='http://www.w3.org/2000/svg'/>", Limits::default()), "image_unsupported_format");
+}
+
+#[test]
+fn resized_pixels_are_those_of_pillow_and_opencv() {
+    let level = |x: u32, y: u32, channel: u32| ((x * 37 + y * 91 + channel * 53 + x * y * 29) % 256) as u8;
+    let places = (0..5).flat_map(|y| (0..7).flat_map(move |x| (0..3).map(move |channel| (x, y, channel))));
+    let rgb = places.map(|(x, y, channel)| level(x, y, channel)).collect();
+    let image = Picture { size: Size { width: 7, height: 5 }, rgb };
+    let size = Size { width: 3, height: 2 };
+    // Pillow 12.0.0, opencv-python-headless 5.0.0.
+    for (sampling, expected) in [
+        (Sampling::Box, [82, 135, 102, 118, 114, 167, 198, 123, 91, 68, 121, 174, 94, 105, 115, 121, 110, 163]),
+        (Sampling::Bilinear, [96, 127, 114, 114, 118, 154, 174, 136, 109, 81, 131, 141, 102, 109, 142, 131, 104, 152]),
+        (Sampling::Bicubic, [95, 125, 110, 112, 120, 163, 181, 138, 105, 81, 135, 143, 100, 106, 136, 130, 100, 157]),
+        (Sampling::Lanczos, [97, 120, 108, 109, 125, 168, 183, 140, 106, 85, 139, 140, 98, 105, 135, 130, 97, 158]),
+        (
+            Sampling::OpencvBilinear,
+            [107, 160, 85, 53, 106, 159, 190, 157, 40, 84, 137, 190, 114, 167, 220, 142, 131, 184],
+        ),
+    ] {
+        assert_eq!(resize(image.clone(), size, sampling, size.whole()).rgb, expected, "{sampling:?}");
+    }
+}
+
+#[test]
+fn decoded_jpeg_is_that_of_libjpeg_turbo() {
+    // Written and read by Pillow 12.0.0: 17 x 9 pixels.
+    for (jpeg, rgb) in [
+        (include_bytes!("../testdata/420.jpg").as_slice(), include_bytes!("../testdata/420.rgb").as_slice()),
+        (include_bytes!("../testdata/422_progressive.jpg"), include_bytes!("../testdata/422_progressive.rgb")),
+        (include_bytes!("../testdata/cmyk.jpg"), include_bytes!("../testdata/cmyk.rgb")),
+        (include_bytes!("../testdata/restarts.jpg"), include_bytes!("../testdata/restarts.rgb")),
+        (include_bytes!("../testdata/grey.jpg"), include_bytes!("../testdata/grey.rgb")),
+    ] {
+        let whole = Preprocessing { resize: Resize::Keep, crop: Crop::Whole, ..recipe(9) };
+        let prepared = prepare(jpeg, &whole, MIDDLE, &Limits::default()).expect("decodes");
+        assert_eq!((prepared.width, prepared.height), (17, 9));
+        assert_eq!(prepared.crops[0].rgb, rgb);
+    }
+}
+
+#[test]
+fn a_jpeg_cut_off_or_damaged_anywhere_ends_in_an_image_or_an_error() {
+    for jpeg in [include_bytes!("../testdata/420.jpg").as_slice(), include_bytes!("../testdata/422_progressive.jpg")] {
+        for at in 0..jpeg.len() {
+            assert!(prepare(&jpeg[..at], &recipe(8), MIDDLE, &Limits::default()).is_err(), "cut off at {at}");
+            for bit in 0..8 {
+                let mut damaged = jpeg.to_vec();
+                damaged[at] ^= 1 << bit;
+                let limits = Limits { max_pixels: 1 << 16, ..Limits::default() };
+                let _: Result<Prepared, ImageError> = prepare(&damaged, &recipe(8), MIDDLE, &limits);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_image_lies_as_its_camera_was_held_where_the_recipe_says_so() {
+    // An upright picture of 17 x 9 that says it has to be turned to the right.
+    let exif = b"\xFF\xE1\x00\x22Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let plain = include_bytes!("../testdata/420.jpg");
+    let jpeg = [&plain[..2], exif, &plain[2..]].concat();
+    let sides = |orientation| {
+        let whole = Preprocessing { orientation, resize: Resize::Keep, crop: Crop::Whole, ..recipe(9) };
+        let prepared = prepare(&jpeg, &whole, MIDDLE, &Limits::default()).expect("decodes");
+        (prepared.width, prepared.height, prepared.crops[0].rgb[..3].to_vec())
+    };
+    let rgb = include_bytes!("../testdata/420.rgb");
+    assert_eq!(sides(Orientation::Ignored), (17, 9, rgb[..3].to_vec()));
+    assert_eq!(sides(Orientation::Applied), (9, 17, rgb[8 * 17 * 3..][..3].to_vec()));
+}
+
+#[test]
+fn ten_crops_are_corners_and_middle_and_those_of_the_mirror_image() {
+    let bytes = encoded(gradient(30, 20), ImageFormat::Png);
+    let recipe = Preprocessing { sampling: Sampling::Box, ..recipes::llamagen_ten(16, 1250) };
+    let prepared = prepare(&bytes, &recipe, MIDDLE, &Limits::default()).expect("decodes");
+    let shows: Vec<(f64, f64, bool)> =
+        prepared.crops.iter().map(|crop| (crop.shows[0], crop.shows[1], crop.mirrored)).collect();
+    let places = [(5.0, 0.0), (9.0, 0.0), (5.0, 4.0), (9.0, 4.0), (7.0, 2.0)];
+    let mirrored = [(9.0, 0.0), (5.0, 0.0), (9.0, 4.0), (5.0, 4.0), (7.0, 2.0)];
+    let expected = places.iter().map(|&(x, y)| (x, y, false)).chain(mirrored.iter().map(|&(x, y)| (x, y, true)));
+    assert_eq!(shows, expected.collect::<Vec<_>>());
+    assert_eq!(prepared.crops[0].rgb[..3], gradient(30, 20).get_pixel(5, 0).0);
+    assert_eq!(prepared.crops[5].rgb[..3], gradient(30, 20).get_pixel(24, 0).0);
+}
+
+#[test]
+fn a_recipe_is_read_as_it_was_written_and_keeps_its_name() {
+    let names: Vec<String> = [recipes::taming(256), recipes::emu3(), recipes::lumina(512), recipes::chameleon(512)]
+        .iter()
+        .map(|recipe| {
+            let text = serde_json::to_string(recipe).expect("writes");
+            assert_eq!(&serde_json::from_str::<Preprocessing>(&text).expect("reads"), recipe);
+            recipe.fingerprint()
+        })
+        .collect();
+    assert_eq!(names[0], recipes::taming(256).fingerprint());
+    assert!(names.iter().all(|name| name.starts_with("pixels-1-")));
+    assert!((1..names.len()).all(|at| !names[..at].contains(&names[at])));
 }

@@ -1,0 +1,13 @@
+//! Decodes JPEG files to the bytes that libjpeg-turbo makes, which Pillow uses: accurate integer transform, fancy
+//! upsampling, fixed-point colours (ITU-T T.81; libjpeg-turbo's `jidctint.c`, `jdsample.c`, `jdcolor.c`).
+
+mod bits;
+mod coefficients;
+mod colour;
+mod frame;
+mod scan;
+mod segments;
+mod transform;
+mod upsample;
+
+pub(super) use segments::decode;

@@ -1,0 +1,62 @@
+//! Brings a row of a component to the image's width, as libjpeg's fancy upsampling does: triangles over neighbours.
+
+use super::frame::Component;
+
+/// Row `y` of the image; `coarser` says how many pixels one sample covers across and down.
+#[inline(always)]
+pub(super) fn row(component: &Component, y: usize, coarser: (usize, usize), sums: &mut Vec<u16>, out: &mut [u8]) {
+    let (width, height) = component.extent;
+    let stride = component.blocks.0 * 8;
+    let near = (y / coarser.1).min(height - 1);
+    let upper = y.is_multiple_of(2);
+    let far = if upper { near.saturating_sub(1) } else { (near + 1).min(height - 1) };
+    let samples = |row: usize| &component.samples[row * stride..row * stride + width];
+    match coarser {
+        (1, 1) => out[..width].copy_from_slice(samples(near)),
+        (2, 1) if width > 2 => doubled(samples(near), out),
+        (1, 2) => between_rows(samples(near), samples(far), upper, out),
+        (2, 2) if width > 2 => {
+            sums.clear();
+            sums.extend(samples(near).iter().zip(samples(far)).map(|(&a, &b)| 3 * u16::from(a) + u16::from(b)));
+            doubled_sums(sums, out);
+        }
+        (across, _) => {
+            for (to, &sample) in out.chunks_mut(across).zip(samples(near)) {
+                to.fill(sample);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn doubled(samples: &[u8], out: &mut [u8]) {
+    let last = samples.len() - 1;
+    let at = |x: usize| u16::from(samples[x]);
+    let out = &mut out[..2 * samples.len()];
+    let pairs = out[1..2 * last + 1].as_chunks_mut::<2>().0;
+    for (pair, near) in pairs.iter_mut().zip(samples.windows(2)) {
+        let (left, right) = (u16::from(near[0]), u16::from(near[1]));
+        *pair = [((3 * left + right + 2) >> 2) as u8, ((3 * right + left + 1) >> 2) as u8];
+    }
+    (out[0], out[2 * last + 1]) = (at(0) as u8, at(last) as u8);
+}
+
+#[inline(always)]
+fn doubled_sums(sums: &[u16], out: &mut [u8]) {
+    let last = sums.len() - 1;
+    let out = &mut out[..2 * sums.len()];
+    let pairs = out[1..2 * last + 1].as_chunks_mut::<2>().0;
+    for (pair, near) in pairs.iter_mut().zip(sums.windows(2)) {
+        let (left, right) = (near[0], near[1]);
+        *pair = [((3 * left + right + 7) >> 4) as u8, ((3 * right + left + 8) >> 4) as u8];
+    }
+    (out[0], out[2 * last + 1]) = (((4 * sums[0] + 8) >> 4) as u8, ((4 * sums[last] + 7) >> 4) as u8);
+}
+
+#[inline(always)]
+fn between_rows(near: &[u8], far: &[u8], upper: bool, out: &mut [u8]) {
+    let bias = if upper { 1 } else { 2 };
+    for (to, (&near, &far)) in out.iter_mut().zip(near.iter().zip(far)) {
+        *to = ((3 * u16::from(near) + u16::from(far) + bias) >> 2) as u8;
+    }
+}
