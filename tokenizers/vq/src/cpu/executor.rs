@@ -42,9 +42,13 @@ impl CpuExecutor {
 
     /// With the vectors of `arch`, which change the time it takes and nothing else.
     pub fn with_arch(plan: Plan, arch: Arch) -> Self {
-        let paddings: Vec<Padding> = plan.ops.iter().map(padding_of).collect();
-        let next = paddings.into_iter().skip(1).chain([Padding::NONE]);
-        let steps = plan.ops.into_iter().zip(next).map(|(op, next)| Step::new(op, next)).collect();
+        let mut steps: Vec<Step> = plan.ops.into_iter().map(Step::new).collect();
+        let paddings: Vec<Padding> = steps.iter().skip(1).map(Step::padding).collect();
+        for (step, padding) in steps.iter_mut().zip(paddings) {
+            if let Step::GroupNorm { next, .. } = step {
+                *next = padding;
+            }
+        }
         let size = plan.image_size as usize;
         let codes = pack_codes(&plan.codes);
         Self { arch, image_size: size, steps, codes, idle: Mutex::default() }
@@ -159,10 +163,10 @@ impl Executor for CpuExecutor {
 }
 
 impl Step {
-    fn new(op: Op, next: Padding) -> Self {
+    fn new(op: Op) -> Self {
         match op {
             Op::Conv(conv) => Self::Conv(PackedConv::new(&conv)),
-            Op::GroupNorm(norm) => Self::GroupNorm { norm, next },
+            Op::GroupNorm(norm) => Self::GroupNorm { norm, next: Padding::NONE },
             Op::Attention(attention) => Self::Attention(Box::new(PackedAttention::new(&attention))),
             Op::Keep => Self::Keep,
             Op::AddKept(shortcut) => Self::AddKept(shortcut.as_ref().map(PackedConv::new)),
@@ -172,10 +176,6 @@ impl Step {
     fn padding(&self) -> Padding {
         if let Self::Conv(conv) = self { conv.padding } else { Padding::NONE }
     }
-}
-
-fn padding_of(op: &Op) -> Padding {
-    if let Op::Conv(conv) = op { conv.padding } else { Padding::NONE }
 }
 
 fn pack_codes(codes: &Codes) -> Packed {

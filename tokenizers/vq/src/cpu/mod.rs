@@ -9,6 +9,7 @@ mod conv;
 mod executor;
 mod matrix;
 mod norm;
+mod winograd;
 
 #[cfg(test)]
 pub(super) use activation::Buffers;
