@@ -174,8 +174,18 @@ fn store<S: Simd, const ROWS: usize, const VECTORS: usize>(
         for (v, sum) in sums.into_iter().enumerate() {
             let from = (offset + v * S::F32_LANES).min(out.len());
             let to = (from + S::F32_LANES).min(out.len());
-            simd.partial_store_f32s(&mut out[from..to], sum);
+            store_vector(simd, &mut out[from..to], sum);
         }
+    }
+}
+
+/// Writes as many numbers of a vector as fit.
+#[inline(always)]
+pub(super) fn store_vector<S: Simd>(simd: S, to: &mut [f32], vector: S::f32s) {
+    // A whole vector is one instruction, a part of one a call.
+    match S::as_mut_simd_f32s(to) {
+        ([whole], _) => *whole = vector,
+        (_, part) => simd.partial_store_f32s(part, vector),
     }
 }
 

@@ -7,7 +7,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::activation::{Activation, Buffers};
-use super::matrix::{Left, PANEL, Target, multiply_panel};
+use super::matrix::{Left, PANEL, Target, multiply_panel, store_vector};
 use crate::plan::{Conv, Padding};
 
 /// Side of a tile of outputs.
@@ -182,9 +182,8 @@ impl Convolve<'_> {
             for j in 0..WINDOW {
                 let at = j * vectors + vector;
                 let column = [rows[0][at], rows[1][at], rows[2][at], rows[3][at], rows[4][at], rows[5][at]];
-                let column = transform_inputs(simd, column);
-                for i in 0..WINDOW {
-                    half[i][j] = column[i];
+                for (row, value) in half.iter_mut().zip(transform_inputs(simd, column)) {
+                    row[j] = value;
                 }
             }
             for (i, row) in half.into_iter().enumerate() {
@@ -233,9 +232,8 @@ impl Convolve<'_> {
                 for (i, value) in column.iter_mut().enumerate() {
                     *value = products[(i * WINDOW + j) * count * vectors + vector];
                 }
-                let column = transform_products(simd, column);
-                for i in 0..TILE {
-                    half[i][j] = column[i];
+                for (row, value) in half.iter_mut().zip(transform_products(simd, column)) {
+                    row[j] = value;
                 }
             }
             let from = (vector * S::F32_LANES).min(in_panel);
@@ -245,7 +243,7 @@ impl Convolve<'_> {
                 for (j, value) in row.into_iter().enumerate().take(width - left) {
                     let pixel = ((top + i) * width + left + j) * channels + first;
                     let sum = simd.add_f32s(value, bias[vector]);
-                    simd.partial_store_f32s(&mut self.out.numbers[pixel + from..pixel + to], sum);
+                    store_vector(simd, &mut self.out.numbers[pixel + from..pixel + to], sum);
                 }
             }
         }
