@@ -45,6 +45,8 @@ class Graph:
     def __init__(self, config, tensors):
         self.config, self.tensors = config, tensors
         self.nodes, self.constants = [], {}
+        self.side = config["ddconfig"]["resolution"]
+        self.multiplications = 0
 
     def node(self, operation, *inputs, **attributes):
         name = f"{operation}_{len(self.nodes)}"
@@ -64,6 +66,8 @@ class Graph:
         weight = self.weight(f"{name}.weight", after, before, kernel, kernel)
         bias = self.weight(f"{name}.bias", after)
         pads = pads if kernel == 3 else (0, 0, 0, 0)
+        self.side //= stride
+        self.multiplications += self.side**2 * kernel**2 * before * after
         return self.node("Conv", x, weight, bias, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads)
 
     def norm(self, x, name, channels):
@@ -96,6 +100,7 @@ class Graph:
             self.node("Reshape", self.conv(normal, f"{name}.{part}", channels, channels, kernel=1), flat)
             for part in "qkv"
         )
+        self.multiplications += 2 * self.side**4 * channels
         scores = self.node("MatMul", self.node("Transpose", query, perm=[0, 2, 1]), key)
         scores = self.node("Mul", scores, self.constant(numpy.float32(channels**-0.5)))
         weights = self.node("Transpose", self.node("Softmax", scores, axis=-1), perm=[0, 2, 1])
@@ -128,6 +133,7 @@ class Graph:
     def nearest(self, x):
         """The row of the codebook at the smallest squared distance."""
         count, dimension = self.config["n_embed"], self.config["embed_dim"]
+        self.multiplications += self.side**2 * count * dimension
         codes = self.tensors("quantize.embedding.weight", (count, dimension))
         places = self.node("Transpose", self.node("Reshape", x, self.constant(numpy.array([dimension, -1]))), perm=[1, 0])
         product = self.node("MatMul", places, self.constant(numpy.ascontiguousarray(-2 * codes.T)))
@@ -183,7 +189,9 @@ class Runtime:
 
     def __init__(self, folder, config):
         tensors = load_file(folder / "model.safetensors")
-        model = Graph(config, lambda name, _: tensors[name].astype(numpy.float32)).model()
+        graph = Graph(config, lambda name, _: tensors[name].astype(numpy.float32))
+        model = graph.model()
+        self.gflop = 2 * graph.multiplications / 1e9
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -198,9 +206,10 @@ class Runtime:
         return numpy.stack(ids), (time.process_time() - started) / len(images)
 
 
-def run_bench(bench, folder, pixels, count, ids):
+def run_bench(bench, folder, pixels, count, ids, gflop):
     """The ids that `bench_vq` writes, and its CPU seconds per image."""
     command = [bench, folder, "--pixels", pixels, "--count", str(count), "--ids", ids]
+    command += ["--threads", "2", "--gflop", str(gflop)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     seconds = [float(line.split()[0]) for line in said.splitlines() if line.endswith("CPU seconds per image")]
     return numpy.fromfile(ids, numpy.uint32).reshape(count, -1), seconds[0], said
@@ -217,7 +226,7 @@ def compare(name, folder, arguments):
     for _ in range(arguments.rounds):
         their_ids, seconds = runtime.encode(images)
         theirs.append(seconds)
-        our_ids, seconds, said = run_bench(arguments.bench, folder, pixels, len(images), ids_file)
+        our_ids, seconds, said = run_bench(arguments.bench, folder, pixels, len(images), ids_file, runtime.gflop)
         ours.append(seconds)
     equal = int((their_ids == our_ids).sum())
     ratio = statistics.median(mine / other for mine, other in zip(ours, theirs))

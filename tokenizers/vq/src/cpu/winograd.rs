@@ -46,11 +46,12 @@ impl Winograd {
     fn transform(conv: &Conv) -> Self {
         let (channels_in, channels_out) = (conv.channels_in, conv.channels_out);
         let panels = channels_out.div_ceil(PANEL);
+        let transform = kernel_transform();
         let mut weights = vec![0.0; panels * POSITIONS * channels_in * PANEL];
         for out in 0..channels_out {
             for channel in 0..channels_in {
                 let kernel = &conv.weight[(out * channels_in + channel) * 9..][..9];
-                for (position, value) in transformed_kernel(kernel).into_iter().enumerate() {
+                for (position, value) in transformed_kernel(&transform, kernel).into_iter().enumerate() {
                     let row = (out / PANEL * POSITIONS + position) * channels_in + channel;
                     weights[row * PANEL + out % PANEL] = value;
                 }
@@ -88,18 +89,21 @@ impl Winograd {
     }
 }
 
-/// `G g Gᵀ` in double precision, rounded once.
-fn transformed_kernel(kernel: &[f32]) -> [f32; POSITIONS] {
-    let (a2, b2) = (f64::from(A2), f64::from(B2));
+/// `G`, in double precision.
+fn kernel_transform() -> [[f64; 3]; WINDOW] {
+    let (a, b, a2, b2) = (f64::from(A), f64::from(B), f64::from(A2), f64::from(B2));
     let row = |point: f64, divisor: f64| [1.0 / divisor, point / divisor, point * point / divisor];
     let (at_a, at_b) = (2.0 * a2 * (a2 - b2), 2.0 * b2 * (b2 - a2));
-    let (a, b) = (f64::from(A), f64::from(B));
-    let g = [row(0.0, a2 * b2), row(a, at_a), row(-a, at_a), row(b, at_b), row(-b, at_b), [0.0, 0.0, 1.0]];
-    std::array::from_fn(|position| {
-        let (down, across) = (g[position / WINDOW], g[position % WINDOW]);
-        let terms = kernel.iter().enumerate().map(|(i, x)| f64::from(*x) * down[i / 3] * across[i % 3]);
-        terms.sum::<f64>() as f32
-    })
+    [row(0.0, a2 * b2), row(a, at_a), row(-a, at_a), row(b, at_b), row(-b, at_b), [0.0, 0.0, 1.0]]
+}
+
+/// `G g Gᵀ`, rounded once.
+fn transformed_kernel(g: &[[f64; 3]; WINDOW], kernel: &[f32]) -> [f32; POSITIONS] {
+    let dot = |row: &[f64; 3], x: [f64; 3]| row[0] * x[0] + row[1] * x[1] + row[2] * x[2];
+    let column = |j: usize| [0, 3, 6].map(|i| f64::from(kernel[i + j]));
+    let columns = [column(0), column(1), column(2)];
+    let half = g.map(|row| columns.map(|column| dot(&row, column)));
+    std::array::from_fn(|position| dot(&g[position % WINDOW], half[position / WINDOW]) as f32)
 }
 
 /// How an image is cut into tiles.
@@ -281,4 +285,63 @@ fn transform_products<S: Simd>(simd: S, m: [S::f32s; WINDOW]) -> [S::f32s; TILE]
         simd.mul_add_f32s(splat(A2), sum_a, simd.mul_f32s(splat(B2), sum_b)),
         simd.mul_add_f32s(splat(A * A2), apart_a, simd.mul_add_f32s(splat(B * B2), apart_b, m[5])),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(count: usize, step: f32) -> Vec<f32> {
+        (0..count).map(|i| (i as f32 * step).sin()).collect()
+    }
+
+    /// The sum over the kernel in double precision.
+    fn plain(conv: &Conv, input: &Activation, y: usize, x: usize, out: usize) -> f64 {
+        let mut sum = f64::from(conv.bias[out]);
+        for (i, j) in (0..9).map(|place| (place / 3, place % 3)) {
+            let (y, x) = ((y + i).wrapping_sub(1), (x + j).wrapping_sub(1));
+            if y >= input.height || x >= input.width {
+                continue;
+            }
+            for (channel, value) in input.row(y)[x * input.channels..][..input.channels].iter().enumerate() {
+                let weight = conv.weight[(out * input.channels + channel) * 9 + i * 3 + j];
+                sum += f64::from(*value) * f64::from(weight);
+            }
+        }
+        sum
+    }
+
+    #[test]
+    fn every_output_is_the_plain_sum_for_any_size_and_number_of_channels() {
+        for (height, width, channels_in, channels_out) in
+            [(1, 1, 16, 1), (5, 7, 32, 40), (9, 60, 16, 32), (30, 13, 48, 70)]
+        {
+            let conv = Conv {
+                channels_in,
+                channels_out,
+                kernel: 3,
+                stride: 1,
+                padding: Padding { before: 1, after: 1 },
+                weight: wave(channels_in * channels_out * 9, 1.7),
+                bias: wave(channels_out, 0.3),
+            };
+            let mut buffers = Buffers::default();
+            let border = Padding { before: 0, after: 1 };
+            let mut input = buffers.activation(height, width, channels_in, border);
+            for y in 0..height {
+                let row = wave(width * channels_in, 0.9 + y as f32);
+                input.row_mut(y).copy_from_slice(&row);
+            }
+            // Left over from an earlier image.
+            buffers.give_back(vec![f32::NAN; 1 << 20]);
+            let found = Winograd::new(&conv).map(|winograd| winograd.run(Arch::new(), &input, &mut buffers));
+            let numbers = found.map(|out| out.numbers).unwrap_or_default();
+            assert_eq!(numbers.len(), height * width * channels_out);
+            for (place, number) in numbers.into_iter().enumerate() {
+                let (pixel, out) = (place / channels_out, place % channels_out);
+                let expected = plain(&conv, &input, pixel / width, pixel % width, out);
+                assert!((f64::from(number) - expected).abs() < 1e-4, "{height} {width} {place}: {number} {expected}");
+            }
+        }
+    }
 }
