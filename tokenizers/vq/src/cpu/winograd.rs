@@ -340,7 +340,7 @@ mod tests {
             for (place, number) in numbers.into_iter().enumerate() {
                 let (pixel, out) = (place / channels_out, place % channels_out);
                 let expected = plain(&conv, &input, pixel / width, pixel % width, out);
-                assert!((f64::from(number) - expected).abs() < 1e-4, "{height} {width} {place}: {number} {expected}");
+                assert!((f64::from(number) - expected).abs() < 1e-3, "{height} {width} {place}: {number} {expected}");
             }
         }
     }
