@@ -4,6 +4,7 @@ use pulp::Arch;
 
 use super::activation::{Activation, Buffers};
 use super::matrix::{Left, Packed, multiply};
+use super::winograd::Winograd;
 use crate::plan::{Conv, Padding};
 
 /// A convolution whose weights are laid out for the product.
@@ -11,25 +12,41 @@ use crate::plan::{Conv, Padding};
 pub(super) struct PackedConv {
     kernel: usize,
     stride: usize,
+    /// The border that its input must have.
     pub padding: Padding,
     channels_out: usize,
-    weight: Packed,
+    weight: Weight,
+}
+
+#[derive(Debug)]
+enum Weight {
+    Plain(Packed),
+    Transformed(Winograd),
 }
 
 impl PackedConv {
     pub fn new(conv: &Conv) -> Self {
         let (kernel, channels_in) = (conv.kernel, conv.channels_in);
+        let (stride, channels_out) = (conv.stride, conv.channels_out);
+        if let Some(winograd) = Winograd::new(conv) {
+            let weight = Weight::Transformed(winograd);
+            return Self { kernel, stride, padding: Padding::NONE, channels_out, weight };
+        }
         // Rows of the right side are in the order in which an image row holds them: kernel row, column, channel.
         let weight = Packed::new(kernel * kernel * channels_in, conv.channels_out, Some(&conv.bias), |row, out| {
             let (place, channel) = (row / channels_in, row % channels_in);
             conv.weight[(out * channels_in + channel) * kernel * kernel + place]
         });
-        Self { kernel, stride: conv.stride, padding: conv.padding, channels_out: conv.channels_out, weight }
+        Self { kernel, stride, padding: conv.padding, channels_out, weight: Weight::Plain(weight) }
     }
 
     /// The input must have this convolution's border.
     pub fn run(&self, arch: Arch, input: &Activation, buffers: &mut Buffers) -> Activation {
         debug_assert_eq!(input.border, self.padding);
+        let weight = match &self.weight {
+            Weight::Plain(weight) => weight,
+            Weight::Transformed(winograd) => return winograd.run(arch, input, buffers),
+        };
         let around = self.padding.before + self.padding.after;
         let side = |length: usize| (length + around - self.kernel) / self.stride + 1;
         let (height, width) = (side(input.height), side(input.width));
@@ -45,7 +62,7 @@ impl PackedConv {
                 segment: self.kernel * input.channels,
                 rows: width,
             };
-            multiply(arch, left, &self.weight, out.row_mut(y));
+            multiply(arch, left, weight, out.row_mut(y));
         }
         out
     }

@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 /// Columns of the right side that are multiplied together; a multiple of every vector's width.
-const PANEL: usize = 32;
+pub(super) const PANEL: usize = 32;
 
 /// The right side of a product, with its columns in panels and a number to start each column's sums from.
 #[derive(Debug)]
@@ -69,23 +69,36 @@ impl WithSimd for Multiply<'_> {
             let weights = &right.panels[panel * panel_length..(panel + 1) * panel_length];
             let first = panel * PANEL;
             let target = Target { first, count: PANEL.min(right.columns - first), columns: right.columns };
-            // As many sums as the registers hold: 16 of 32, 8 of 16.
-            match S::F32_LANES {
-                16 => rows_by::<S, 8, 2>(simd, left, weights, start, target, out),
-                8 => rows_by::<S, 4, 2>(simd, left, weights, start, target, out),
-                4 => rows_by::<S, 4, 4>(simd, left, weights, start, target, out),
-                _ => rows_by::<S, 4, 2>(simd, left, weights, start, target, out),
-            }
+            multiply_panel(simd, left, weights, start, target, out);
         }
+    }
+}
+
+/// The columns of one panel: `weights` are its rows, `start` where its sums start.
+#[inline(always)]
+pub(super) fn multiply_panel<S: Simd>(
+    simd: S,
+    left: Left,
+    weights: &[f32],
+    start: &[f32],
+    target: Target,
+    out: &mut [f32],
+) {
+    // As many sums as the registers hold beside the factors: 24 of 32, 12 of 16.
+    match S::F32_LANES {
+        16 => rows_by::<S, 12, 2>(simd, left, weights, start, target, out),
+        8 => rows_by::<S, 6, 2>(simd, left, weights, start, target, out),
+        4 => rows_by::<S, 4, 4>(simd, left, weights, start, target, out),
+        _ => rows_by::<S, 4, 2>(simd, left, weights, start, target, out),
     }
 }
 
 /// The columns of `out` that a panel fills.
 #[derive(Clone, Copy)]
-struct Target {
-    first: usize,
-    count: usize,
-    columns: usize,
+pub(super) struct Target {
+    pub first: usize,
+    pub count: usize,
+    pub columns: usize,
 }
 
 #[inline(always)]
@@ -101,7 +114,11 @@ fn rows_by<S: Simd, const ROWS: usize, const VECTORS: usize>(
     for row in (0..whole).step_by(ROWS) {
         block::<S, ROWS, VECTORS>(simd, left, row, weights, start, target, out);
     }
-    for row in whole..left.rows {
+    let fours = left.rows - (left.rows - whole) % 4;
+    for row in (whole..fours).step_by(4) {
+        block::<S, 4, VECTORS>(simd, left, row, weights, start, target, out);
+    }
+    for row in fours..left.rows {
         block::<S, 1, VECTORS>(simd, left, row, weights, start, target, out);
     }
 }
@@ -157,8 +174,18 @@ fn store<S: Simd, const ROWS: usize, const VECTORS: usize>(
         for (v, sum) in sums.into_iter().enumerate() {
             let from = (offset + v * S::F32_LANES).min(out.len());
             let to = (from + S::F32_LANES).min(out.len());
-            simd.partial_store_f32s(&mut out[from..to], sum);
+            store_vector(simd, &mut out[from..to], sum);
         }
+    }
+}
+
+/// Writes as many numbers of a vector as fit.
+#[inline(always)]
+pub(super) fn store_vector<S: Simd>(simd: S, to: &mut [f32], vector: S::f32s) {
+    // A whole vector is one instruction, a part of one a call.
+    match S::as_mut_simd_f32s(to) {
+        ([whole], _) => *whole = vector,
+        (_, part) => simd.partial_store_f32s(part, vector),
     }
 }
 

@@ -14,6 +14,7 @@ mod resample;
 mod style;
 mod table;
 mod walk;
+mod winograd;
 
 #[cfg(test)]
 pub(super) use activation::Buffers;

@@ -32,17 +32,19 @@ enum Step {
 
 impl Walk {
     pub fn new(ops: Vec<Op>) -> Self {
-        let paddings: Vec<Padding> = ops.iter().map(padding_of).collect();
-        let next = paddings.into_iter().skip(1).chain([Padding::NONE]);
-        Self { steps: ops.into_iter().zip(next).map(|(op, next)| Step::new(op, next)).collect() }
+        let mut steps: Vec<Step> = ops.into_iter().map(Step::new).collect();
+        let paddings: Vec<Padding> = steps.iter().skip(1).map(Step::padding).collect();
+        for (step, padding) in steps.iter_mut().zip(paddings) {
+            if let Step::GroupNorm { next, .. } = step {
+                *next = padding;
+            }
+        }
+        Self { steps }
     }
 
     /// The border that the first operation wants around its input.
     pub fn border(&self) -> Padding {
-        match self.steps.first() {
-            Some(Step::Conv(conv)) => conv.padding,
-            _ => Padding::NONE,
-        }
+        self.steps.first().map_or(Padding::NONE, Step::padding)
     }
 
     /// What becomes of the input.
@@ -82,10 +84,10 @@ impl Walk {
 }
 
 impl Step {
-    fn new(op: Op, next: Padding) -> Self {
+    fn new(op: Op) -> Self {
         match op {
             Op::Conv(conv) => Self::Conv(PackedConv::new(&conv)),
-            Op::GroupNorm(norm) => Self::GroupNorm { norm, next },
+            Op::GroupNorm(norm) => Self::GroupNorm { norm, next: Padding::NONE },
             Op::StyleNorm(norm) => Self::StyleNorm(norm),
             Op::Apply(function) => Self::Apply(function),
             Op::Attention(attention) => Self::Attention(Box::new(PackedAttention::new(&attention))),
@@ -96,10 +98,10 @@ impl Step {
             Op::DepthToSpace { block } => Self::DepthToSpace { block },
         }
     }
-}
 
-fn padding_of(op: &Op) -> Padding {
-    if let Op::Conv(conv) = op { conv.padding } else { Padding::NONE }
+    fn padding(&self) -> Padding {
+        if let Self::Conv(conv) = self { conv.padding } else { Padding::NONE }
+    }
 }
 
 fn convolve(arch: Arch, conv: &PackedConv, input: &Activation, buffers: &mut Buffers) -> Activation {
