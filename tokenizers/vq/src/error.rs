@@ -31,6 +31,22 @@ pub enum VqError {
         /// What its reader says.
         reason: String,
     },
+    /// A PyTorch checkpoint is damaged, or holds weights in a way that can't be read without running Python.
+    #[error("{} can't be read as a PyTorch checkpoint: {reason}", path.display())]
+    Torch {
+        /// The file.
+        path: PathBuf,
+        /// What its reader says.
+        reason: String,
+    },
+    /// A file can't be written.
+    #[error("can't write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The configuration asks for tensors that the model file doesn't have.
     #[error("{} lacks the tensors {}, which config.json asks for", path.display(), names.join(", "))]
     MissingTensors {

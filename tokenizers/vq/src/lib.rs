@@ -15,6 +15,7 @@ mod quantise;
 mod tests;
 mod tokenizer;
 
+pub use checkpoint::{Converted, Precision, convert};
 pub use decoder::load_decoder;
 pub use encoder::{load, load_at};
 pub use error::VqError;
