@@ -12,6 +12,8 @@ mod plan;
 mod preprocessing;
 mod quantise;
 #[cfg(test)]
+mod rule;
+#[cfg(test)]
 mod tests;
 mod tokenizer;
 
@@ -19,5 +21,5 @@ pub use checkpoint::{Converted, Precision, convert};
 pub use decoder::load_decoder;
 pub use encoder::{load, load_at};
 pub use error::VqError;
-pub use preprocessing::{Alpha, Orientation, Preprocessing, Range, Resize, Rounding};
+pub use preprocessing::{Alpha, Orientation, Preprocessing, Range, Rounding, Sampling};
 pub use tokenizer::{Grid, ImageDecoder, ImageSize, ImageTokenizer, Provenance};

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 /// Nothing here resizes or decodes: it is what the code that does is driven by.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
-    /// How the short side gets its length.
-    pub resize: Resize,
+    /// How pixels of another size are made; the short side is brought to the model's.
+    pub sampling: Sampling,
     /// How the long side's length is rounded.
     pub rounding: Rounding,
     /// How the place of the crop in the middle is rounded.
@@ -21,12 +21,12 @@ pub struct Preprocessing {
     pub range: Range,
 }
 
-/// A resizing filter.
+/// How pixels of another size are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Resize {
+pub enum Sampling {
     /// Linear between neighbours, without regard to the scale: OpenCV's `INTER_LINEAR`.
-    LinearAliased,
+    OpencvBilinear,
     /// Pillow's `BILINEAR`, which widens with the scale.
     Bilinear,
     /// Pillow's `BICUBIC`, which widens with the scale.
@@ -96,7 +96,7 @@ impl Range {
 impl Preprocessing {
     /// taming-transformers and what grew out of it: albumentations' `SmallestMaxSize` and a crop in the middle.
     pub const TAMING: Self = Self {
-        resize: Resize::LinearAliased,
+        sampling: Sampling::OpencvBilinear,
         rounding: Rounding::Nearest,
         crop: Rounding::Down,
         alpha: Alpha::Dropped,
@@ -104,10 +104,10 @@ impl Preprocessing {
         range: Range::SIGNED,
     };
     /// ADM's `center_crop_arr`, which LlamaGen and 1d-tokenizer took over.
-    pub const ADM: Self = Self { resize: Resize::HalvedThenBicubic, ..Self::TAMING };
+    pub const ADM: Self = Self { sampling: Sampling::HalvedThenBicubic, ..Self::TAMING };
     /// torchvision's `Resize` and `CenterCrop` of a Pillow image.
     pub const TORCHVISION: Self =
-        Self { resize: Resize::Bilinear, rounding: Rounding::Down, crop: Rounding::Nearest, ..Self::TAMING };
+        Self { sampling: Sampling::Bilinear, rounding: Rounding::Down, crop: Rounding::Nearest, ..Self::TAMING };
 }
 
 #[cfg(test)]

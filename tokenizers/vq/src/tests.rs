@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::config::Config;
 use super::cpu::{Buffers, CpuExecutor};
 use super::encoder::read_plan;
-use super::load;
 use super::tokenizer::ImageSize;
+use super::{load, load_decoder};
 
 /// Made by `recipes/train_vq.py golden`.
 #[derive(Deserialize)]
@@ -161,6 +161,22 @@ fn the_demo_model_loads() {
     assert_eq!((encoder.image_size(), encoder.codebook_size(), encoder.grid().width), (256, 1024, 16));
     let grey = vec![127; 256 * 256 * 3];
     assert_eq!(encoder.encode(&[&grey]).expect("encodes")[0].len(), 256);
+}
+
+#[test]
+fn the_demo_model_gives_back_what_it_was_given() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/demo-vq");
+    let (encoder, decoder) = (load(&folder).expect("loads"), load_decoder(&folder, None).expect("loads"));
+    let level = |place: usize| {
+        let (x, y) = (place / 3 % 256, place / 3 / 256);
+        [x / 2 + y / 3, 200 - x / 4, if (x / 64 + y / 64) % 2 == 0 { 90 } else { 160 }][place % 3] as u8
+    };
+    let image: Vec<u8> = (0..256 * 256 * 3).map(level).collect();
+    let ids = &encoder.encode(&[&image]).expect("encodes")[0];
+    let decoded = &decoder.decode(&[ids]).expect("decodes")[0];
+    let squares: f64 = image.iter().zip(decoded).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+    let decibels = 20.0 * 255_f64.log10() - 10.0 * (squares / image.len() as f64).log10();
+    assert!(decibels > 20.0, "{decibels} dB");
 }
 
 #[test]

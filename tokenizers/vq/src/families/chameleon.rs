@@ -11,7 +11,7 @@ use super::{Architecture, Bounded, Family, Taken, convolutional_grid, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{Codebook, DecodePlan, Meaning, Plan, Quantiser};
-use crate::preprocessing::{Alpha, Preprocessing, Range, Resize};
+use crate::preprocessing::{Alpha, Preprocessing, Range, Sampling};
 use crate::tokenizer::{Grid, ImageSize};
 
 pub(super) const FAMILY: Family = Family { name: "chameleon", publishes, read };
@@ -118,7 +118,7 @@ impl Architecture for Chameleon {
 
     /// Meta's own; transformers' processor multiplies by 0.0078 instead of 2/255, which `input_range` can say.
     fn preprocessing(&self) -> Preprocessing {
-        Preprocessing { resize: Resize::Lanczos, alpha: Alpha::OnWhite, ..Preprocessing::TAMING }
+        Preprocessing { sampling: Sampling::Lanczos, alpha: Alpha::OnWhite, ..Preprocessing::TAMING }
     }
 
     fn encoder(&self, size: ImageSize, checkpoint: &mut Checkpoint) -> Result<Taken<Plan>, VqError> {

@@ -8,7 +8,7 @@ use super::{Architecture, Bounded, Family, LARGEST_SIDE, Taken, convolutional_gr
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{Codebook, Conv, DecodePlan, Function, Meaning, Op, Padding, Plan, Pool, Quantiser};
-use crate::preprocessing::{Preprocessing, Range, Resize, Rounding};
+use crate::preprocessing::{Preprocessing, Range, Rounding, Sampling};
 use crate::tokenizer::{Grid, ImageSize};
 
 pub(super) const FAMILY: Family = Family { name: "dalle", publishes: |_| false, read };
@@ -130,7 +130,7 @@ impl Architecture for Settings {
 
     fn preprocessing(&self) -> Preprocessing {
         let torchvision = Preprocessing::TORCHVISION;
-        Preprocessing { resize: Resize::Lanczos, rounding: Rounding::Nearest, range: RANGE, ..torchvision }
+        Preprocessing { sampling: Sampling::Lanczos, rounding: Rounding::Nearest, range: RANGE, ..torchvision }
     }
 
     fn encoder(&self, size: ImageSize, checkpoint: &mut Checkpoint) -> Result<Taken<Plan>, VqError> {

@@ -46,7 +46,7 @@ impl Architecture for Settings {
     }
 
     fn preprocessing(&self) -> Preprocessing {
-        Preprocessing::TORCHVISION
+        Preprocessing::TAMING
     }
 
     fn encoder(&self, size: ImageSize, checkpoint: &mut Checkpoint) -> Result<Taken<Plan>, VqError> {

@@ -154,8 +154,13 @@ impl Architecture for Settings {
         self.num_embeddings
     }
 
+    /// As 1d-tokenizer's `scripts/pretokenization.py` and MAGE's `prepare_imgnet_val.py` have it.
     fn preprocessing(&self) -> Preprocessing {
-        Preprocessing { range: Range::UNIT, ..Preprocessing::ADM }
+        let like = match self.port {
+            Port::OneDTokenizer => Preprocessing::ADM,
+            Port::Mage => Preprocessing::TORCHVISION,
+        };
+        Preprocessing { range: Range::UNIT, ..like }
     }
 
     fn encoder(&self, size: ImageSize, checkpoint: &mut Checkpoint) -> Result<Taken<Plan>, VqError> {

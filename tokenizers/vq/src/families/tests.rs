@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use pulp::Arch;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,6 +12,7 @@ use super::FAMILIES;
 use crate::config::Config;
 use crate::cpu::{Buffers, CpuDecoder, CpuExecutor};
 use crate::encoder::{read_decode_plan, read_plan};
+use crate::rule::{image, weight};
 use crate::tokenizer::ImageSize;
 use crate::{Preprocessing, VqError, load, load_at, load_decoder};
 
@@ -90,49 +92,6 @@ const EXPLAINED: f64 = 1e-4;
 fn golden(name: &str) -> Golden {
     let (_, text) = GOLDEN.iter().find(|(known, _)| *known == name).expect("a golden file");
     serde_json::from_str(text).expect("a golden file")
-}
-
-/// As `tests/vq/rule.py` has it.
-fn numbers(name: &str, count: usize) -> Vec<f64> {
-    let seed = name
-        .bytes()
-        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3));
-    let number = |place: usize| {
-        let mut x = seed.wrapping_add(place as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((x ^ (x >> 31)) >> 40) as f64 / f64::from(1 << 23) - 1.0
-    };
-    (0..count).map(number).collect()
-}
-
-/// As `tests/vq/rule.py` has it.
-fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
-    let mut x = numbers(name, shape.iter().product());
-    if name.contains("embed") || name.contains("codebook") {
-    } else if shape.len() == 1 {
-        let norm = name.contains("norm") && name.ends_with("weight");
-        x.iter_mut().for_each(|x| *x = if norm { 1.0 + 0.2 * *x } else { 0.1 * *x });
-    } else {
-        let fan_in: usize = shape[1..].iter().product();
-        for row in x.chunks_exact_mut(fan_in) {
-            row.iter_mut().for_each(|x| *x *= (3.0 / fan_in as f64).sqrt());
-            let common = if name.ends_with(".w") { row.iter().sum::<f64>() / fan_in as f64 } else { 0.0 };
-            row.iter_mut().for_each(|x| *x -= common);
-        }
-    }
-    x.into_iter().map(|x| x as f32).collect()
-}
-
-/// As `tests/vq/rule.py` has it.
-fn image(index: usize, width: usize, height: usize) -> Vec<u8> {
-    let side = 1 << (index % 5);
-    let levels = numbers(&format!("image {index}"), width * height * 3);
-    let level = |place: usize| {
-        let (y, x, colour) = (place / 3 / width / side, place / 3 % width / side, place % 3);
-        ((levels[(y * width + x) * 3 + colour] + 1.0) * 128.0).floor() as u8
-    };
-    (0..width * height * 3).map(level).collect()
 }
 
 fn tensors(golden: &Golden) -> Tensors {
@@ -243,6 +202,20 @@ fn folder(golden: &Golden, tensors: &Tensors, file: &str) -> tempfile::TempDir {
     std::fs::write(folder.path().join("config.json"), golden.config.to_string()).expect("writes");
     std::fs::write(folder.path().join(file), safetensors(tensors)).expect("writes");
     folder
+}
+
+#[test]
+fn features_have_the_same_bits_for_every_vector_width() {
+    for (name, _) in GOLDEN {
+        let golden = golden(name);
+        let (size, model) = (ImageSize::square(32), safetensors(&tensors(&golden)));
+        let bits = |arch: Arch| -> Vec<u32> {
+            let plan = read_plan(&config(&golden), size, Path::new("golden"), &model).expect("a plan");
+            let executor = CpuExecutor::with_arch(plan, arch);
+            executor.features(&image(0, 32, 32), &mut Buffers::default()).numbers.iter().map(|x| x.to_bits()).collect()
+        };
+        assert!(bits(Arch::Scalar) == bits(Arch::new()), "{name}");
+    }
 }
 
 #[test]

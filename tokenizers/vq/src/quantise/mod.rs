@@ -46,12 +46,4 @@ pub(crate) fn first_largest(scores: &[f32]) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::first_largest;
-
-    #[test]
-    fn of_equal_scores_the_first_wins() {
-        assert_eq!(first_largest(&[1.0, 3.0, 2.0, 3.0]), 1);
-        assert_eq!(first_largest(&[]), 0);
-    }
-}
+mod tests;
