@@ -63,6 +63,14 @@ pub enum VqError {
         /// Their names.
         names: Vec<String>,
     },
+    /// Models of this family can't be used to make images.
+    #[error("{} is a model of the family {family}, which can only be encoded with", path.display())]
+    OnlyEncodes {
+        /// The file.
+        path: PathBuf,
+        /// The family.
+        family: &'static str,
+    },
     /// A tensor has another shape than the configuration asks for.
     #[error("{}: the tensor {name} has the shape {found:?}, but config.json asks for {expected:?}", path.display())]
     Shape {

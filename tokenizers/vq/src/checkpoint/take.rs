@@ -38,6 +38,11 @@ impl<'a> Checkpoint<'a> {
         Ok(numbers)
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.names().into_iter()
     }
