@@ -197,3 +197,13 @@ fn a_conversion_that_fails_leaves_what_was_there() {
     assert_eq!(std::fs::read_to_string(&to).expect("reads"), "before");
     assert_eq!(std::fs::read_dir(folder.path()).expect("lists").count(), 2);
 }
+
+#[test]
+fn a_checkpoint_that_is_named_is_loaded_with_the_config_beside_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("last.ckpt");
+    std::fs::copy(testdata("lightning.ckpt"), &path).expect("copies");
+    std::fs::write(folder.path().join("config.json"), r#"{"family": "llamagen"}"#).expect("writes");
+    let said = crate::load(&path).expect_err("refused").to_string();
+    assert!(said.contains("last.ckpt lacks the tensors encoder.conv_in.weight, "), "{said}");
+}
