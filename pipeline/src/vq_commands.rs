@@ -4,10 +4,10 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use pageloom::error::RunError;
 use pageloom_vq::pixels::{Draw, Limits, Size, png, prepare};
-use pageloom_vq::{Grid, ImageSize, ImageTokenizer, load_at, load_decoder};
+use pageloom_vq::{Grid, ImageSize, ImageTokenizer, Precision, load_at, load_decoder};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,19 @@ pub enum VqCommand {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Write a checkpoint as safetensors: a PyTorch one, none of whose code runs, or one in another precision.
+    ///
+    /// What belongs to training alone (losses, discriminators, optimizers) is left out, and named.
+    Convert {
+        /// A .ckpt, .pt, .pth, .bin or .safetensors file.
+        checkpoint: PathBuf,
+        /// The safetensors file; put the model's config.json beside it.
+        #[arg(long)]
+        out: PathBuf,
+        /// How numbers are stored.
+        #[arg(long, value_enum, default_value_t = Stored::F32)]
+        precision: Stored,
+    },
     /// Measure how many images a model encodes, on one thread and on all.
     ///
     /// A machine that does other work makes the figures smaller: compare CPU seconds.
@@ -50,6 +63,17 @@ pub enum VqCommand {
         #[arg(long, default_value_t = 16)]
         images: usize,
     },
+}
+
+/// How numbers are stored in a file.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Stored {
+    /// 32 bits.
+    F32,
+    /// 16 bits, of which 10 are the fraction's.
+    F16,
+    /// 16 bits, of which 7 are the fraction's.
+    Bf16,
 }
 
 /// A model, and the size of its images.
@@ -86,6 +110,7 @@ pub fn execute(command: VqCommand) -> Result<(), RunError> {
         VqCommand::Inspect { model, json } => inspect(model.load()?.as_ref(), json),
         VqCommand::Encode { model, images } => encode(model.load()?.as_ref(), &images),
         VqCommand::Decode { model, codes, out } => decode(&model, &codes, &out),
+        VqCommand::Convert { checkpoint, out, precision } => convert(&checkpoint, &out, precision),
         VqCommand::Bench { model, images } => bench(model.load()?.as_ref(), images.max(1)),
     }
 }
@@ -172,6 +197,20 @@ fn decode(model: &Model, codes: &Path, out: &Path) -> Result<(), RunError> {
         let path = out.join(name).with_extension("png");
         std::fs::write(&path, file.map_err(|error| at(&error))?).map_err(|error| at(&error))?;
         println!("{}", path.display());
+    }
+    Ok(())
+}
+
+fn convert(checkpoint: &Path, out: &Path, precision: Stored) -> Result<(), RunError> {
+    let precision = match precision {
+        Stored::F32 => Precision::F32,
+        Stored::F16 => Precision::F16,
+        Stored::Bf16 => Precision::Bf16,
+    };
+    let converted = pageloom_vq::convert(checkpoint, out, precision).map_err(failed)?;
+    println!("{} tensors: {}", converted.tensors, out.display());
+    for name in converted.left_out {
+        println!("left out: {name}");
     }
     Ok(())
 }

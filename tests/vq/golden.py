@@ -3,8 +3,9 @@
     python tests/vq/golden.py CLONES [FAMILY ...]
 
 CLONES is a folder with clones of CompVis/taming-transformers, FoundationVision/LlamaGen, bytedance/1d-tokenizer,
-LTH14/mage, TencentARC/SEED-Voken, kakaobrain/rq-vae-transformer, NVIDIA/Cosmos-Tokenizer and openai/DALL-E; diffusers and
-transformers come from pip, as do torch, einops, loguru, attrs and requests. The tests of `pageloom-vq` read the files.
+LTH14/mage, TencentARC/SEED-Voken, kakaobrain/rq-vae-transformer, NVIDIA/Cosmos-Tokenizer, openai/DALL-E and showlab/D-AR;
+diffusers and transformers come from pip, as do torch, torchvision, timm, einops, accelerate, omegaconf, loguru, attrs and
+requests. The tests of `pageloom-vq` read the files.
 """
 
 import json

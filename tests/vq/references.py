@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Callable
 
 import torch
+from omegaconf import OmegaConf
 from torch import nn
 
 
@@ -382,7 +383,78 @@ def dalle(root: Path) -> Reference:
     )  # fmt: skip
 
 
+def titok(root: Path, **changed) -> Reference:
+    blocks = module(root / "1d-tokenizer", "modeling/modules/blocks.py", "titok_blocks")
+    quantizer = module(root / "1d-tokenizer", "modeling/quantizer/quantizer.py", "titok_quantizer")
+    size = {"width": 64, "layers": 2, "heads": 2}
+    vq_model = {
+        "codebook_size": 256, "token_size": 12, "use_l2_norm": True, "commitment_cost": 0.25,
+        "vit_enc_model_size": "small", "vit_enc_patch_size": 16, "num_latent_tokens": 128, "is_legacy": False, **changed,
+    }  # fmt: skip
+    config = {"model": {"vq_model": vq_model}, "dataset": {"preprocessing": {"crop_size": 64}}}
+    encoder = blocks.TiTokEncoder(OmegaConf.create(config))
+    # The published sizes are far too slow for a test, and its code knows no others.
+    width = encoder.width = size["width"]
+    encoder.num_layers = size["layers"]
+    encoder.patch_embed = nn.Conv2d(3, width, 16, 16)
+    encoder.transformer = nn.ModuleList(blocks.ResidualAttentionBlock(width, size["heads"]) for _ in range(size["layers"]))
+    encoder.ln_pre, encoder.ln_post = nn.LayerNorm(width), nn.LayerNorm(width)
+    encoder.conv_out = nn.Conv2d(width, vq_model["token_size"], 1)
+    for name in ["class_embedding", "positional_embedding", "latent_token_positional_embedding"]:
+        setattr(encoder, name, nn.Parameter(torch.zeros(len(getattr(encoder, name)), width)))
+    modules = nn.ModuleDict({
+        "encoder": encoder,
+        "quantize": quantizer.VectorQuantizer(vq_model["codebook_size"], vq_model["token_size"], 0.25, True),
+    })
+    modules.register_parameter("latent_tokens", nn.Parameter(torch.zeros(vq_model["num_latent_tokens"], width)))
+    vq_model["vit_enc_model_size"] = size
+    return Reference(
+        "bytedance/1d-tokenizer", config, modules, unit, lambda x: encoder(x, modules.latent_tokens),
+        lambda z: modules["quantize"](z)[1]["min_encoding_indices"],
+        distance_gap(modules["quantize"].embedding.weight, unit=True), None, squares=16, wide=0,
+    )  # fmt: skip
+
+
+def titok_mixed(root: Path) -> Reference:
+    reference = titok(root, is_legacy=True, num_latent_tokens=32)
+    reference.squares = 8
+    return reference
+
+
+def dar(root: Path) -> Reference:
+    sys.path.insert(0, str(root / "D-AR"))
+    from tokenizer.tokenizer_image.vq_model import VQModel
+
+    config = {
+        "encoder_patch_size": 8, "num_encoder_layers": 2, "num_decoder_layers": 0, "query_low_rank": True,
+        "encoder_dim": 128, "decoder_dim": 64, "vq_dim": 8, "vq_codebook_size": 256, "num_denoising_steps": 8,
+        "num_query_groups": 8, "num_all_queries": 256, "queries_per_step": 32, "vq_enable": True,
+        "diff_decoder": {"in_dim": 3, "out_dim": 3, "dim": 64, "cond_dim": 64, "patch_size": 8, "depth": 1},
+    }  # fmt: skip
+    model = VQModel(config).eval()
+    modules = nn.ModuleDict({
+        name: getattr(model, name)
+        for name in ["encoder_layers", "patchify", "quant_in_conv", "query_embedding", "query_linear", "quantize"]
+    })
+    quantised = []
+    model.quantize.register_forward_pre_hook(lambda _, inputs: quantised.append(inputs[0]))
+
+    def features(x: torch.Tensor) -> torch.Tensor:
+        model.encode(x, just_code=True)
+        return quantised.pop()
+
+    def ids(z: torch.Tensor) -> torch.Tensor:
+        found = model.quantize(z)[2][-1].reshape(len(z), 1, -1)
+        quantised.clear()
+        return found
+
+    return Reference(
+        "showlab/D-AR", {"family": "dar", "image_size": 64, **config}, modules, signed, features, ids,
+        distance_gap(model.quantize.embedding.weight, unit=True), None,
+    )  # fmt: skip
+
+
 ALL = [
     taming, taming_gumbel, llamagen, chameleon, diffusers_vq, diffusers_amused, maskgit, mage, open_magvit2, ibq,
-    rq_vae, cosmos, cosmos_rearrange, dalle,
+    rq_vae, cosmos, cosmos_rearrange, dalle, titok, titok_mixed, dar,
 ]  # fmt: skip

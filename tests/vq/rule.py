@@ -26,7 +26,8 @@ def weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
     if "embed" in name or "codebook" in name:
         pass
     elif len(shape) == 1:
-        x = 1.0 + 0.2 * x if "norm" in name and name.endswith("weight") else 0.1 * x
+        norm = ("norm" in name or "ln_" in name) and name.endswith("weight")
+        x = 1.0 + 0.2 * x if norm else 0.1 * x
     else:
         x = x * np.sqrt(3.0 / np.prod(shape[1:]))
         if name.endswith(".w"):

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Attention, Codebook, Conv, Op, Plan, Quantiser};
+use super::plan::{Affine, Attention, Block, Codebook, Conv, LayerNorm, Op, Plan, Quantiser, Transformer};
 
 /// What a model holds, and what one image takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,7 @@ impl Cost {
             match op {
                 Op::Conv(conv) => shape = cost.conv(conv, shape),
                 Op::Attention(attention) => cost.attention(attention, shape),
+                Op::Transformer(transformer) => shape = cost.transformer(transformer, shape),
                 Op::GroupNorm(norm) => cost.parameters += 2 * norm.weight.len() as u64,
                 Op::StyleNorm(norm) => {
                     let affine = [&norm.factor, &norm.summand];
@@ -79,6 +80,35 @@ impl Cost {
         self.operations += 4 * places * places * shape.channels as u64;
     }
 
+    /// Places become tokens beside those of the model's own, and the queries a row of places.
+    fn transformer(&mut self, transformer: &Transformer, shape: Shape) -> Shape {
+        let width = transformer.width;
+        let own = transformer.before.len() + transformer.queries.len();
+        let tokens = (shape.height * shape.width + own / width.max(1)) as u64;
+        let norms = [transformer.place_norm.as_ref(), transformer.norm_in.as_ref(), Some(&transformer.norm_out)];
+        self.parameters += (own + transformer.positions.len()) as u64;
+        norms.into_iter().flatten().for_each(|norm| self.layer_norm(norm));
+        for block in &transformer.blocks {
+            let Block { query, key, value, projection, widen, narrow, norm_1, norm_2, .. } = block;
+            for affine in [query, key, value, projection, widen, narrow] {
+                self.affine(affine, tokens);
+            }
+            let heads = block.head_norms.iter().flatten();
+            [norm_1, norm_2].into_iter().chain(heads).for_each(|norm| self.layer_norm(norm));
+            self.operations += 4 * tokens * tokens * width as u64;
+        }
+        Shape { height: 1, width: transformer.queries.len() / width.max(1), channels: width }
+    }
+
+    fn affine(&mut self, affine: &Affine, tokens: u64) {
+        self.parameters += (affine.weight.len() + affine.bias.len()) as u64;
+        self.operations += 2 * tokens * affine.weight.len() as u64;
+    }
+
+    fn layer_norm(&mut self, norm: &LayerNorm) {
+        self.parameters += (norm.weight.len() + norm.bias.len()) as u64;
+    }
+
     fn quantise(&mut self, quantiser: &Quantiser, places: u64) {
         let mut look_up = |book: &Codebook, times: u64| {
             let numbers = (book.count * book.dimension) as u64;
@@ -99,5 +129,23 @@ impl Cost {
 impl Shape {
     fn numbers(&self) -> usize {
         self.height * self.width * self.channels
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn parameters_are_the_numbers_of_the_encoder_and_the_codebook() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/demo-vq");
+        let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let of_encoder = |name: &str| ["encoder.", "quant_conv.", "quantize."].iter().any(|part| name.starts_with(part));
+        let numbers = |(name, tensor): (String, safetensors::tensor::TensorView<'_>)| {
+            if of_encoder(&name) { tensor.shape().iter().product::<usize>() as u64 } else { 0 }
+        };
+        let expected: u64 = tensors.tensors().into_iter().map(numbers).sum();
+        assert_eq!(crate::load(&folder).unwrap().cost().parameters, expected);
     }
 }

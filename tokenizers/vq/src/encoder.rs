@@ -15,7 +15,11 @@ use super::tokenizer::{Grid, ImageSize, ImageTokenizer, Provenance};
 /// Names under which model files are published, the first that is there being read.
 const MODEL_FILES: [&str; 2] = ["model.safetensors", "diffusion_pytorch_model.safetensors"];
 
-/// Loads `config.json` and the safetensors file of a folder, or the config beside the safetensors file named.
+/// What the names of model files end with, that they are told from folders by.
+const MODEL_EXTENSIONS: [&str; 6] = ["safetensors", "ckpt", "pt", "pth", "bin", "pkl"];
+
+/// Loads `config.json` and the safetensors file of a folder, or the file named, safetensors or a PyTorch checkpoint, and
+/// the `config.json` beside it.
 ///
 /// Every tensor's shape is checked against the configuration, and every encoder tensor must be accounted for.
 pub fn load(folder_or_safetensors: &Path) -> Result<Arc<dyn ImageTokenizer>, VqError> {
@@ -88,7 +92,8 @@ impl Model {
 }
 
 fn model_file(named: &Path) -> PathBuf {
-    if named.extension().is_some_and(|extension| extension == "safetensors") {
+    // A file of a folder may be named itself, which a PyTorch checkpoint has to be: trainers leave many in one folder.
+    if named.extension().is_some_and(|extension| MODEL_EXTENSIONS.iter().any(|known| extension == *known)) {
         return named.to_owned();
     }
     let [first, ..] = MODEL_FILES;

@@ -31,6 +31,22 @@ pub enum VqError {
         /// What its reader says.
         reason: String,
     },
+    /// A PyTorch checkpoint is damaged, or holds weights in a way that can't be read without running Python.
+    #[error("{} can't be read as a PyTorch checkpoint: {reason}", path.display())]
+    Torch {
+        /// The file.
+        path: PathBuf,
+        /// What its reader says.
+        reason: String,
+    },
+    /// A file can't be written.
+    #[error("can't write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The configuration asks for tensors that the model file doesn't have.
     #[error("{} lacks the tensors {}, which config.json asks for", path.display(), names.join(", "))]
     MissingTensors {
@@ -46,6 +62,14 @@ pub enum VqError {
         path: PathBuf,
         /// Their names.
         names: Vec<String>,
+    },
+    /// Models of this family can't be used to make images.
+    #[error("{} is a model of the family {family}, which can only be encoded with", path.display())]
+    OnlyEncodes {
+        /// The file.
+        path: PathBuf,
+        /// The family.
+        family: &'static str,
     },
     /// A tensor has another shape than the configuration asks for.
     #[error("{}: the tensor {name} has the shape {found:?}, but config.json asks for {expected:?}", path.display())]

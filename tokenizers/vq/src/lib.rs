@@ -18,6 +18,7 @@ mod rule;
 mod tests;
 mod tokenizer;
 
+pub use checkpoint::{Converted, Precision, convert};
 pub use cost::Cost;
 pub use decoder::load_decoder;
 pub use encoder::{load, load_at};

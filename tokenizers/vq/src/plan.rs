@@ -61,6 +61,8 @@ pub(crate) enum Op {
     Pool(Pool),
     /// Doubles both sides: each place becomes four equal ones.
     Upsample,
+    /// Replaces the places by what a transformer's queries make of them.
+    Transformer(Box<Transformer>),
     /// Turns channels into places: channel `(row · block + column) · out + c` becomes channel `c` of that row and column
     /// of a square of `block` places.
     DepthToSpace {
@@ -218,4 +220,90 @@ pub(crate) enum Meaning {
     },
     /// Digits, from -1 to below 1 or 1.
     Levels(Vec<u32>),
+}
+
+/// A transformer over the places, in raster order, and queries behind them; the queries are what comes out, as one row.
+#[derive(Debug)]
+pub(crate) struct Transformer {
+    /// Numbers of a token.
+    pub width: usize,
+    /// Of the places, before anything is added to them.
+    pub place_norm: Option<LayerNorm>,
+    /// Tokens before the places, `[tokens, width]`.
+    pub before: Vec<f32>,
+    /// What is added to each place, `[places, width]`; empty where that is nothing.
+    pub positions: Vec<f32>,
+    /// `[queries, width]`.
+    pub queries: Vec<f32>,
+    /// Of all tokens, before the first block.
+    pub norm_in: Option<LayerNorm>,
+    pub attention: Heads,
+    pub blocks: Vec<Block>,
+    /// Of the queries.
+    pub norm_out: LayerNorm,
+    /// How the queries' numbers are read afterwards.
+    pub order: Order,
+}
+
+/// What all blocks of a transformer have in common.
+#[derive(Debug)]
+pub(crate) struct Heads {
+    /// How many there are, each with as many numbers of a token.
+    pub count: usize,
+    pub sight: Sight,
+    /// The cosine and the sine of an angle for each place and pair of numbers of a head, `[places, width / count / 2]`, by
+    /// which places' queries and keys are turned; empty where they aren't. Needs a transformer without tokens `before`.
+    pub rotation: Vec<(f32, f32)>,
+}
+
+/// Which tokens a token sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// Every one.
+    All,
+    /// The tokens before the queries, and no query behind itself.
+    Causal,
+}
+
+/// Attention and two layers, each behind a normalisation and added to what came in.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub norm_1: LayerNorm,
+    pub query: Affine,
+    pub key: Affine,
+    pub value: Affine,
+    /// Of each head's queries and of its keys.
+    pub head_norms: Option<[LayerNorm; 2]>,
+    pub projection: Affine,
+    pub norm_2: LayerNorm,
+    /// To the hidden layer.
+    pub widen: Affine,
+    pub hidden: Hidden,
+    pub narrow: Affine,
+}
+
+/// The function of a hidden layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hidden {
+    /// `x · Φ(x)`, by the error function.
+    Gelu,
+    /// `x / (1 + exp(-x))`.
+    Swish,
+}
+
+/// Normalises the numbers of each token.
+#[derive(Debug, Clone)]
+pub(crate) struct LayerNorm {
+    pub epsilon: f32,
+    pub weight: Vec<f32>,
+    pub bias: Vec<f32>,
+}
+
+/// The order in which numbers `[queries, width]` are taken for a row of places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// As they are: a query is a place.
+    Tokens,
+    /// As if they were `[width, queries]`, which mixes the queries; early models were trained so.
+    Mixed,
 }

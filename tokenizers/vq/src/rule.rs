@@ -19,7 +19,7 @@ pub(crate) fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
     let mut x = numbers(name, shape.iter().product());
     if name.contains("embed") || name.contains("codebook") {
     } else if shape.len() == 1 {
-        let norm = name.contains("norm") && name.ends_with("weight");
+        let norm = (name.contains("norm") || name.contains("ln_")) && name.ends_with("weight");
         x.iter_mut().for_each(|x| *x = if norm { 1.0 + 0.2 * *x } else { 0.1 * *x });
     } else {
         let fan_in: usize = shape[1..].iter().product();

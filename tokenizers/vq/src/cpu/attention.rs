@@ -57,9 +57,9 @@ impl PackedAttention {
 }
 
 /// Turns each row into positive numbers that add up to one.
-struct Softmax<'a> {
-    rows: &'a mut [f32],
-    length: usize,
+pub(super) struct Softmax<'a> {
+    pub rows: &'a mut [f32],
+    pub length: usize,
 }
 
 impl WithSimd for Softmax<'_> {

@@ -68,7 +68,7 @@ impl PackedConv {
     }
 }
 
-const MAX_KERNEL: usize = 7;
+const MAX_KERNEL: usize = 32;
 
 /// The same image with another border.
 pub(super) fn with_border(input: &Activation, border: Padding, buffers: &mut Buffers) -> Activation {

@@ -13,6 +13,7 @@ mod norm;
 mod resample;
 mod style;
 mod table;
+mod transformer;
 mod walk;
 mod winograd;
 

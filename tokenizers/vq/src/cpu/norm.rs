@@ -101,7 +101,7 @@ fn row_statistics(row: &[f32], mean: &mut [f32], squares: &mut [f32]) {
 }
 
 #[inline(always)]
-fn swish(x: f32) -> f32 {
+pub(super) fn swish(x: f32) -> f32 {
     x / (1.0 + exp(-x))
 }
 

@@ -8,6 +8,7 @@ use super::conv::{PackedConv, with_border};
 use super::norm::{exp, group_norm};
 use super::resample::{depth_to_space, pool, upsample};
 use super::style::{Look, style_norm};
+use super::transformer::PackedTransformer;
 use crate::plan::{Function, GroupNorm, Op, Padding, Pool, StyleNorm};
 
 /// Operations with their weights laid out for this executor.
@@ -23,6 +24,7 @@ enum Step {
     StyleNorm(Box<StyleNorm>),
     Apply(Function),
     Attention(Box<PackedAttention>),
+    Transformer(Box<PackedTransformer>),
     Keep,
     AddKept(Option<PackedConv>),
     Pool(Pool),
@@ -67,6 +69,7 @@ impl Walk {
                 Step::StyleNorm(norm) => style_norm(arch, norm, &look, input, buffers),
                 Step::Apply(function) => apply(*function, input, buffers),
                 Step::Attention(attention) => attention.run(arch, input, buffers),
+                Step::Transformer(transformer) => transformer.run(arch, input, buffers),
                 Step::Pool(kind) => pool(*kind, input, buffers),
                 Step::Upsample => upsample(input, buffers),
                 Step::DepthToSpace { block } => depth_to_space(*block, input, buffers),
@@ -91,6 +94,7 @@ impl Step {
             Op::StyleNorm(norm) => Self::StyleNorm(norm),
             Op::Apply(function) => Self::Apply(function),
             Op::Attention(attention) => Self::Attention(Box::new(PackedAttention::new(&attention))),
+            Op::Transformer(transformer) => Self::Transformer(Box::new(PackedTransformer::new(*transformer))),
             Op::Keep => Self::Keep,
             Op::AddKept(shortcut) => Self::AddKept(shortcut.as_ref().map(PackedConv::new)),
             Op::Pool(kind) => Self::Pool(kind),

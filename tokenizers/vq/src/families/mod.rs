@@ -4,6 +4,7 @@ pub(crate) mod builder;
 mod chameleon;
 mod cosmos;
 mod dalle;
+mod dar;
 mod ddconfig;
 mod diffusers;
 mod ibq;
@@ -16,6 +17,8 @@ mod rq_vae;
 mod taming;
 #[cfg(test)]
 mod tests;
+mod titok;
+mod transformer;
 
 use std::fmt::Debug;
 
@@ -29,7 +32,7 @@ use crate::preprocessing::Preprocessing;
 use crate::tokenizer::{Grid, ImageSize};
 
 /// Every family that can be loaded. A new one is a file and a line here.
-pub(crate) const FAMILIES: [Family; 11] = [
+pub(crate) const FAMILIES: [Family; 13] = [
     taming::FAMILY,
     llamagen::FAMILY,
     chameleon::FAMILY,
@@ -41,6 +44,8 @@ pub(crate) const FAMILIES: [Family; 11] = [
     rq_vae::FAMILY,
     cosmos::FAMILY,
     dalle::FAMILY,
+    titok::FAMILY,
+    dar::FAMILY,
 ];
 
 /// A kind of checkpoint.

@@ -84,6 +84,9 @@ golden_files![
     cosmos,
     cosmos_rearrange,
     dalle,
+    titok,
+    titok_mixed,
+    dar,
 ];
 
 /// A difference in ids is explained by a margin below this, which is some hundred times the error of the features.

@@ -1,0 +1,63 @@
+//! The tensors of a model file, whatever its format.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+
+use super::torch::{self, TorchTensors};
+use crate::error::VqError;
+
+/// Tensors by name, none of them read yet.
+pub(super) enum Stored<'a> {
+    Safetensors(SafeTensors<'a>),
+    Torch(TorchTensors),
+}
+
+/// How a tensor is stored.
+pub(super) struct Kind {
+    pub dtype: Dtype,
+    pub shape: Vec<usize>,
+}
+
+impl<'a> Stored<'a> {
+    /// The tensors of `path`, whose content is `bytes`.
+    pub fn parse(path: &Path, bytes: &'a [u8]) -> Result<Self, VqError> {
+        if torch::is_torch(bytes) {
+            return Ok(Self::Torch(TorchTensors::open(path)?));
+        }
+        SafeTensors::deserialize(bytes)
+            .map(Self::Safetensors)
+            .map_err(|error| VqError::Format { path: path.to_owned(), reason: error.to_string() })
+    }
+
+    /// Every name, in order.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = match self {
+            Self::Safetensors(tensors) => tensors.iter().map(|(name, _)| name).collect(),
+            Self::Torch(tensors) => tensors.names().collect(),
+        };
+        names.sort_unstable();
+        names
+    }
+
+    /// How a tensor is stored, if it is there.
+    pub fn kind(&self, name: &str) -> Option<Kind> {
+        match self {
+            Self::Safetensors(tensors) => {
+                tensors.tensor(name).ok().map(|tensor| Kind { dtype: tensor.dtype(), shape: tensor.shape().to_vec() })
+            }
+            Self::Torch(tensors) => tensors.kind(name),
+        }
+    }
+
+    /// A tensor's bytes, row by row and little-endian, or what is wrong with it.
+    pub fn read(&self, name: &str) -> Result<Cow<'a, [u8]>, String> {
+        match self {
+            Self::Safetensors(tensors) => {
+                tensors.tensor(name).map(|tensor| Cow::Borrowed(tensor.data())).map_err(|error| error.to_string())
+            }
+            Self::Torch(tensors) => tensors.read(name).map(Cow::Owned),
+        }
+    }
+}
