@@ -1,6 +1,7 @@
 //! The command line: parses, calls, prints.
 
 mod allocator;
+mod masks_commands;
 mod vq_commands;
 
 use std::path::{Path, PathBuf};
@@ -173,6 +174,9 @@ enum Command {
     /// Look at VQ models, and encode and decode image files with them.
     #[command(subcommand)]
     Vq(vq_commands::VqCommand),
+    /// Look at patch masks for masked image modelling.
+    #[command(subcommand)]
+    Masks(masks_commands::MasksCommand),
     /// Print one row of a finished run, decoded.
     Show {
         /// Output folder of the run.
@@ -318,6 +322,7 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             let done = tokio::task::spawn_blocking(move || vq_commands::execute(command));
             done.await.map_err(|error| RunError::Bug(error.to_string()))?
         }
+        Command::Masks(command) => masks_commands::execute(command),
         Command::Show { out, row, json } => {
             let row = show::show(&Store::open(&out)?, row).await?;
             println!("{}", if json { to_json(&row)? } else { row.text() });

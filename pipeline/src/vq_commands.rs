@@ -229,7 +229,10 @@ fn bench(model: &dyn ImageTokenizer, images: usize) -> Result<(), RunError> {
         let rate = (on * images) as f64 / began.elapsed().as_secs_f64();
         alone = if on == 1 { rate } else { alone };
         let scaling = 100.0 * rate / alone / on as f64;
-        println!("{on:>3} threads  {rate:8.2} images/s  {:8.1} GFLOP/s  {scaling:4.0} % of each thread's", rate * gigaflop);
+        println!(
+            "{on:>3} threads  {rate:8.2} images/s  {:8.1} GFLOP/s  {scaling:4.0} % of each thread's",
+            rate * gigaflop
+        );
     }
     Ok(())
 }

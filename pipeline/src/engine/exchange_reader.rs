@@ -91,7 +91,9 @@ fn requests(path: &str, segments: &[Segment]) -> Vec<Request> {
     for (offset, block) in segments.iter().flat_map(blocks) {
         let length = block.bytes as u64;
         match requests.last_mut() {
-            Some(last) if last.bytes.end == offset && last.bytes.end - last.bytes.start + length <= BLOCK_BYTES as u64 => {
+            Some(last)
+                if last.bytes.end == offset && last.bytes.end - last.bytes.start + length <= BLOCK_BYTES as u64 =>
+            {
                 last.bytes.end += length;
                 last.blocks.push(block);
             }
@@ -128,7 +130,8 @@ impl PartitionStream for Rows {
 
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let objects = self.objects.clone();
-        let pieces = stream::iter(self.requests.clone()).map(move |request| fetch(objects.clone(), request)).buffered(REQUESTS);
+        let pieces =
+            stream::iter(self.requests.clone()).map(move |request| fetch(objects.clone(), request)).buffered(REQUESTS);
         let batch_rows = context.session_config().batch_size();
         let mut reading = Reading {
             pieces: pieces.boxed(),
@@ -192,7 +195,10 @@ impl Reading {
             self.decoder.finish().map_err(|error| broken(error.to_string()))?;
             let found = std::mem::take(&mut self.rows_of_segment);
             if found != expected {
-                return Err(broken(format!("{found} rows in bytes {:?}, but its commit says {expected}", request.bytes)));
+                return Err(broken(format!(
+                    "{found} rows in bytes {:?}, but its commit says {expected}",
+                    request.bytes
+                )));
             }
         }
         Ok(())

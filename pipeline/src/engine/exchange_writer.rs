@@ -85,7 +85,8 @@ impl ExchangeWriter {
         let rows = BatchCoalescer::new(self.schema.clone(), ROWS_AT_ONCE);
         let first_byte = self.position();
         self.checked = first_byte;
-        self.open = Some(OpenSegment { bucket, first_byte, row_count: 0, rows, block: Vec::new(), checksums: Vec::new() });
+        self.open =
+            Some(OpenSegment { bucket, first_byte, row_count: 0, rows, block: Vec::new(), checksums: Vec::new() });
         Ok(())
     }
 

@@ -48,6 +48,11 @@ impl KeyedStreams {
     }
 }
 
+/// With its length in front, no two lists of parts run together into the same bytes.
+fn update_with_length(hasher: &mut blake3::Hasher, part: &[u8]) {
+    hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+}
+
 impl fmt::Debug for KeyedStreams {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("KeyedStreams").finish_non_exhaustive()

@@ -53,7 +53,8 @@ impl Cost {
                 Op::Upsample => shape = Shape { height: shape.height * 2, width: shape.width * 2, ..shape },
                 Op::DepthToSpace { block } => {
                     let Shape { height, width, channels } = shape;
-                    shape = Shape { height: height * block, width: width * block, channels: channels / (block * block) };
+                    shape =
+                        Shape { height: height * block, width: width * block, channels: channels / (block * block) };
                 }
             }
             let numbers: usize = kept.iter().chain([&before, &shape]).map(Shape::numbers).sum();
@@ -141,7 +142,8 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/demo-vq");
         let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        let of_encoder = |name: &str| ["encoder.", "quant_conv.", "quantize."].iter().any(|part| name.starts_with(part));
+        let of_encoder =
+            |name: &str| ["encoder.", "quant_conv.", "quantize."].iter().any(|part| name.starts_with(part));
         let numbers = |(name, tensor): (String, safetensors::tensor::TensorView<'_>)| {
             if of_encoder(&name) { tensor.shape().iter().product::<usize>() as u64 } else { 0 }
         };

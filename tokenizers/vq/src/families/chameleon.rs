@@ -10,8 +10,8 @@ use super::pyramid::{Middle, Pyramid};
 use super::{Architecture, Bounded, Family, Taken, convolutional_grid, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
-use crate::plan::{Codebook, DecodePlan, Meaning, Plan, Quantiser};
 use crate::pixels::{Alpha, Sampling};
+use crate::plan::{Codebook, DecodePlan, Meaning, Plan, Quantiser};
 use crate::preprocessing::{Preprocessing, Range};
 use crate::tokenizer::{Grid, ImageSize};
 

@@ -7,8 +7,8 @@ use super::builder::{Builder, Style, TensorNames};
 use super::{Architecture, Bounded, Family, LARGEST_SIDE, Taken, convolutional_grid, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
-use crate::plan::{Codebook, Conv, DecodePlan, Function, Meaning, Op, Padding, Plan, Pool, Quantiser};
 use crate::pixels::{Rounding, Sampling};
+use crate::plan::{Codebook, Conv, DecodePlan, Function, Meaning, Op, Padding, Plan, Pool, Quantiser};
 use crate::preprocessing::{Preprocessing, Range};
 use crate::tokenizer::{Grid, ImageSize};
 

@@ -9,8 +9,8 @@ use super::pyramid::{LevelNames, Middle, PAD_AFTER, Pyramid, PyramidNames, Resam
 use super::{Architecture, Bounded, Family, LARGEST_SIDE, Taken, convolutional_grid, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
-use crate::plan::{Codebook, DecodePlan, Meaning, Plan, Quantiser};
 use crate::pixels::Orientation;
+use crate::plan::{Codebook, DecodePlan, Meaning, Plan, Quantiser};
 use crate::preprocessing::{Preprocessing, Range};
 use crate::tokenizer::{Grid, ImageSize};
 
