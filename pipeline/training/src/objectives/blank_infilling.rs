@@ -157,9 +157,9 @@ impl BlanksThenSpans {
             pieces.special(self.specials.begin_of_piece);
             pieces.tokens(span);
         }
-        let example = pieces.place(document).example(labels);
-        let predicts = Predicts::Here;
-        Example { prefix_len, position_ids, block_position_ids, predicts, objective: "blank_infilling", ..example }
+        let (predicts, objective) = (Predicts::Here, "blank_infilling");
+        let example = pieces.place(document);
+        Example { labels, prefix_len, position_ids, block_position_ids, predicts, objective, ..example }
     }
 }
 

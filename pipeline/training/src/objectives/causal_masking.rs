@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use layout::Layout;
+use layout::{Layout, Sentinels};
 use restore::Form;
 use variants::{Rules, Unit};
 
 pub use variants::Variant;
 
 use super::example::without_end;
-use super::{Example, NO_LOSS, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
+use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
 /// Settings of `causal_masking`. What is left out is as in the variant.
@@ -213,12 +213,11 @@ impl SpansToTheEnd {
     fn example(&self, document: &TokenDocument, start: u32, random: &mut KeyedRandom) -> Example {
         let spans = spans::choose(document, &self.rules, random);
         let hints = self.rules.size_hints.as_ref().map_or(Vec::new(), |hints| hints.draw(&spans, random));
-        let mut placed = self.layout(document.tokens.len() as u32, &spans, &hints).place(document);
+        let mut layout = self.layout(document.tokens.len() as u32, &spans, &hints);
         if self.rules.unit != Unit::Block {
-            placed.ids.push(self.specials.end_of_document);
+            layout.end_in(self.specials.end_of_document);
         }
-        let labels = self.labels(&placed.ids, &placed.specials);
-        let mut example = Example { objective: self.rules.name, ..placed.example(labels) };
+        let mut example = Example { objective: self.rules.name, ..layout.place(document) };
         for range in &mut example.source {
             *range = range.start + start..range.end + start;
         }
@@ -226,9 +225,10 @@ impl SpansToTheEnd {
     }
 
     fn layout(&self, num_tokens: u32, spans: &[Range<u32>], hints: &[u32]) -> Layout {
+        let sentinels = Sentinels { specials: &self.specials, are_learnt: self.rules.loss_on_sentinels };
         let mut layout = match self.rules.as_reference {
-            true => Layout::of_reference(num_tokens, spans, &self.specials),
-            false => Layout::new(num_tokens, spans, hints, &self.specials),
+            true => Layout::of_reference(num_tokens, spans, sentinels),
+            false => Layout::new(num_tokens, spans, hints, sentinels),
         };
         if let Some(limit) = self.limit(num_tokens) {
             match (self.rules.over_length, self.rules.as_reference) {
@@ -247,18 +247,6 @@ impl SpansToTheEnd {
             Unit::Block => Some(self.rules.max_tokens.unwrap_or(num_tokens)),
             Unit::Document | Unit::Pieces => self.rules.max_tokens.map(|tokens| tokens - 1),
         }
-    }
-
-    // Only the objective's own tokens can be without loss, and hints always are: they can't be known.
-    fn labels(&self, input_ids: &[TokenId], specials: &[u32]) -> Vec<TokenId> {
-        let mut labels = input_ids.to_vec();
-        for &position in specials {
-            let label = &mut labels[position as usize];
-            let is_learnt =
-                *label == self.specials.end_of_span || self.rules.loss_on_sentinels && *label != self.specials.mask;
-            *label = if is_learnt { *label } else { NO_LOSS };
-        }
-        labels
     }
 }
 

@@ -83,9 +83,7 @@ impl Objective for PassagesMoved {
         }
         pieces.tokens(blocks.last().map_or(num_tokens, |last| last.end)..num_tokens);
         pieces.special(self.specials.end_of_document);
-        let placed = pieces.place(document);
-        let labels = placed.ids.clone();
-        vec![Example { passages, objective: "context_permutation", ..placed.example(labels) }]
+        vec![Example { passages, objective: "context_permutation", ..pieces.place(document) }]
     }
 
     fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::pieces::Pieces;
-use super::{Example, NO_LOSS, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
+use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
 /// Settings of `fim`. The two cuts fall between tokens; the paper cuts between characters, which needs the text.
@@ -105,19 +105,11 @@ impl Objective for MiddleLast {
                 pieces.drop_end(pieces.len().saturating_sub(num_tokens));
             }
         }
-        let placed = pieces.place(document);
-        let mut labels = placed.ids.clone();
-        for &position in &placed.specials {
-            let label = &mut labels[position as usize];
-            if !self.settings.loss_on_sentinels && *label != self.specials.end_of_document {
-                *label = NO_LOSS;
-            }
-        }
         let objective = match self.settings.level {
             Level::Document => "fim/document",
             Level::Context => "fim/context",
         };
-        vec![Example { objective, ..placed.example(labels) }]
+        vec![Example { objective, ..pieces.place(document) }]
     }
 
     fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {
@@ -165,26 +157,27 @@ impl MiddleLast {
         let middle = prefix.end..suffix.start;
         let [before_prefix, before_middle, before_suffix] =
             [self.specials.fim_prefix, self.specials.fim_middle, self.specials.fim_suffix];
+        let is_learnt = self.settings.loss_on_sentinels;
         match (suffix_first, self.settings.spm) {
             (false, _) => {
-                pieces.special(before_prefix);
+                pieces.special_if(is_learnt, before_prefix);
                 pieces.tokens(prefix);
-                pieces.special(before_suffix);
+                pieces.special_if(is_learnt, before_suffix);
                 pieces.tokens(suffix);
-                pieces.special(before_middle);
+                pieces.special_if(is_learnt, before_middle);
             }
             (true, Spm::Variant1) => {
-                pieces.special(before_suffix);
+                pieces.special_if(is_learnt, before_suffix);
                 pieces.tokens(suffix);
-                pieces.special(before_prefix);
+                pieces.special_if(is_learnt, before_prefix);
                 pieces.tokens(prefix);
-                pieces.special(before_middle);
+                pieces.special_if(is_learnt, before_middle);
             }
             (true, Spm::Variant2) => {
-                pieces.special(before_prefix);
-                pieces.special(before_suffix);
+                pieces.special_if(is_learnt, before_prefix);
+                pieces.special_if(is_learnt, before_suffix);
                 pieces.tokens(suffix);
-                pieces.special(before_middle);
+                pieces.special_if(is_learnt, before_middle);
                 pieces.tokens(prefix);
             }
         }
@@ -233,6 +226,7 @@ fn parts(tokens: &[TokenId], range: Range<u32>, separator: Option<TokenId>) -> V
 
 #[cfg(test)]
 mod tests {
+    use super::super::NO_LOSS;
     use super::super::testing::{END, SPECIALS, check_share, example_of, stream, text};
     use super::*;
 
@@ -244,7 +238,7 @@ mod tests {
         let objective = MiddleLast { settings: Fim { spm, ..Fim::default() }, specials: SPECIALS };
         let mut pieces = Pieces::default();
         objective.permute(0..6, [4, 1], suffix_first, &mut pieces);
-        pieces.place(&text(6)).ids
+        pieces.place(&text(6)).input_ids
     }
 
     #[test]

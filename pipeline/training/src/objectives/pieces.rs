@@ -2,30 +2,25 @@
 
 use std::ops::Range;
 
-use super::{Example, TokenDocument, TokenId};
+use super::{Example, NO_LOSS, TokenDocument, TokenId};
 
 /// An example in the making.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pieces(Vec<Piece>);
 
-/// A stretch of the document that stays in one piece, or a token that the objective adds.
+/// A stretch of the document that stays in one piece, or a token that the objective adds, with its label.
 #[derive(Debug, Clone)]
 enum Piece {
     Tokens(Range<u32>),
-    Special(TokenId),
-}
-
-/// What pieces become.
-#[derive(Debug, Default)]
-pub(super) struct Placed {
-    pub(super) ids: Vec<TokenId>,
-    /// Where the objective's own tokens stand in `ids`.
-    pub(super) specials: Vec<u32>,
-    images: Vec<Range<u32>>,
-    source: Vec<Range<u32>>,
+    Special(TokenId, TokenId),
 }
 
 impl Pieces {
+    /// No pieces yet, and room for so many.
+    pub(super) fn with_room(num_pieces: usize) -> Self {
+        Self(Vec::with_capacity(num_pieces))
+    }
+
     /// Appends a stretch of the document; an empty one leaves no trace.
     pub(super) fn tokens(&mut self, range: Range<u32>) {
         if range.start < range.end {
@@ -33,9 +28,14 @@ impl Pieces {
         }
     }
 
-    /// Appends a token that isn't the document's.
+    /// Appends a token that isn't the document's, and is learnt.
     pub(super) fn special(&mut self, id: TokenId) {
-        self.0.push(Piece::Special(id));
+        self.0.push(Piece::Special(id, id));
+    }
+
+    /// Appends a token that isn't the document's, and is learnt or not.
+    pub(super) fn special_if(&mut self, is_learnt: bool, id: TokenId) {
+        self.0.push(Piece::Special(id, if is_learnt { id } else { NO_LOSS }));
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -75,26 +75,35 @@ impl Pieces {
         }
     }
 
-    /// The tokens, with room for one more.
-    pub(super) fn place(&self, document: &TokenDocument) -> Placed {
-        let mut placed = Placed { ids: Vec::with_capacity(self.len() as usize + 1), ..Placed::default() };
+    /// The example of these tokens, each of which is learnt but for specials that are not.
+    pub(super) fn place(&self, document: &TokenDocument) -> Example {
+        let mut input_ids = Vec::with_capacity(self.len() as usize);
+        let (mut images, mut source) = (Vec::new(), Vec::with_capacity(self.0.len()));
         for piece in &self.0 {
-            let at = placed.ids.len() as u32;
             match piece {
-                Piece::Special(id) => {
-                    placed.specials.push(at);
-                    placed.ids.push(*id);
-                }
+                Piece::Special(id, _) => input_ids.push(*id),
                 Piece::Tokens(from) if from.start < from.end => {
-                    placed.ids.extend_from_slice(&document.tokens[from.start as usize..from.end as usize]);
-                    push_image_runs(&mut placed.images, &document.images, from, at);
-                    placed.source.push(from.clone());
+                    push_image_runs(&mut images, &document.images, from, input_ids.len() as u32);
+                    input_ids.extend_from_slice(&document.tokens[from.start as usize..from.end as usize]);
+                    source.push(from.clone());
                 }
                 Piece::Tokens(_) => {}
             }
         }
-        placed.source = merged(placed.source);
-        placed
+        Example { labels: self.labels(&input_ids), input_ids, images, source: merged(source), ..Example::default() }
+    }
+
+    // One copy of everything is much faster than one of each piece, which mostly is at another place in its cache line.
+    fn labels(&self, input_ids: &[TokenId]) -> Vec<TokenId> {
+        let mut labels = input_ids.to_vec();
+        let mut position = 0;
+        for piece in &self.0 {
+            if let Piece::Special(_, label) = piece {
+                labels[position] = *label;
+            }
+            position += piece.len() as usize;
+        }
+        labels
     }
 }
 
@@ -102,15 +111,8 @@ impl Piece {
     fn len(&self) -> u32 {
         match self {
             Self::Tokens(range) => range.end - range.start,
-            Self::Special(_) => 1,
+            Self::Special(..) => 1,
         }
-    }
-}
-
-impl Placed {
-    /// The example of these tokens with these labels: what is in it, and where its images are.
-    pub(super) fn example(self, labels: Vec<TokenId>) -> Example {
-        Example { input_ids: self.ids, labels, images: self.images, source: self.source, ..Example::default() }
     }
 }
 

@@ -129,10 +129,9 @@ pub(super) fn input_and_target(
     target.special(specials.end_of_document);
     let prefix_len = input.len();
     input.append(target);
-    let placed = input.place(document);
-    let mut labels = placed.ids.clone();
-    labels[..prefix_len as usize].fill(NO_LOSS);
-    Example { prefix_len, objective: "span_corruption", ..placed.example(labels) }
+    let mut example = input.place(document);
+    example.labels[..prefix_len as usize].fill(NO_LOSS);
+    Example { prefix_len, objective: "span_corruption", ..example }
 }
 
 /// The document of which [`input_and_target`] has made this, without a mode token.

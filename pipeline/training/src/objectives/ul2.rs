@@ -110,10 +110,9 @@ impl Denoisers {
         let prefix_len = pieces.len();
         pieces.tokens(split..num_tokens);
         pieces.special(self.specials.end_of_document);
-        let placed = pieces.place(document);
-        let mut labels = placed.ids.clone();
-        labels[..prefix_len as usize].fill(NO_LOSS);
-        Example { prefix_len, objective: "ul2/sequential", ..placed.example(labels) }
+        let mut example = pieces.place(document);
+        example.labels[..prefix_len as usize].fill(NO_LOSS);
+        Example { prefix_len, objective: "ul2/sequential", ..example }
     }
 }
 

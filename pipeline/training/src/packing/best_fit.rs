@@ -1,6 +1,6 @@
 //! Puts each example into the row that it fills best, so that documents are cut only if they are longer than a row.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::cut::LongCuts;
-use super::row::OpenRow;
+use super::row::Spares;
 use super::{FillReport, ImagesAtCuts, LongExamples, PackedRow, Packer, PackingSettings, RowLength};
 use crate::objectives::{Example, TokenId};
 
@@ -16,7 +16,8 @@ use crate::objectives::{Example, TokenId};
 ///
 /// Examples are gathered in a window; when it is full, they are placed from the longest to the shortest, each into the
 /// open row with the least room that it fits into, or into a new one ("best fit decreasing"). The rows with the most
-/// room stay open for the next window. Rows are the same for the same examples in the same order.
+/// room stay open for the next window. Rows are the same for the same examples in the same order. Those of a full
+/// window are made one by one while the next is gathered, so that no more is held than a window and what is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BestFit {
@@ -67,8 +68,10 @@ impl PackingSettings for BestFit {
             row_length,
             pieces: Vec::new(),
             num_tokens: 0,
-            rows: Vec::new(),
+            open: Vec::new(),
+            full: VecDeque::new(),
             by_room: BTreeSet::new(),
+            spares: Spares::default(),
             report: FillReport::default(),
         })
     }
@@ -80,10 +83,19 @@ struct Window {
     row_length: usize,
     pieces: Vec<Piece>,
     num_tokens: u64,
-    rows: Vec<OpenRow>,
+    open: Vec<Plan>,
+    // What rows will be made of, in their order.
+    full: VecDeque<Plan>,
     // The room of each open row with its index.
     by_room: BTreeSet<(usize, usize)>,
+    spares: Spares,
     report: FillReport,
+}
+
+// What will be in one row. Tokens are copied once, when the row is made.
+struct Plan {
+    pieces: Vec<Piece>,
+    room: usize,
 }
 
 // What goes into one row. The pieces of a long example share it.
@@ -106,13 +118,20 @@ impl Packer for Window {
         if self.num_tokens >= self.settings.window_tokens.get() {
             self.place();
             let num_kept = (self.settings.window_tokens.get() / self.row_length as u64 / 8) as usize;
-            self.close(num_kept, rows);
+            self.close(num_kept);
         }
+        let room = self.settings.window_tokens.get().saturating_sub(self.num_tokens);
+        self.make(room / self.row_length as u64, rows);
     }
 
     fn finish(&mut self, rows: &mut Vec<PackedRow>) {
         self.place();
-        self.close(0, rows);
+        self.close(0);
+        self.make(0, rows);
+    }
+
+    fn reuse(&mut self, rows: &mut Vec<PackedRow>) {
+        self.spares.take(rows);
     }
 
     fn report(&self) -> FillReport {
@@ -122,43 +141,55 @@ impl Packer for Window {
 
 impl Window {
     fn place(&mut self) {
-        let mut pieces = std::mem::take(&mut self.pieces);
-        pieces.sort_by_key(|piece| std::cmp::Reverse(piece.range.len()));
-        for piece in &pieces {
-            let fitting = self.by_room.range((piece.range.len(), 0)..).next().copied();
-            let index = match fitting {
-                Some((room, index)) => {
-                    self.by_room.remove(&(room, index));
-                    index
+        self.pieces.sort_by_key(|piece| std::cmp::Reverse(piece.range.len()));
+        for piece in self.pieces.drain(..) {
+            let length = piece.range.len();
+            let index = match self.by_room.range((length, 0)..).next().copied() {
+                Some(fitting) => {
+                    self.by_room.remove(&fitting);
+                    fitting.1
                 }
                 None => {
-                    self.rows.push(OpenRow::new(self.row_length));
-                    self.rows.len() - 1
+                    self.open.push(Plan { pieces: Vec::new(), room: self.row_length });
+                    self.open.len() - 1
                 }
             };
-            let row = &mut self.rows[index];
-            row.append(piece.document, &piece.example, piece.range.clone());
-            if row.room() > 0 {
-                self.by_room.insert((row.room(), index));
+            let plan = &mut self.open[index];
+            plan.pieces.push(piece);
+            plan.room -= length;
+            if plan.room > 0 {
+                self.by_room.insert((plan.room, index));
             }
         }
         self.num_tokens = 0;
     }
 
-    // Emits all rows but this many, those with the most room.
-    fn close(&mut self, num_kept: usize, rows: &mut Vec<PackedRow>) {
+    // No row but this many takes more, those with the most room.
+    fn close(&mut self, num_kept: usize) {
         let kept: BTreeSet<usize> = self.by_room.iter().rev().take(num_kept).map(|&(_, index)| index).collect();
         let mut still_open = Vec::with_capacity(kept.len());
-        for (index, row) in std::mem::take(&mut self.rows).into_iter().enumerate() {
+        for (index, plan) in std::mem::take(&mut self.open).into_iter().enumerate() {
             if kept.contains(&index) {
-                still_open.push(row);
+                still_open.push(plan);
             } else {
-                self.report.count_row(self.row_length, row.room());
-                rows.push(row.padded(self.pad));
+                self.full.push_back(plan);
             }
         }
-        self.by_room = still_open.iter().enumerate().map(|(index, row)| (row.room(), index)).collect();
-        self.rows = still_open;
+        self.by_room = still_open.iter().enumerate().map(|(index, plan)| (plan.room, index)).collect();
+        self.open = still_open;
+    }
+
+    // Makes full rows until no more than these are left.
+    fn make(&mut self, num_left: u64, rows: &mut Vec<PackedRow>) {
+        while self.full.len() as u64 > num_left {
+            let Some(plan) = self.full.pop_front() else { return };
+            let mut row = self.spares.row(self.row_length);
+            for piece in plan.pieces {
+                row.append(piece.document, &piece.example, piece.range);
+            }
+            self.report.count_row(self.row_length, row.room());
+            rows.push(row.padded(self.pad));
+        }
     }
 }
 

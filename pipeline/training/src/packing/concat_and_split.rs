@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-use super::row::OpenRow;
+use super::row::{OpenRow, Spares};
 use super::{FillReport, ImagesAtCuts, PackedRow, Packer, PackingSettings, RowLength};
 use crate::objectives::{Example, TokenId};
 
@@ -42,7 +42,7 @@ impl PackingSettings for ConcatAndSplit {
     fn build(&self, pad: TokenId) -> Box<dyn Packer> {
         let row_length = self.row_length.of(self.sequence_length.get()) as usize;
         let (open, report) = (OpenRow::new(row_length), FillReport::default());
-        Box::new(EndToEnd { image_spans: self.image_spans, pad, row_length, open, report })
+        Box::new(EndToEnd { image_spans: self.image_spans, pad, row_length, open, spares: Spares::default(), report })
     }
 }
 
@@ -51,6 +51,7 @@ struct EndToEnd {
     pad: TokenId,
     row_length: usize,
     open: OpenRow,
+    spares: Spares,
     report: FillReport,
 }
 
@@ -76,6 +77,10 @@ impl Packer for EndToEnd {
         }
     }
 
+    fn reuse(&mut self, rows: &mut Vec<PackedRow>) {
+        self.spares.take(rows);
+    }
+
     fn report(&self) -> FillReport {
         self.report
     }
@@ -84,7 +89,8 @@ impl Packer for EndToEnd {
 impl EndToEnd {
     fn take_row(&mut self, rows: &mut Vec<PackedRow>) {
         self.report.count_row(self.row_length, self.open.room());
-        rows.push(self.open.take_padded(self.pad));
+        let full = std::mem::replace(&mut self.open, self.spares.row(self.row_length));
+        rows.push(full.padded(self.pad));
     }
 }
 

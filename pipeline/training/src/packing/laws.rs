@@ -235,6 +235,33 @@ fn images_that_straddle(rows: &[PackedRow]) -> u64 {
 }
 
 #[test]
+fn rows_made_in_the_memory_of_others_are_the_same_rows() {
+    let with_extras = |example: Example| {
+        let position_ids = (0..example.input_ids.len() as u32).rev().collect();
+        let loss_weights = vec![0.5; example.input_ids.len()];
+        Example { position_ids, loss_weights, ..example }
+    };
+    for packing in packings() {
+        let (mut packer, mut rows, mut all) = (packing.build(PAD), Vec::new(), Vec::new());
+        // Rows with every column go first, so that what is left of them would show in those that follow.
+        for (number, example) in (0..).zip(examples()) {
+            packer.push(key(number), with_extras(example), &mut rows);
+        }
+        packer.finish(&mut rows);
+        packer.reuse(&mut rows);
+        for (number, example) in (0..).zip(examples()) {
+            packer.push(key(number), example, &mut rows);
+            all.extend(rows.iter().cloned());
+            packer.reuse(&mut rows);
+            assert_eq!(rows, []);
+        }
+        packer.finish(&mut rows);
+        all.append(&mut rows);
+        assert_eq!(all, pack(&packing).0, "{packing:?}");
+    }
+}
+
+#[test]
 fn nothing_in_is_nothing_out() {
     for packing in packings() {
         let mut rows = Vec::new();

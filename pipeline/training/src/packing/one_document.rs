@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use super::cut::LongCuts;
-use super::row::OpenRow;
+use super::row::Spares;
 use super::{FillReport, ImagesAtCuts, LongExamples, PackedRow, Packer, PackingSettings, RowLength};
 use crate::objectives::{Example, TokenId};
 
@@ -45,30 +45,35 @@ impl PackingSettings for OneDocument {
     }
 
     fn build(&self, pad: TokenId) -> Box<dyn Packer> {
-        let open = OpenRow::new(self.row_length.of(self.sequence_length.get()) as usize);
+        let row_length = self.row_length.of(self.sequence_length.get()) as usize;
         let cuts = LongCuts { images: self.image_spans, long_examples: self.long_examples };
-        Box::new(RowEach { cuts, pad, open, report: FillReport::default() })
+        Box::new(RowEach { cuts, pad, row_length, spares: Spares::default(), report: FillReport::default() })
     }
 }
 
 struct RowEach {
     cuts: LongCuts,
     pad: TokenId,
-    open: OpenRow,
+    row_length: usize,
+    spares: Spares,
     report: FillReport,
 }
 
 impl Packer for RowEach {
     fn push(&mut self, key: [u8; 16], example: Example, rows: &mut Vec<PackedRow>) {
-        let row_length = self.open.room();
-        for piece in self.cuts.pieces(&example, row_length, &mut self.report) {
-            self.open.append(key, &example, piece);
-            self.report.count_row(row_length, self.open.room());
-            rows.push(self.open.take_padded(self.pad));
+        for piece in self.cuts.pieces(&example, self.row_length, &mut self.report) {
+            let mut row = self.spares.row(self.row_length);
+            row.append(key, &example, piece);
+            self.report.count_row(self.row_length, row.room());
+            rows.push(row.padded(self.pad));
         }
     }
 
     fn finish(&mut self, _: &mut Vec<PackedRow>) {}
+
+    fn reuse(&mut self, rows: &mut Vec<PackedRow>) {
+        self.spares.take(rows);
+    }
 
     fn report(&self) -> FillReport {
         self.report

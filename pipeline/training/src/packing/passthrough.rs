@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::row::OpenRow;
 use super::{FillReport, PackedRow, Packer, PackingSettings};
 use crate::objectives::{Example, TokenId};
 
@@ -39,10 +38,8 @@ impl Packer for AsLongAsItIs {
         if length == 0 {
             return;
         }
-        let mut row = OpenRow::new(length);
-        row.append(key, &example, 0..length);
         self.report.count_row(length, 0);
-        rows.push(row.padded(0));
+        rows.push(PackedRow::of(key, example));
     }
 
     fn finish(&mut self, _: &mut Vec<PackedRow>) {}

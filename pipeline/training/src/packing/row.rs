@@ -42,10 +42,64 @@ pub struct Segment {
     pub view: u32,
 }
 
+impl PackedRow {
+    /// The full row that is the document's example, which isn't empty and whose memory becomes the row's.
+    pub(super) fn of(document: [u8; 16], example: Example) -> Self {
+        Self {
+            segments: vec![Segment::of(document, &example, 0..example.input_ids.len())],
+            input_ids: example.input_ids,
+            labels: example.labels,
+            position_ids: example.position_ids,
+            block_position_ids: example.block_position_ids,
+            loss_weights: example.loss_weights,
+        }
+    }
+}
+
+impl Segment {
+    // This piece of the document's example.
+    fn of(document: [u8; 16], example: &Example, piece: Range<usize>) -> Self {
+        let (start, length) = (piece.start as u32, piece.len() as u32);
+        Self {
+            document: Some(document),
+            document_offset: start,
+            length,
+            prefix_len: example.prefix_len.saturating_sub(start).min(length),
+            predicts: example.predicts,
+            objective: example.objective,
+            branch: example.branch,
+            view: example.view,
+        }
+    }
+}
+
 /// A row with room left.
 pub(super) struct OpenRow {
     length: usize,
     row: PackedRow,
+}
+
+/// Rows that are no longer needed, for their memory.
+#[derive(Default)]
+pub(super) struct Spares(Vec<PackedRow>);
+
+impl Spares {
+    /// Takes these rows.
+    pub(super) fn take(&mut self, rows: &mut Vec<PackedRow>) {
+        self.0.append(rows);
+    }
+
+    /// An empty row to be filled with this many tokens.
+    pub(super) fn row(&mut self, length: usize) -> OpenRow {
+        let Some(mut row) = self.0.pop() else { return OpenRow::new(length) };
+        row.input_ids.clear();
+        row.labels.clear();
+        row.segments.clear();
+        row.position_ids.clear();
+        row.block_position_ids.clear();
+        row.loss_weights.clear();
+        OpenRow { length, row }
+    }
 }
 
 impl OpenRow {
@@ -73,18 +127,7 @@ impl OpenRow {
         if piece.is_empty() {
             return;
         }
-        let start = piece.start as u32;
-        let length = piece.len() as u32;
-        self.row.segments.push(Segment {
-            document: Some(document),
-            document_offset: start,
-            length,
-            prefix_len: example.prefix_len.saturating_sub(start).min(length),
-            predicts: example.predicts,
-            objective: example.objective,
-            branch: example.branch,
-            view: example.view,
-        });
+        self.row.segments.push(Segment::of(document, example, piece.clone()));
         self.append_extras(example, piece.clone());
         self.row.input_ids.extend_from_slice(&example.input_ids[piece.clone()]);
         self.row.labels.extend_from_slice(&example.labels[piece]);
@@ -107,12 +150,6 @@ impl OpenRow {
             let before = row.labels.iter().map(weight);
             extend(&mut row.loss_weights, before, &example.loss_weights, piece, |index| weight(&of_piece[index]));
         }
-    }
-
-    /// The row with padding in what room is left; this one starts anew.
-    pub(super) fn take_padded(&mut self, pad: TokenId) -> PackedRow {
-        let anew = Self::new(self.length);
-        std::mem::replace(self, anew).padded(pad)
     }
 
     /// The row with padding in what room is left.

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::pieces::{Pieces, Placed};
-use super::super::{Specials, TokenDocument};
+use super::super::pieces::Pieces;
+use super::super::{Example, Specials, TokenDocument, TokenId};
 
 /// One example in the making: the text with a sentinel for each span, then each sentinel with its span.
 #[derive(Debug, Clone)]
@@ -15,37 +15,38 @@ pub(super) struct Layout {
 impl Layout {
     /// All of a document of `num_tokens`, from `spans` that are in order, without overlap, and no more than sentinels.
     ///
-    /// The sentinel of span `i` is followed by `hints[i]` mask tokens where it stands in the text.
-    pub(super) fn new(num_tokens: u32, spans: &[Range<u32>], hints: &[u32], specials: &Specials) -> Self {
-        let mut text = Pieces::default();
+    /// The sentinel of span `i` is followed by `hints[i]` mask tokens where it stands in the text. They never are learnt,
+    /// for they can't be known.
+    pub(super) fn new(num_tokens: u32, spans: &[Range<u32>], hints: &[u32], sentinels: Sentinels) -> Self {
+        let mut text = sentinels.room_for_text(spans);
         let mut after_last = 0;
         for (index, span) in (0..).zip(spans) {
             text.tokens(after_last..span.start);
-            text.special(specials.sentinel(index));
+            sentinels.push(index, &mut text);
             for _ in 0..hints.get(index as usize).copied().unwrap_or(0) {
-                text.special(specials.mask);
+                text.special_if(false, sentinels.specials.mask);
             }
             after_last = span.end;
         }
         text.tokens(after_last..num_tokens);
-        Self { text, spans: spans_with_ends(spans, specials) }
+        Self { text, spans: sentinels.with_spans(spans) }
     }
 
     /// What the published code makes of spans that may be empty: an empty one overwrites a token with its sentinel, or
     /// vanishes from the text where it lies within another span (`causal_masked_dataset.py`, `sentinel_masking`).
-    pub(super) fn of_reference(num_tokens: u32, spans: &[Range<u32>], specials: &Specials) -> Self {
-        let mut text = Pieces::default();
+    pub(super) fn of_reference(num_tokens: u32, spans: &[Range<u32>], sentinels: Sentinels) -> Self {
+        let mut text = sentinels.room_for_text(spans);
         let mut after_last = 0;
         for (index, span) in (0..).zip(spans) {
             if span.start < after_last || span.start >= num_tokens {
                 continue;
             }
             text.tokens(after_last..span.start);
-            text.special(specials.sentinel(index));
+            sentinels.push(index, &mut text);
             after_last = span.end.max(span.start + 1);
         }
         text.tokens(after_last..num_tokens);
-        Self { text, spans: spans_with_ends(spans, specials) }
+        Self { text, spans: sentinels.with_spans(spans) }
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -71,44 +72,67 @@ impl Layout {
         self.text.drop_end(excess);
     }
 
-    /// The tokens, with room for one more.
-    pub(super) fn place(self, document: &TokenDocument) -> Placed {
+    /// Appends a token behind all spans.
+    pub(super) fn end_in(&mut self, id: TokenId) {
+        self.spans.special(id);
+    }
+
+    /// The example of these tokens.
+    pub(super) fn place(self, document: &TokenDocument) -> Example {
         let mut pieces = self.text;
         pieces.append(self.spans);
         pieces.place(document)
     }
 }
 
-fn spans_with_ends(spans: &[Range<u32>], specials: &Specials) -> Pieces {
-    let mut pieces = Pieces::default();
-    for (index, span) in (0..).zip(spans) {
-        pieces.special(specials.sentinel(index));
-        pieces.tokens(span.clone());
-        pieces.special(specials.end_of_span);
+/// The sentinels of spans, which are learnt or not.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sentinels<'a> {
+    pub(super) specials: &'a Specials,
+    pub(super) are_learnt: bool,
+}
+
+impl Sentinels<'_> {
+    fn push(self, index: u32, pieces: &mut Pieces) {
+        pieces.special_if(self.are_learnt, self.specials.sentinel(index));
     }
-    pieces
+
+    // Room for what follows the text, too: it is moved there.
+    fn room_for_text(self, spans: &[Range<u32>]) -> Pieces {
+        Pieces::with_room(5 * spans.len() + 2)
+    }
+
+    fn with_spans(self, spans: &[Range<u32>]) -> Pieces {
+        let mut pieces = Pieces::with_room(3 * spans.len() + 1);
+        for (index, span) in (0..).zip(spans) {
+            self.push(index, &mut pieces);
+            pieces.tokens(span.clone());
+            pieces.special(self.specials.end_of_span);
+        }
+        pieces
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::TokenId;
     use super::super::super::testing::{S0, SPECIALS, text};
     use super::*;
 
     const E: TokenId = SPECIALS.end_of_span;
     const S1: TokenId = S0 + 1;
     const M: TokenId = SPECIALS.mask;
+    const SENTINELS: Sentinels = Sentinels { specials: &SPECIALS, are_learnt: false };
 
     fn layout(spans: &[Range<u32>]) -> Layout {
-        Layout::new(10, spans, &[], &SPECIALS)
+        Layout::new(10, spans, &[], SENTINELS)
     }
 
     fn reference(spans: &[Range<u32>]) -> Layout {
-        Layout::of_reference(10, spans, &SPECIALS)
+        Layout::of_reference(10, spans, SENTINELS)
     }
 
     fn check(layout: &Layout, expected: &[TokenId], source: &[Range<u32>]) {
-        let example = layout.clone().place(&text(10)).example(Vec::new());
+        let example = layout.clone().place(&text(10));
         assert_eq!(example.input_ids, expected);
         assert_eq!(example.source, source);
         assert_eq!(layout.len() as usize, expected.len());
@@ -116,7 +140,7 @@ mod tests {
 
     fn check_images(images: &[Range<u32>], spans: &[Range<u32>], expected: &[Range<u32>]) {
         let document = TokenDocument { images: images.to_vec(), ..text(10) };
-        assert_eq!(layout(spans).place(&document).example(Vec::new()).images, expected);
+        assert_eq!(layout(spans).place(&document).images, expected);
     }
 
     #[test]
@@ -159,7 +183,7 @@ mod tests {
 
     #[test]
     fn size_hints_follow_the_sentinel_in_the_text() {
-        let layout = Layout::new(10, &[2..5, 7..8], &[3, 0], &SPECIALS);
+        let layout = Layout::new(10, &[2..5, 7..8], &[3, 0], SENTINELS);
         let expected = [10, 11, S0, M, M, M, 15, 16, S1, 18, 19, S0, 12, 13, 14, E, S1, 17, E];
         check(&layout, &expected, &[0..10]);
     }

@@ -54,6 +54,9 @@ fn accept_fitting(
     rules: &Rules,
     random: &mut KeyedRandom,
 ) -> Vec<Range<u32>> {
+    if num_spans == 1 {
+        return candidate(document, num_spans, rules, random).into_iter().collect();
+    }
     let num_candidates = u64::from(num_spans).pow(2);
     let candidates: Vec<_> =
         (0..num_candidates).filter_map(|_| candidate(document, num_spans, rules, random)).collect();

@@ -1,5 +1,6 @@
 //! What holds for single documents and blocks.
 
+use super::super::NO_LOSS;
 use super::super::testing::{END, S0, SPECIALS, example_of, examples_of, text};
 use super::*;
 
