@@ -36,7 +36,8 @@ pub struct CausalMasking {
     pub min_spans: Option<u32>,
     /// No document has more spans than this. Where drawn spans overlap, a document ends up with fewer than it was given.
     pub max_spans: Option<u32>,
-    /// So many sentinels of the vocabulary are used at most, a limit of its own beside `max_spans`.
+    /// So many sentinels of the vocabulary are used at most, never fewer than `max_spans`. If left out, the variant's
+    /// number or `max_spans`, whichever is more.
     pub num_sentinels: Option<u32>,
     /// Whether the model is trained to predict sentinels, in the text and before each span.
     pub loss_on_sentinels: Option<bool>,
@@ -148,12 +149,25 @@ impl ObjectiveSettings for CausalMasking {
         if self.max_spans == Some(0) {
             problems.push("max_spans is 0, so nothing would be masked: use `left_to_right` for that".to_owned());
         }
+        if self.num_sentinels == Some(0) {
+            problems.push("num_sentinels is 0, but each span needs its own: leave it out or raise it".to_owned());
+        }
+        if let Some(max_spans) = self.max_spans.filter(|&max_spans| max_spans > self.num_sentinels()) {
+            let sentinels = self.num_sentinels();
+            problems
+                .push(format!("max_spans is {max_spans}, more than num_sentinels, {sentinels}: raise num_sentinels"));
+        }
         let max_spans = self.max_spans.unwrap_or(self.variant.max_spans(self.num_sentinels()));
         if let Some(min_spans) = self.min_spans.filter(|&min_spans| min_spans > max_spans) {
             problems.push(format!("min_spans is {min_spans}, more than max_spans, {max_spans}"));
         }
         // The variants' own numbers are so large that a vocabulary with fewer sentinels loses next to nothing.
-        for (name, asked) in [("max_spans", self.max_spans), ("num_sentinels", self.num_sentinels)] {
+        let numbers = [
+            ("min_spans", self.min_spans.filter(|_| self.max_spans.is_none())),
+            ("max_spans", self.max_spans),
+            ("num_sentinels", self.num_sentinels),
+        ];
+        for (name, asked) in numbers {
             if let Some(asked) = asked.filter(|&asked| asked > num_sentinels) {
                 problems.push(format!(
                     "{name} is {asked}, but each span needs its own sentinel and the vocabulary has {num_sentinels}: \
@@ -161,9 +175,17 @@ impl ObjectiveSettings for CausalMasking {
                 ));
             }
         }
-        let shares = [Some(self.full_document_rotation), self.size_hints.as_ref().map(|hints| hints.share)];
+        let shares = [
+            Some(self.full_document_rotation),
+            self.size_hints.as_ref().map(|hints| hints.share),
+            self.size_hints.as_ref().map(|hints| hints.epsilon),
+        ];
         for share in shares.into_iter().flatten().filter(|share| !(0.0..=1.0).contains(share)) {
             problems.push(format!("{share} is no share: it must lie between 0 and 1"));
+        }
+        if self.full_document_rotation > 0.0 && !self.clips() {
+            let problem = "full_document_rotation does nothing where spans aren't clipped: set spans_across to `clip`";
+            problems.push(problem.to_owned());
         }
         problems
     }

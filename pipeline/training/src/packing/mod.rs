@@ -102,10 +102,16 @@ register! {
     Passthrough(Passthrough),
 }
 
+// More tokens than any model reads at once, and few enough for memory to be reserved.
+const LONGEST_ROW: u32 = 1 << 24;
+
 // What is wrong with rows of this length.
 fn check_row_length(sequence_length: NonZeroU32, row_length: RowLength) -> Vec<String> {
     if row_length.of(sequence_length.get()) == 1 {
         return vec!["sequence_length is 1, but the first token of a row has nothing to be predicted from".to_owned()];
+    }
+    if sequence_length.get() > LONGEST_ROW {
+        return vec![format!("sequence_length is {sequence_length}, but a row has at most {LONGEST_ROW} tokens")];
     }
     Vec::new()
 }
@@ -114,3 +120,14 @@ fn check_row_length(sequence_length: NonZeroU32, row_length: RowLength) -> Vec<S
 mod laws;
 #[cfg(test)]
 mod testing;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_no_memory_holds_is_refused() {
+        let problems = |length| check_row_length(NonZeroU32::new(length).unwrap(), RowLength::Sequence).len();
+        assert_eq!([LONGEST_ROW, LONGEST_ROW + 1, u32::MAX].map(problems), [0, 1, 1]);
+    }
+}

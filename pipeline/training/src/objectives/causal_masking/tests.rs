@@ -114,8 +114,13 @@ fn every_problem_is_named_at_once() {
         ..CausalMasking::default()
     };
     let problems = settings.check(16);
-    let begins =
-        ["lambda is NaN", "min_spans is 40", "max_spans is 20, but each span needs its own sentinel", "2 is no share"];
+    let begins = [
+        "lambda is NaN",
+        "min_spans is 40",
+        "max_spans is 20, but each span needs its own sentinel",
+        "2 is no share",
+        "full_document_rotation does nothing",
+    ];
     assert_eq!(problems.len(), begins.len());
     assert!(problems.iter().zip(begins).all(|(problem, begin)| problem.starts_with(begin)), "{problems:?}");
 }
@@ -131,4 +136,23 @@ fn spans_never_outnumber_the_sentinels() {
 #[test]
 fn every_setting_has_a_default() {
     assert_eq!(toml::from_str::<CausalMasking>("").unwrap(), CausalMasking::default());
+}
+
+#[test]
+fn spans_asked_for_are_never_clamped_in_silence() {
+    let asked = CausalMasking { max_spans: Some(40), min_spans: Some(20), ..CausalMasking::default() };
+    assert_eq!(asked.check(64), Vec::<String>::new());
+    let rules = asked.rules(&Specials { num_sentinels: 64, ..SPECIALS });
+    assert_eq!((rules.min_spans, rules.max_spans), (20, 40));
+    assert_eq!(asked.check(30).len(), 1);
+    assert_eq!(CausalMasking { num_sentinels: Some(39), ..asked }.check(64).len(), 1);
+    assert_eq!(CausalMasking { num_sentinels: Some(0), ..CausalMasking::default() }.check(64).len(), 1);
+}
+
+#[test]
+fn the_spread_of_size_hints_is_a_share() {
+    for (epsilon, problems) in [(0.0, 0), (1.0, 0), (-0.1, 1), (f64::NAN, 1)] {
+        let size_hints = Some(SizeHints { epsilon, ..SizeHints::default() });
+        assert_eq!(CausalMasking { size_hints, ..CausalMasking::default() }.check(16).len(), problems);
+    }
 }

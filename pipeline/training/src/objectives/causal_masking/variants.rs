@@ -143,7 +143,12 @@ impl Variant {
 impl CausalMasking {
     /// How many of the vocabulary's sentinels are used at most.
     pub(super) fn num_sentinels(&self) -> u32 {
-        self.num_sentinels.unwrap_or(self.variant.num_sentinels())
+        self.num_sentinels.unwrap_or(self.variant.num_sentinels().max(self.max_spans.unwrap_or(0)))
+    }
+
+    /// Whether spans are clipped to segments.
+    pub(super) fn clips(&self) -> bool {
+        self.spans_across.unwrap_or(self.variant.spans_across()) == SpansAcross::Clip
     }
 
     /// These settings with the variant's own where there are none, within what the vocabulary has.
@@ -152,7 +157,6 @@ impl CausalMasking {
         // A span without a sentinel of its own would take some other token's id.
         let num_sentinels = self.num_sentinels().min(specials.num_sentinels);
         let max_spans = self.max_spans.unwrap_or(variant.max_spans(num_sentinels)).min(num_sentinels);
-        let clips = self.spans_across.unwrap_or(variant.spans_across()) == SpansAcross::Clip;
         Rules {
             name: variant.name(),
             unit: variant.unit(),
@@ -165,7 +169,7 @@ impl CausalMasking {
                 _ => SpanPlacement::AcceptFitting,
             },
             keeps_first_token: variant == Variant::Cm3leon,
-            segments: clips.then(|| variant.boundaries(specials)),
+            segments: self.clips().then(|| variant.boundaries(specials)),
             full_segments: self.full_document_rotation,
             image_spans: self.image_spans,
             loss_on_sentinels: self.loss_on_sentinels.unwrap_or(variant.unit() == Unit::Block),
