@@ -141,6 +141,9 @@ fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
     of_sequences.extend(sequences.packing.check());
     if sequences.views == 0 {
         of_sequences.push("views is 0, so no document would be seen".to_owned());
+    } else if sequences.views > MOST_VIEWS {
+        of_sequences
+            .push(format!("views is {}; at most {MOST_VIEWS} can be made of a document at once", sequences.views));
     }
     for message in of_sequences {
         problems.push(loaded.text.problem_at("sequences.objective", message, None));
@@ -226,6 +229,9 @@ fn check_numbers(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
         problems.push(loaded.text.problem_at("units.memory", "is too little to sort in", Some(hint)));
     }
 }
+
+/// A document's views are in memory together.
+const MOST_VIEWS: u32 = 1024;
 
 type LoadedTokenizers = (Arc<TextTokenizer>, Arc<dyn ImageTokenizer>, Arc<Vocabulary>);
 

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use object_store::ObjectStoreExt;
-use object_store::path::Path;
-
 use crate::engine::plan::Stage;
 use crate::engine::store::{STAGING, Store};
 use crate::error::{JobError, Problem, RunError};
@@ -41,7 +38,8 @@ pub async fn clean(store: &Store, remove: bool, unfinished: bool) -> Result<Orph
     }
     let mut orphans = Orphans { paths: Vec::new(), bytes: 0, removed: remove };
     for folder in FOLDERS {
-        for (path, bytes) in store.list(folder).await? {
+        let found = if folder == STAGING { store.staged()? } else { store.list(folder).await? };
+        for (path, bytes) in found {
             if !named.contains(&path) {
                 orphans.bytes += bytes;
                 orphans.paths.push(path);
@@ -50,7 +48,7 @@ pub async fn clean(store: &Store, remove: bool, unfinished: bool) -> Result<Orph
     }
     if remove {
         for path in &orphans.paths {
-            store.objects().delete(&Path::from(path.as_str())).await?;
+            store.remove(path)?;
         }
     }
     Ok(orphans)

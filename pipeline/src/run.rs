@@ -11,7 +11,7 @@ use crate::engine::launch::{run_and_commit, run_stage, units};
 use crate::engine::plan::{RunPlan, Stage, Unit};
 use crate::engine::progress::Progress;
 use crate::engine::stages::Before;
-use crate::engine::store::{Created, Store, attempt, json_bytes};
+use crate::engine::store::{Created, STAGING, Store, attempt, json_bytes};
 use crate::engine::unit::Run;
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::{Manifest, finish};
@@ -137,11 +137,10 @@ struct JobRecord {
 
 /// Never writes among files that are not a run's.
 fn refuse_strange_folder(out: &Path) -> Result<(), RunError> {
-    let mut entries = match std::fs::read_dir(out) {
-        Ok(entries) => entries,
-        Err(_) => return Ok(()),
-    };
-    if entries.next().is_none() || out.join(JOB_RECORD).exists() {
+    let Ok(mut entries) = std::fs::read_dir(out) else { return Ok(()) };
+    // A run that was killed before its first record stood has left this and nothing else.
+    let only_staging = entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == STAGING));
+    if only_staging || out.join(JOB_RECORD).exists() {
         return Ok(());
     }
     let problem =

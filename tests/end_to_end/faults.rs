@@ -121,7 +121,7 @@ fn what_a_killed_run_left_is_found_and_removed_and_nothing_else_is() {
     let folder = tempfile::tempdir().unwrap();
     let reference = undisturbed(folder.path());
     let (out, _) = stopped_in("images", folder.path(), |child| child.kill().unwrap());
-    let orphans = ["data/train-00000-of-00001.parquet", "staging/1-2-3", "work/documents/00000-0/1-documents.arrow"];
+    let orphans = ["data/train-00000-of-00001.parquet", "staging/1-2-3#1", "work/documents/00000-0/1-documents.arrow"];
     for orphan in orphans {
         fs::create_dir_all(out.join(orphan).parent().unwrap()).unwrap();
         fs::write(out.join(orphan), "left").unwrap();

@@ -78,6 +78,27 @@ impl Store {
         Ok(found)
     }
 
+    /// As `list` for what is being made, or was when a run was killed: names that `object_store` makes and does not list.
+    pub fn staged(&self) -> Result<Vec<(String, u64)>, RunError> {
+        let failed = |error: std::io::Error| RunError::Record { path: STAGING.into(), cause: error.to_string() };
+        let Ok(entries) = std::fs::read_dir(self.root.join(STAGING)) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            // What is gone meanwhile was moved to its place, or removed by whoever made it.
+            let Ok(meta) = entry.metadata() else { continue };
+            found.push((format!("{STAGING}/{}", entry.file_name().to_string_lossy()), meta.len()));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Removes a file.
+    pub fn remove(&self, path: &str) -> Result<(), RunError> {
+        let removed = std::fs::remove_file(self.root.join(path));
+        removed.map_err(|error| RunError::Record { path: path.into(), cause: error.to_string() })
+    }
+
     /// A file's bytes; `None` if it is not there.
     pub async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, RunError> {
         match self.objects.get(&Path::from(path)).await {

@@ -107,7 +107,11 @@ impl MostlyMasked {
             }
             let stand = self.settings.replacement().draw(random);
             for (position, &token) in (start as usize + 1..).zip(&tokens[start as usize..end as usize]) {
-                example.hide(position, stand_in(stand, token, &self.specials, random));
+                let stand_in = stand_in(stand, token, &self.specials, random);
+                // Specials, such as those around an image, are never hidden (GPT-BERT, `dataset.py`).
+                if !self.specials.contain(token) {
+                    example.hide(position, stand_in);
+                }
             }
             num_hidden += end - start;
         }

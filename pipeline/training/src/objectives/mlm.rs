@@ -106,8 +106,16 @@ impl Objective for HiddenTokens {
                 let words = self.words(&document.tokens, text.as_ref());
                 (whole_words(words, wanted, random), "mlm/bert_whole_words")
             }
-            (MlmRule::Bert, None) => (random.choose(wanted, num_tokens), "mlm/bert"),
-            (MlmRule::HuggingFace, _) => (each_by_itself(num_tokens, settings.probability, random), "mlm/hugging_face"),
+            (MlmRule::Bert, None) => {
+                let open = self.open(&document.tokens);
+                let chosen = random.choose(wanted.min(open.len() as u32), open.len() as u32);
+                (chosen.into_iter().map(|index| open[index as usize]).collect(), "mlm/bert")
+            }
+            (MlmRule::HuggingFace, _) => {
+                let mut chosen = each_by_itself(num_tokens, settings.probability, random);
+                chosen.retain(|&position| !self.specials.contain(document.tokens[position as usize]));
+                (chosen, "mlm/hugging_face")
+            }
         };
         let mut example = all_seen(document, with_end(&document.tokens, &self.specials));
         example.objective = objective;
@@ -124,6 +132,11 @@ impl Objective for HiddenTokens {
 }
 
 impl HiddenTokens {
+    /// Positions of tokens that may be predicted: specials, such as those around an image, never are.
+    fn open(&self, tokens: &[TokenId]) -> Vec<u32> {
+        (0..).zip(tokens).filter(|(_, token)| !self.specials.contain(**token)).map(|(position, _)| position).collect()
+    }
+
     // Tokens of one word each, in order.
     fn words(&self, tokens: &[TokenId], text: &dyn TextTokens) -> Vec<Range<u32>> {
         let mut words: Vec<Range<u32>> = Vec::new();
@@ -169,6 +182,18 @@ mod tests {
     };
     use super::super::{NO_LOSS, Predicts};
     use super::*;
+
+    #[test]
+    fn specials_are_never_predicted() {
+        let around = [SPECIALS.begin_of_image, 10, SPECIALS.end_of_image, 11];
+        let document = TokenDocument { tokens: around.repeat(50), ..text(0) };
+        for rule in [MlmRule::Bert, MlmRule::HuggingFace] {
+            let settings = Mlm { rule, probability: 0.9, ..Mlm::default() };
+            let labels = example_of(&settings, &document, 0).labels;
+            let specials = labels.iter().filter(|&&label| label != NO_LOSS && SPECIALS.contain(label)).count();
+            assert_eq!((specials, labels.iter().any(|&label| label == 10)), (0, true), "{rule:?}");
+        }
+    }
 
     #[test]
     fn only_hidden_tokens_are_learnt_and_where_they_stand() {

@@ -8,7 +8,7 @@ use pageloom_schemas::Key;
 use pageloom_schemas::lists::ListColumn;
 
 use crate::error::StepError;
-use crate::objectives::{Predicts, TokenColumns};
+use crate::objectives::{NO_LOSS, Predicts, TokenColumns};
 use crate::packing::{PackedRow, Segment};
 use crate::token_columns::sequences_with;
 
@@ -33,10 +33,10 @@ pub fn sequence_rows(rows: &[PackedRow], of_tokens: TokenColumns) -> Result<Reco
         columns.push(column::<Int32Type>(rows, |row| numbers(positions(row)))?);
     }
     if of_tokens.block_position_ids {
-        columns.push(column::<Int32Type>(rows, |row| numbers(or_else(&row.block_position_ids, row, 0, 0)))?);
+        columns.push(column::<Int32Type>(rows, |row| numbers(block_positions(row)))?);
     }
     if of_tokens.loss_weights {
-        columns.push(column::<Float32Type>(rows, |row| Ok(or_else(&row.loss_weights, row, 1.0, 0.0)))?);
+        columns.push(column::<Float32Type>(rows, |row| Ok(weights(row)))?);
     }
     Ok(RecordBatch::try_new(sequences_with(of_tokens), columns)?)
 }
@@ -69,26 +69,27 @@ fn numbers(values: Vec<u32>) -> Result<Vec<i32>, StepError> {
     values.into_iter().map(number).collect()
 }
 
-/// A row's positions; where no example in it has its own, they count from where each piece begins in its example.
+/// A row's positions; where no example in it has its own, they count from 0 in each piece, as beside one that has.
 fn positions(row: &PackedRow) -> Vec<u32> {
     if !row.position_ids.is_empty() {
         return row.position_ids.clone();
     }
     let of_piece = |segment: &Segment| {
-        let (start, step) = (segment.document_offset, u32::from(segment.document.is_some()));
-        (0..segment.length).map(move |index| (start + index) * step)
+        let step = u32::from(segment.document.is_some());
+        (0..segment.length).map(move |index| index * step)
     };
     row.segments.iter().flat_map(of_piece).collect()
 }
 
-/// A row's column; where no example in it has one, the same for all tokens and another for padding.
-fn or_else<T: Copy>(column: &[T], row: &PackedRow, of_tokens: T, of_padding: T) -> Vec<T> {
-    if !column.is_empty() {
-        return column.to_vec();
+/// A row's positions within spans; where no example in it has such, they are 0.
+fn block_positions(row: &PackedRow) -> Vec<u32> {
+    if row.block_position_ids.is_empty() { vec![0; row.labels.len()] } else { row.block_position_ids.clone() }
+}
+
+/// A row's weights; where no example in it has such, 1 where there is a label, and 0 where there is no loss.
+fn weights(row: &PackedRow) -> Vec<f32> {
+    if !row.loss_weights.is_empty() {
+        return row.loss_weights.clone();
     }
-    let of_piece = |segment: &Segment| {
-        let value = if segment.document.is_some() { of_tokens } else { of_padding };
-        std::iter::repeat_n(value, segment.length as usize)
-    };
-    row.segments.iter().flat_map(of_piece).collect()
+    row.labels.iter().map(|&label| if label == NO_LOSS { 0.0 } else { 1.0 }).collect()
 }
