@@ -9,11 +9,14 @@ use super::left_to_right::left_to_right;
 use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
-/// Settings of `biphasic`. Both examples of a document have the same length, so that rows of both phases agree.
+/// Settings of `biphasic`.
+///
+/// With both phases, examples of both stand side by side in the same rows. To train one phase after the other, on rows
+/// that are cut alike, run a job for each: both examples of a document have the same length.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Biphasic {
-    /// Which phases are made: `branch` 0 is the causal one, 1 the masked one, whose shards come later.
+    /// Which phases are made: `branch` 0 is the causal one, 1 the masked one.
     pub phases: Phases,
     /// The chance of each token to be masked in the second phase; there is no 80/10/10 (`optimus/trainer/data.py`).
     pub masked_ratio: f64,
