@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
-use super::site::{Finished, Said, command, demo_job, pageloom, run, text};
+use super::site::{Finished, PARAGRAPH, Said, Site, command, demo_job, pageloom, run, text};
 
 const SETTINGS: [&str; 6] =
     ["--set", "units.bytes=65536", "--set", "shards.rows_per_shard=1", "--set", "shards.rows_per_row_group=1"];
@@ -38,6 +38,14 @@ fn stopped_in(stage: &str, folder: &Path, stop: impl Fn(&mut Child)) -> (PathBuf
 
 fn undisturbed(folder: &Path) -> Finished {
     run(&demo_job(), &folder.join("undisturbed"), &SETTINGS)
+}
+
+#[test]
+fn what_a_kill_left_before_the_first_record_is_no_strange_folder() {
+    let site = Site::new().with("page.html", PARAGRAPH);
+    fs::create_dir_all(site.path("out/staging")).unwrap();
+    fs::write(site.path("out/staging/1-2-3#1"), "half a record").unwrap();
+    assert!(site.run().out.join("manifest.json").exists());
 }
 
 #[test]
