@@ -1,5 +1,6 @@
 //! Replaces spans by masks and has them predicted behind the text, in random order (GLM, arXiv 2103.10360).
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -119,17 +120,18 @@ impl Objective for BlanksThenSpans {
             Some(&last) if last == specials.end_mask => text,
             _ => super::example::without_end(text, specials.end_of_document)?,
         };
+        // A span's first token is the one that begins it, and all have the position of its mask.
+        let mut of_mask: HashMap<usize, Vec<TokenId>> = HashMap::new();
+        for (&id, &at) in spans.iter().zip(example.position_ids.iter().skip(example.prefix_len as usize)) {
+            if id != specials.begin_of_piece {
+                of_mask.entry(at as usize).or_default().push(id);
+            }
+        }
         let mut tokens = Vec::with_capacity(example.input_ids.len());
         for (position, &id) in text.iter().enumerate() {
             if [specials.mask, specials.sentence_mask, specials.end_mask].contains(&id) {
-                // A span's first token is the one that begins it, and all have the position of its mask.
-                let has_position = |index: &usize| {
-                    let at = example.position_ids.get(example.prefix_len as usize + index);
-                    at.is_some_and(|&at| at as usize == position)
-                };
-                let span = (0..spans.len()).filter(has_position).map(|index| spans[index]);
                 let before = tokens.len();
-                tokens.extend(span.filter(|&id| id != specials.begin_of_piece));
+                tokens.extend(of_mask.remove(&position).unwrap_or_default());
                 if tokens.len() == before {
                     return Err(NotInvertible::Hidden { position });
                 }
