@@ -12,6 +12,7 @@ use super::cpu::{Buffers, CpuExecutor};
 use super::encoder::read_plan;
 use super::tokenizer::ImageSize;
 use super::{load, load_decoder};
+use crate::rule::numbers;
 
 /// Made by `recipes/train_vq.py golden`.
 #[derive(Deserialize)]
@@ -33,20 +34,6 @@ fn golden() -> Golden {
     serde_json::from_str(include_str!("testdata/golden.json")).expect("golden.json")
 }
 
-/// Numbers from -1 to 1: SplitMix64 of FNV-1a of the name, plus the place. The recipe makes the same.
-fn hashed_numbers(name: &str, count: usize) -> Vec<f64> {
-    let seed = name
-        .bytes()
-        .fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3));
-    let number = |place: usize| {
-        let mut x = seed.wrapping_add(place as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((x ^ (x >> 31)) >> 40) as f64 / f64::from(1 << 23) - 1.0
-    };
-    (0..count).map(number).collect()
-}
-
 fn tensors(golden: &Golden) -> Tensors {
     let tensor = |(name, shape): (&String, &Vec<usize>)| {
         let fan_in: usize = shape.iter().skip(1).product();
@@ -55,8 +42,8 @@ fn tensors(golden: &Golden) -> Tensors {
             _ if name.contains("norm") && name.ends_with("weight") => 1.0 + 0.2 * x,
             _ => x,
         };
-        let numbers = hashed_numbers(name, shape.iter().product()).into_iter().map(|x| scale(x) as f32).collect();
-        (name.clone(), (shape.clone(), numbers))
+        let scaled = numbers(name, shape.iter().product()).into_iter().map(|x| scale(x) as f32).collect();
+        (name.clone(), (shape.clone(), scaled))
     };
     golden.shapes.iter().map(tensor).collect()
 }
@@ -71,7 +58,7 @@ fn safetensors(tensors: &Tensors) -> Vec<u8> {
 }
 
 fn image(index: usize) -> Vec<u8> {
-    hashed_numbers(&format!("image {index}"), 64 * 64 * 3).iter().map(|x| ((x + 1.0) * 128.0).floor() as u8).collect()
+    numbers(&format!("image {index}"), 64 * 64 * 3).iter().map(|x| ((x + 1.0) * 128.0).floor() as u8).collect()
 }
 
 fn write_model(folder: &Path, golden: &Golden, model: &[u8]) {
