@@ -1,0 +1,29 @@
+//! What can go wrong before a store is used: its address, its settings, or what it promises.
+
+/// A store that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The address names no store. User names and passwords in it are not repeated.
+    #[error("storage `{url}`: {problem}; {remedy}")]
+    Address {
+        /// The address without secrets.
+        url: String,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// The store overwrites where it was asked to create.
+    #[error(
+        "{store} ignores `If-None-Match: *` and overwrites objects that are there, so two attempts at one unit could \
+         both count as committed; put commits on a store that honours it (AWS S3, MinIO, Cloudflare R2, a local folder), \
+         or upgrade this one"
+    )]
+    Overwrites {
+        /// The store.
+        store: String,
+    },
+    /// The store answered with an error.
+    #[error(transparent)]
+    Store(#[from] object_store::Error),
+}

@@ -1,0 +1,17 @@
+//! Folders and S3 buckets behind the one storage trait that DataFusion reads through.
+
+mod blocking;
+mod error;
+mod limits;
+mod open;
+mod probe;
+mod s3;
+mod settings;
+
+pub use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+pub use blocking::{ObjectReader, open_object, read_range};
+pub use error::StorageError;
+pub use open::open;
+pub use probe::probe;
+pub use s3::S3Store;
+pub use settings::Settings;

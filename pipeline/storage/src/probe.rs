@@ -1,0 +1,39 @@
+//! Asks a store whether it creates without overwriting, before anything relies on that.
+
+use object_store::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+
+use crate::error::StorageError;
+use crate::s3::unique;
+
+/// Creates an object of a unique name below the prefix twice and removes it. The second creation must be refused, or the
+/// store can't hold commits ([`StorageError::Overwrites`]).
+pub async fn probe(store: &dyn ObjectStore, prefix: &Path) -> Result<(), StorageError> {
+    let location = prefix.clone().join(format!("probe-{}", unique()));
+    let verdict = create_twice(store, &location).await;
+    let removed = store.delete(&location).await;
+    verdict?;
+    Ok(removed?)
+}
+
+async fn create_twice(store: &dyn ObjectStore, location: &Path) -> Result<(), StorageError> {
+    create(store, location, b"first").await?;
+    match create(store, location, b"second").await {
+        Err(Error::AlreadyExists { .. }) => first_stands(store, location).await,
+        Err(error) => Err(error.into()),
+        Ok(()) => Err(StorageError::Overwrites { store: store.to_string() }),
+    }
+}
+
+async fn create(store: &dyn ObjectStore, location: &Path, bytes: &'static [u8]) -> Result<(), Error> {
+    let options = PutOptions::from(PutMode::Create);
+    store.put_opts(location, PutPayload::from_static(bytes), options).await.map(drop)
+}
+
+/// A store that refuses in words but wrote all the same is no better.
+async fn first_stands(store: &dyn ObjectStore, location: &Path) -> Result<(), StorageError> {
+    match store.get(location).await?.bytes().await?.as_ref() {
+        b"first" => Ok(()),
+        _ => Err(StorageError::Overwrites { store: store.to_string() }),
+    }
+}

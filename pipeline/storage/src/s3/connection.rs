@@ -1,0 +1,98 @@
+//! One bucket's client, limits and settings, and how a request is made with them.
+
+use std::error::Error;
+use std::future::Future;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::SharedCredentialsProvider;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use object_store::path::Path;
+use url::Url;
+
+use super::client::Clients;
+use super::failure::{Failure, Request};
+use crate::error::StorageError;
+use crate::limits::Limits;
+use crate::open::address;
+use crate::settings::Settings;
+
+/// What all requests to a bucket share.
+pub struct Connection {
+    pub bucket: String,
+    pub settings: Settings,
+    pub limits: Limits,
+    clients: Clients,
+}
+
+impl Connection {
+    /// Checks the settings; asks nobody anything.
+    pub fn new(
+        bucket: &str,
+        settings: &Settings,
+        credentials: Option<SharedCredentialsProvider>,
+    ) -> Result<Self, StorageError> {
+        if let Some(endpoint) = &settings.endpoint {
+            check_endpoint(endpoint)?;
+        }
+        Ok(Self {
+            bucket: bucket.to_owned(),
+            settings: settings.clone(),
+            limits: Limits::new(settings),
+            clients: Clients::new(settings, credentials),
+        })
+    }
+
+    /// The words for a request to an object or a folder.
+    pub fn request(&self, verb: &'static str, permission: &'static str, location: &Path) -> Request {
+        Request { verb, permission, url: format!("s3://{}/{location}", self.bucket) }
+    }
+
+    /// Makes a request in its turn. The SDK repeats what may pass; here, refused credentials are looked up again, once,
+    /// and what arrived damaged is sent again.
+    pub async fn call<T, E, F>(&self, request: &Request, send: impl Fn(Client) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E>>>,
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let _turn = self.limits.turn().await;
+        let mut loaded = self.clients.current().await;
+        let (mut attempt, mut renewed) = (1, false);
+        loop {
+            let failure = match send(loaded.client.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => Failure::new(request, &error),
+            };
+            if failure.is_refusal() && !renewed {
+                (loaded, renewed) = (self.clients.after(&loaded).await, true);
+            } else if failure.is_damaged() && self.pause_after(attempt).await {
+                attempt += 1;
+            } else {
+                return Err(failure);
+            }
+        }
+    }
+
+    /// Waits before another attempt of our own; the first that failed is number 1. False if there is none left.
+    pub async fn pause_after(&self, attempt: u32) -> bool {
+        if attempt >= self.settings.attempts.get() {
+            return false;
+        }
+        tokio::time::sleep(self.settings.pause_after(attempt)).await;
+        true
+    }
+}
+
+fn check_endpoint(endpoint: &str) -> Result<(), StorageError> {
+    let remedy = "write `https://host:port`, without user name and password";
+    let Ok(url) = Url::parse(endpoint) else {
+        // What can't be parsed may hold a password anywhere, so it's not repeated.
+        return Err(StorageError::Address { url: "endpoint".into(), problem: "it is not a URL", remedy });
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(address(&url, "credentials don't belong into an address", remedy));
+    }
+    match url.scheme() {
+        "http" | "https" => Ok(()),
+        _ => Err(address(&url, "an endpoint is reached over HTTP", remedy)),
+    }
+}

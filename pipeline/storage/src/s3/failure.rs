@@ -1,0 +1,162 @@
+//! What a server or the way to it refused, in words that name the object and the remedy and hold no secret.
+
+use std::error::Error;
+use std::fmt;
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+/// What is asked of the server, for messages.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What is done to the object.
+    pub verb: &'static str,
+    /// Which permission that takes.
+    pub permission: &'static str,
+    /// The object, as `s3://bucket/key`.
+    pub url: String,
+}
+
+/// A request that failed for good.
+#[derive(Debug)]
+pub struct Failure {
+    pub request: Request,
+    /// The status of the answer, if there was one.
+    pub status: Option<u16>,
+    /// The server's name for what went wrong.
+    pub code: Option<String>,
+    message: String,
+}
+
+impl Failure {
+    /// What the SDK reports, once it gave up.
+    pub fn new<E>(request: &Request, error: &SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let code = error.code().map(str::to_owned);
+        // The SDK's debug output would show headers; the plain words of each cause don't.
+        let message = match (error.message(), error) {
+            (Some(message), _) => message.to_owned(),
+            (None, SdkError::ServiceError(_)) => "the server gave no reason".into(),
+            (None, _) => causes(error),
+        };
+        Self { request: request.clone(), status, code, message }
+    }
+
+    /// What we found ourselves in an answer.
+    pub fn found(request: &Request, message: impl Into<String>) -> Self {
+        Self { request: request.clone(), status: None, code: None, message: message.into() }
+    }
+
+    /// That the object is no longer the one that was begun to be read.
+    pub fn changed(request: &Request) -> Self {
+        let message = "the object changed while it was read".into();
+        Self { request: request.clone(), status: Some(412), code: None, message }
+    }
+
+    /// Whether other credentials might help.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.status, Some(401 | 403)) || self.is_expired()
+    }
+
+    /// Whether the server got other bytes than were sent, which the SDK takes for our mistake.
+    pub fn is_damaged(&self) -> bool {
+        const CODES: [&str; 3] = ["BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch"];
+        self.code.as_deref().is_some_and(|code| CODES.contains(&code))
+    }
+
+    /// Whether the request may have been carried out although it failed.
+    pub fn may_be_done(&self) -> bool {
+        self.status.is_none_or(|status| !(300..500).contains(&status))
+    }
+
+    fn is_expired(&self) -> bool {
+        const CODES: [&str; 5] =
+            ["ExpiredToken", "ExpiredTokenException", "InvalidToken", "RequestExpired", "TokenRefreshRequired"];
+        self.code.as_deref().is_some_and(|code| CODES.contains(&code))
+    }
+
+    fn is_unknown_identity(&self) -> bool {
+        const CODES: [&str; 3] = ["InvalidAccessKeyId", "SignatureDoesNotMatch", "NotSignedUp"];
+        self.is_expired() || self.code.as_deref().is_some_and(|code| CODES.contains(&code)) || self.lacks_credentials()
+    }
+
+    fn lacks_credentials(&self) -> bool {
+        self.status.is_none() && self.message.contains("credential")
+    }
+
+    fn remedy(&self) -> String {
+        match (self.status, self.code.as_deref()) {
+            (_, Some("NoSuchBucket")) => "create the bucket, or correct its name".into(),
+            (_, Some("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException"))
+            | (Some(301 | 307), _) => "set `region` to the bucket's".into(),
+            (_, Some("RequestTimeTooSkewed")) => "set this machine's clock".into(),
+            _ if self.is_unknown_identity() => {
+                "renew the credentials (such as by `aws sso login`), or name another `profile`".into()
+            }
+            // Without s3:ListBucket, what is not there looks forbidden.
+            (Some(403), _) => format!(
+                "allow {} and s3:ListBucket to these credentials, or name another `profile`",
+                self.request.permission
+            ),
+            (Some(429 | 500..), _) => {
+                "the store is overloaded or ill: lower `max_concurrency`, or raise `attempts`".into()
+            }
+            (None, _) => "check `endpoint`, `region` and the network, or raise the timeouts and `attempts`".into(),
+            _ => "look the code up in the store's documentation".into(),
+        }
+    }
+
+    /// As the error of the trait that readers tell apart.
+    pub fn into_error(self) -> object_store::Error {
+        let path = self.request.url.clone();
+        let (status, missing) = (self.status, self.code.as_deref() == Some("NoSuchBucket"));
+        let unauthenticated = self.is_unknown_identity() || status == Some(401);
+        let source = Box::new(self);
+        match status {
+            _ if unauthenticated => object_store::Error::Unauthenticated { path, source },
+            Some(304) => object_store::Error::NotModified { path, source },
+            Some(403) => object_store::Error::PermissionDenied { path, source },
+            Some(404) => object_store::Error::NotFound { path, source },
+            Some(412) => object_store::Error::Precondition { path, source },
+            Some(501) => object_store::Error::NotSupported { source },
+            _ if missing => object_store::Error::NotFound { path, source },
+            _ => object_store::Error::Generic { store: "S3", source },
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "can't {} {}: ", self.request.verb, self.request.url)?;
+        if let Some(status) = self.status {
+            write!(formatter, "{status} ")?;
+        }
+        if let Some(code) = &self.code {
+            write!(formatter, "{code}: ")?;
+        }
+        let message = self.message.trim_end_matches('.');
+        match self.status {
+            Some(304 | 412) => formatter.write_str(message),
+            Some(404) if self.code.as_deref() != Some("NoSuchBucket") => formatter.write_str(message),
+            _ => write!(formatter, "{message}; {}", self.remedy()),
+        }
+    }
+}
+
+impl Error for Failure {}
+
+/// An error's words and those of each of its causes, each once.
+pub fn causes(error: &dyn Error) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if words.last().is_none_or(|last| !last.contains(&text)) {
+            words.push(text);
+        }
+        next = error.source();
+    }
+    words.join(": ")
+}

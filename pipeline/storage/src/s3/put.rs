@@ -1,0 +1,127 @@
+//! Writes an object at once: over what is there, only if nothing is, or only over a known version.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{Error, PutMode, PutOptions, PutPayload, PutResult, Result};
+
+use super::attributes::Headers;
+use super::connection::Connection;
+use super::failure::{Failure, Request};
+use super::token::{TOKEN, unique};
+
+pub async fn put(
+    connection: &Connection,
+    location: &Path,
+    payload: PutPayload,
+    options: PutOptions,
+) -> Result<PutResult> {
+    let token = unique();
+    let put = Put {
+        connection,
+        request: connection.request("write", "s3:PutObject", location),
+        location,
+        bytes: payload.into(),
+        headers: Headers::new(&options.attributes, &token)?,
+        tags: Some(options.tags.encoded().to_owned()).filter(|tags| !tags.is_empty()),
+        token,
+    };
+    connection.limits.pass(put.bytes.len()).await;
+    match options.mode {
+        PutMode::Overwrite => put.send(None, None).await.map_err(Failure::into_error),
+        PutMode::Update(version) => put.send(version.e_tag, None).await.map_err(Failure::into_error),
+        PutMode::Create => put.create().await,
+    }
+}
+
+struct Put<'a> {
+    connection: &'a Connection,
+    request: Request,
+    location: &'a Path,
+    bytes: Bytes,
+    headers: Headers,
+    tags: Option<String>,
+    token: String,
+}
+
+impl Put<'_> {
+    async fn send(&self, if_match: Option<String>, if_none_match: Option<String>) -> Result<PutResult, Failure> {
+        let send = |client: Client| {
+            let headers = self.headers.clone();
+            let put = client.put_object().bucket(&self.connection.bucket).key(self.location.as_ref());
+            put.body(ByteStream::from(self.bytes.clone()))
+                .set_if_match(if_match.clone())
+                .set_if_none_match(if_none_match.clone())
+                .set_tagging(self.tags.clone())
+                .set_cache_control(headers.cache_control)
+                .set_content_disposition(headers.content_disposition)
+                .set_content_encoding(headers.content_encoding)
+                .set_content_language(headers.content_language)
+                .set_content_type(headers.content_type)
+                .set_metadata(Some(headers.metadata))
+                .send()
+        };
+        let done = self.connection.call(&self.request, send).await?;
+        Ok(PutResult { e_tag: done.e_tag, version: done.version_id })
+    }
+
+    /// Creates the object. An answer may get lost after the store did its work, and the attempt after that is refused by
+    /// our own object; so what stands there is ours if it carries our token.
+    async fn create(&self) -> Result<PutResult> {
+        let mut attempt = 1;
+        loop {
+            let failure = match self.send(None, Some("*".into())).await {
+                Ok(created) => return Ok(created),
+                Err(failure) => failure,
+            };
+            let refused = failure.status == Some(412);
+            if refused || failure.may_be_done() {
+                match owner(self.connection, self.location, &self.token).await {
+                    Owner::Us(created) => return Ok(created),
+                    Owner::Others if refused => return Err(exists(failure)),
+                    Owner::Others | Owner::Unknown => {}
+                    // Whoever was there is gone again, so the place is free.
+                    Owner::Nobody => {}
+                }
+            }
+            // 409 says that another creation is under way, 404 that what was there is just being deleted.
+            let again = refused || matches!(failure.status, Some(404 | 409));
+            if !again || !self.connection.pause_after(attempt).await {
+                return Err(failure.into_error());
+            }
+            attempt += 1;
+        }
+    }
+}
+
+/// That somebody else was first.
+fn exists(failure: Failure) -> Error {
+    Error::AlreadyExists { path: failure.request.url.clone(), source: Box::new(failure) }
+}
+
+/// Whose object stands at a place.
+pub enum Owner {
+    /// The call with our token made it.
+    Us(PutResult),
+    /// Another call made it.
+    Others,
+    /// Nothing is there.
+    Nobody,
+    /// The store does not say.
+    Unknown,
+}
+
+/// Looks whose object stands at a place.
+pub async fn owner(connection: &Connection, location: &Path, token: &str) -> Owner {
+    let request = connection.request("look at", "s3:GetObject", location);
+    let send = |client: Client| client.head_object().bucket(&connection.bucket).key(location.as_ref()).send();
+    match connection.call(&request, send).await {
+        Ok(found) if found.metadata().and_then(|all| all.get(TOKEN)).is_some_and(|theirs| theirs == token) => {
+            Owner::Us(PutResult { e_tag: found.e_tag, version: found.version_id })
+        }
+        Ok(_) => Owner::Others,
+        Err(failure) if failure.status == Some(404) => Owner::Nobody,
+        Err(_) => Owner::Unknown,
+    }
+}

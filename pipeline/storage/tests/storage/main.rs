@@ -1,0 +1,14 @@
+//! The laws of stores over a folder and a bucket, and what a bucket's faults come to.
+
+#[cfg(test)]
+mod commits;
+#[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod reading;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod writing;

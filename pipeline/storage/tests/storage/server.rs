@@ -1,0 +1,273 @@
+//! A real S3 server on a loopback port, behind a front that does to requests and answers what a test asks for.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use pageloom_storage::{Credentials, S3Store, Settings, SharedCredentialsProvider};
+use s3s::Body;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+
+pub const BUCKET: &str = "bucket";
+pub const KEY: &str = "test-key";
+pub const SECRET: &str = "test-secret-that-nobody-may-see";
+
+/// What happens to one request.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    /// Answered with this status and code, without doing anything.
+    Refuse(u16, &'static str),
+    /// The connection ends after so many bytes of the body.
+    Break(usize),
+    /// One bit of this byte of the body is another.
+    Flip(usize),
+    /// One bit of the first byte number is another, and the connection ends after so many bytes.
+    FlipAndBreak(usize, usize),
+    /// One bit of this byte of what is sent to the server is another.
+    FlipSent(usize),
+    /// No byte comes after so many.
+    Stall(usize),
+    /// The body comes one byte at a time, twenty a second.
+    Trickle,
+    /// Carried out, but the connection ends without an answer.
+    LoseAnswer,
+    /// The range that is asked for is ignored.
+    Whole,
+}
+
+/// How a connection that breaks ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Closed,
+    Reset,
+}
+
+/// One server with one bucket.
+pub struct Server {
+    pub address: SocketAddr,
+    pub folder: TempDir,
+    front: Arc<Front>,
+}
+
+struct Front {
+    service: S3Service,
+    bucket: PathBuf,
+    faults: Mutex<VecDeque<(Method, Fault)>>,
+    requests: Mutex<Vec<(Method, HeaderMap)>>,
+    under_way: AtomicUsize,
+    most_under_way: AtomicUsize,
+    overwrites: AtomicBool,
+    /// The server underneath looks whether a file is there and then writes it; S3 does both at once.
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::start_with(End::Closed).await
+    }
+
+    pub async fn start_with(end: End) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let bucket = folder.path().join(BUCKET);
+        std::fs::create_dir(&bucket).unwrap();
+        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
+        builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+        let front = Arc::new(Front {
+            service: builder.build(),
+            bucket,
+            faults: Mutex::default(),
+            requests: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+            most_under_way: AtomicUsize::new(0),
+            overwrites: AtomicBool::new(false),
+            writing: tokio::sync::Mutex::default(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(accept(listener, front.clone(), end));
+        Self { address, folder, front }
+    }
+
+    /// The next requests of this method meet these faults, one each.
+    pub fn fail(&self, method: Method, faults: &[Fault]) {
+        self.front.faults.lock().unwrap().extend(faults.iter().map(|fault| (method.clone(), *fault)));
+    }
+
+    /// From now on, `If-None-Match` is ignored, as Garage does.
+    pub fn overwrite(&self) {
+        self.front.overwrites.store(true, Ordering::Relaxed);
+    }
+
+    pub fn requests(&self, method: &Method) -> usize {
+        self.front.requests.lock().unwrap().iter().filter(|(found, _)| found == method).count()
+    }
+
+    /// The values of a header in all requests of a method that have it.
+    pub fn sent(&self, method: &Method, header: &str) -> Vec<String> {
+        let requests = self.front.requests.lock().unwrap();
+        let headers = requests.iter().filter(|(found, _)| found == method).filter_map(|(_, all)| all.get(header));
+        headers.map(|value| value.to_str().unwrap().to_owned()).collect()
+    }
+
+    pub fn most_under_way(&self) -> usize {
+        self.front.most_under_way.load(Ordering::Relaxed)
+    }
+
+    pub fn settings(&self) -> Settings {
+        let text = format!("endpoint = 'http://{}'\npause_milliseconds = 1\nattempts = 4", self.address);
+        let text = format!("{text}\nstall_timeout_seconds = 3\npart_size = 5_242_880");
+        toml::from_str(&text).unwrap()
+    }
+
+    pub fn store(&self) -> S3Store {
+        self.store_with(&self.settings())
+    }
+
+    pub fn store_with(&self, settings: &Settings) -> S3Store {
+        let credentials = Credentials::new(KEY, SECRET, None, None, "test");
+        S3Store::with_credentials(BUCKET, settings, SharedCredentialsProvider::new(credentials)).unwrap()
+    }
+}
+
+async fn accept(listener: TcpListener, front: Arc<Front>, end: End) {
+    while let Ok((socket, _)) = listener.accept().await {
+        if end == End::Reset {
+            socket.set_zero_linger().unwrap();
+        }
+        tokio::spawn(serve(socket, front.clone()));
+    }
+}
+
+async fn serve(socket: TcpStream, front: Arc<Front>) {
+    let service = service_fn(move |request| front.clone().answer(request));
+    // A connection that ends early is what some faults are for.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
+}
+
+impl Front {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, &'static str> {
+        self.requests.lock().unwrap().push((request.method().clone(), request.headers().clone()));
+        let under_way = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_under_way.fetch_max(under_way, Ordering::Relaxed);
+        let answer = self.with_fault(request).await;
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        answer
+    }
+
+    async fn with_fault(&self, request: Request<Incoming>) -> Result<Response<Body>, &'static str> {
+        let fault = self.next_fault(request.method());
+        match fault {
+            Some(Fault::Refuse(status, code)) => return Ok(refusal(status, code)),
+            Some(Fault::Whole) => return Ok(Response::new(self.stored(&request).into())),
+            _ => {}
+        }
+        let request = match fault {
+            Some(Fault::FlipSent(at)) => with_flipped(request, at).await,
+            _ => request.map(Body::from),
+        };
+        let response = self.served(request).await;
+        match fault {
+            Some(Fault::LoseAnswer) => Err("the answer is lost"),
+            Some(fault) => Ok(spoilt(response, fault).await),
+            None => Ok(response),
+        }
+    }
+
+    fn next_fault(&self, method: &Method) -> Option<Fault> {
+        let mut faults = self.faults.lock().unwrap();
+        let next = faults.iter().position(|(of, _)| of == method)?;
+        faults.remove(next).map(|(_, fault)| fault)
+    }
+
+    fn file<B>(&self, request: &Request<B>) -> PathBuf {
+        self.bucket.join(request.uri().path().trim_start_matches(&format!("/{BUCKET}/")))
+    }
+
+    fn stored(&self, request: &Request<Incoming>) -> Vec<u8> {
+        std::fs::read(self.file(request)).unwrap()
+    }
+
+    async fn served(&self, request: Request<Body>) -> Response<Body> {
+        let _alone = if request.method() == Method::PUT { Some(self.writing.lock().await) } else { None };
+        if self.overwrites.load(Ordering::Relaxed) && request.headers().contains_key("if-none-match") {
+            let _ = std::fs::remove_file(self.file(&request));
+        }
+        self.service.call(request).await.unwrap()
+    }
+}
+
+async fn with_flipped(request: Request<Incoming>, at: usize) -> Request<Body> {
+    let (head, body) = request.into_parts();
+    let bytes = BodyExt::collect(body).await.unwrap().to_bytes();
+    Request::from_parts(head, Body::from(flipped(&bytes, at)))
+}
+
+fn refusal(status: u16, code: &str) -> Response<Body> {
+    let text = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as the test asks</Message></Error>");
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response
+}
+
+/// The answer with another body under the same headers.
+async fn spoilt(response: Response<Body>, fault: Fault) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let bytes = BodyExt::collect(body).await.unwrap().to_bytes();
+    head.headers.insert("content-length", bytes.len().into());
+    let start = |end: usize| stream::iter([Ok(bytes.slice(..end.min(bytes.len())))]);
+    let chunks = match fault {
+        Fault::Break(end) => start(end).chain(breaks()).boxed(),
+        Fault::FlipAndBreak(at, end) => {
+            let start = flipped(&bytes.slice(..end), at);
+            stream::iter([Ok(start)]).chain(breaks()).boxed()
+        }
+        Fault::Stall(end) => start(end).chain(stream::pending()).boxed(),
+        Fault::Trickle => stream::unfold(bytes, trickle).boxed(),
+        Fault::Flip(at) => stream::iter([Ok(flipped(&bytes, at))]).boxed(),
+        _ => stream::iter([Ok(bytes)]).boxed(),
+    };
+    let frames = chunks.map(|chunk| chunk.map(Frame::data).map_err(std::io::Error::other));
+    Response::from_parts(head, Body::http_body_unsync(StreamBody::new(frames)))
+}
+
+/// The end of a connection, once what came before it is sent.
+fn breaks() -> impl Stream<Item = Result<Bytes, &'static str>> {
+    stream::once(async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err("the connection breaks")
+    })
+}
+
+async fn trickle(mut bytes: Bytes) -> Option<(Result<Bytes, &'static str>, Bytes)> {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    (!bytes.is_empty()).then(|| (Ok(bytes.split_to(1)), bytes))
+}
+
+fn flipped(bytes: &Bytes, at: usize) -> Bytes {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1;
+    bytes.into()
+}
+
+/// Bytes in which no two places look alike.
+pub fn noise(length: usize) -> Bytes {
+    let mut state = 1u32;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..length).map(next).collect::<Vec<_>>().into()
+}
