@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
+use pageloom_storage::Settings;
 use serde::Serialize;
 
 use crate::check::check;
@@ -95,7 +96,8 @@ impl Bench {
         if !output.status.success() {
             return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
         }
-        let status = tokio::runtime::Handle::current().block_on(async { status(&Store::open(out)?).await })?;
+        let store = Store::open(&out.into(), &Settings::default())?;
+        let status = tokio::runtime::Handle::current().block_on(status(&store))?;
         std::fs::remove_dir_all(out).map_err(|error| not_writable(out, &error))?;
         Ok(OneRun { seconds, cpu_seconds, status })
     }

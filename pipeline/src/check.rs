@@ -11,7 +11,7 @@ use pageloom_tokenizers::vocabulary::{Vocabulary, VocabularySettings};
 use pageloom_vq::{self as vq, ImageSize, ImageTokenizer};
 use tokio::runtime::Handle;
 
-use crate::engine::input::StoreInput;
+use crate::engine::input::{StoreInput, is_address};
 use crate::error::{JobError, Problem, RunError, StepError};
 use crate::job::{Job, LoadedJob};
 use crate::sources::{Input, Source, SourceConfig, SourceError};
@@ -54,12 +54,14 @@ impl CheckedJob {
 pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Result<CheckedJob, JobError> {
     let mut problems = std::mem::take(&mut loaded.problems);
     let folder = loaded.text.folder().to_owned();
-    let input = StoreInput::local(&folder, runtime, read);
+    let storage = loaded.draft.storage.clone().unwrap_or_default();
+    let input = StoreInput::new(&folder, storage, runtime, read);
     let input = input.map_err(|error| Problem::new(folder.display().to_string(), error.to_string()))?;
     check_sources(&loaded, &input, &mut problems);
     check_steps(&loaded, &mut problems);
     let files = read_files(&loaded, &mut problems);
     check_numbers(&loaded, &mut problems);
+    check_storage(&loaded, &mut problems);
     let tokenizers = load_tokenizers(&loaded, &mut problems);
     let places = loaded
         .draft
@@ -101,16 +103,29 @@ fn check_sources(loaded: &LoadedJob, input: &dyn Input, problems: &mut Vec<Probl
     for (index, source) in loaded.draft.sources.iter().flatten().enumerate() {
         let mut wrong: Vec<(String, Option<String>)> =
             source.check().into_iter().map(|message| (message, None)).collect();
-        for path in source.files().literal().map(|path| loaded.resolve(Path::new(path))).filter(|path| !path.exists()) {
-            let hint = "paths are relative to the job file's folder".to_owned();
-            wrong.push((format!("`{}` is not there", path.display()), Some(hint)));
-        }
+        wrong.extend(source.files().literal().filter_map(|path| missing(loaded, path, input)));
         if wrong.is_empty() {
             wrong = wrong_files(source, input);
         }
         let place = place_of(index, source);
         problems.extend(wrong.into_iter().map(|(message, hint)| loaded.text.problem_at(&place, message, hint)));
     }
+}
+
+/// What is wrong with a file or folder that is not there, with a remedy.
+fn missing(loaded: &LoadedJob, path: &str, input: &dyn Input) -> Option<(String, Option<String>)> {
+    if is_address(path) {
+        return match input.list(path) {
+            Ok(found) if found.is_empty() => {
+                Some((format!("`{path}` is not there"), Some("keys are told as they are, without escapes".to_owned())))
+            }
+            Ok(_) => None,
+            Err(error) => Some((error.cause, None)),
+        };
+    }
+    let path = loaded.resolve(Path::new(path));
+    let hint = "paths are relative to the job file's folder".to_owned();
+    (!path.exists()).then(|| (format!("`{}` is not there", path.display()), Some(hint)))
 }
 
 /// What is wrong with files that are there.
@@ -210,6 +225,14 @@ fn read_files(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Vec<(PathBuf, 
 fn names(schema: &Schema) -> String {
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     names.join(", ")
+}
+
+/// Refuses what no request could use, before a copy of the job is written anywhere.
+fn check_storage(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
+    if let Some(Err(error)) = loaded.draft.storage.as_ref().map(pageloom_storage::Settings::check) {
+        // Without its place, which would repeat an option and so a password in it.
+        problems.push(Problem::new("storage.endpoint", error.to_string()));
+    }
 }
 
 fn check_numbers(loaded: &LoadedJob, problems: &mut Vec<Problem>) {

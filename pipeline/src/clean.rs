@@ -27,7 +27,7 @@ const FOLDERS: [&str; 3] = ["data", STAGING, "work"];
 pub async fn clean(store: &Store, remove: bool, unfinished: bool) -> Result<Orphans, RunError> {
     plan_of(store).await?;
     if remove && !unfinished && store.read(MANIFEST).await?.is_none() {
-        let problem = Problem::new(store.root().display().to_string(), "holds a run that has not ended");
+        let problem = Problem::new(store.root().to_string(), "holds a run that has not ended");
         let hint = "run its job to the end first; or, where no process is at work on it, add --unfinished";
         return Err(JobError::from(problem.hint(hint)).into());
     }
@@ -48,7 +48,7 @@ pub async fn clean(store: &Store, remove: bool, unfinished: bool) -> Result<Orph
     }
     if remove {
         for path in &orphans.paths {
-            store.remove(path)?;
+            store.remove(path).await?;
         }
     }
     Ok(orphans)

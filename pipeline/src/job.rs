@@ -35,6 +35,8 @@ pub struct Job {
     pub shards: Shards,
     /// How a stage is cut into units.
     pub units: Units,
+    /// How buckets are reached, where paths or the output begin with `s3://`. Nothing that comes out follows from it.
+    pub storage: pageloom_storage::Settings,
 }
 
 /// Which tokenizers, and the ids they share.
@@ -158,6 +160,8 @@ pub struct Draft {
     pub shards: Option<Shards>,
     /// See [`Job::units`].
     pub units: Option<Units>,
+    /// See [`Job::storage`].
+    pub storage: Option<pageloom_storage::Settings>,
 }
 
 impl Draft {
@@ -173,6 +177,7 @@ impl Draft {
             sequences: self.sequences?,
             shards: self.shards?,
             units: self.units?,
+            storage: self.storage?,
         })
     }
 }
@@ -194,8 +199,8 @@ impl LoadedJob {
     }
 }
 
-const SECTIONS: [&str; 9] =
-    ["name", "seed", "sources", "tokenizers", "documents", "images", "sequences", "shards", "units"];
+const SECTIONS: [&str; 10] =
+    ["name", "seed", "sources", "tokenizers", "documents", "images", "sequences", "shards", "units", "storage"];
 
 struct Reader<'a> {
     text: &'a JobText,
@@ -219,6 +224,7 @@ impl Reader<'_> {
             sequences: self.required(root, "sequences"),
             shards: self.optional(root, "shards", Shards::default),
             units: self.optional(root, "units", Units::default),
+            storage: self.optional(root, "storage", pageloom_storage::Settings::default),
         }
     }
 

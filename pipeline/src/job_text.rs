@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
@@ -122,6 +123,12 @@ impl JobText {
         }
         Some(span)
     }
+}
+
+/// Settings given on the command line alone, as `key=value` each; those that aren't given have their defaults.
+pub fn settings_of<T: DeserializeOwned>(flag: &str, options: &[String]) -> Result<T, JobError> {
+    let lines: Vec<_> = options.iter().map(|option| quoted_if_text(option)).collect();
+    toml::from_str(&lines.join("\n")).map_err(|error| Problem::new(flag, error.message()).into())
 }
 
 /// An option whose value is no TOML is meant as text: shells take the quotes away that TOML wants around it.

@@ -4,7 +4,7 @@ mod allocator;
 mod masks_commands;
 mod vq_commands;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -13,9 +13,10 @@ use pageloom::check::check;
 use pageloom::clean::clean;
 use pageloom::engine::plan::Stage;
 use pageloom::engine::progress::Progress;
-use pageloom::engine::store::Store;
+use pageloom::engine::store::{Place, Store};
 use pageloom::error::{JobError, RunError};
 use pageloom::job::LoadedJob;
+use pageloom::job_text::settings_of;
 use pageloom::rejects::{FoundReject, Groups, each_reject};
 use pageloom::step::Resources;
 use pageloom::{replay, run, show, status, verify};
@@ -37,9 +38,9 @@ enum Command {
     Run {
         #[command(flatten)]
         job: JobOptions,
-        /// Output folder: new, empty, or begun by the same job.
+        /// Output folder or `s3://bucket/prefix`: new, empty, or begun by the same job.
         #[arg(long, default_value = "out")]
-        out: PathBuf,
+        out: Place,
         /// Units in flight, and threads that compute. The output does not depend on it.
         #[arg(long, default_value_t = cores())]
         parallel: usize,
@@ -61,9 +62,9 @@ enum Command {
     Unit {
         #[command(flatten)]
         job: JobOptions,
-        /// Output folder: the same for all units of a run.
+        /// Output folder or `s3://bucket/prefix`: the same for all units of a run.
         #[arg(long)]
-        out: PathBuf,
+        out: Place,
         /// Stage of the unit; the stages before it must be committed.
         #[arg(long)]
         stage: Stage,
@@ -73,8 +74,8 @@ enum Command {
     },
     /// Check that a finished run adds up: rows, rejects, files, checksums.
     Verify {
-        /// Output folder of the run.
-        out: PathBuf,
+        #[command(flatten)]
+        out: RunPlace,
         /// Also read every file, make every row again from what the stages handed on, and invert every example.
         #[arg(long)]
         deep: bool,
@@ -91,8 +92,8 @@ enum Command {
     /// job's own steps stand `read` (the source), `scan_join_sort` (exchanges between stages), `pack` and `write`
     /// (Parquet). Shares are of the stage's CPU time.
     Status {
-        /// Output folder of the run.
-        out: PathBuf,
+        #[command(flatten)]
+        out: RunPlace,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -131,8 +132,8 @@ enum Command {
     ///
     /// Such files cost nothing but room: no commit names them, so nobody reads them.
     Clean {
-        /// Output folder of the run.
-        out: PathBuf,
+        #[command(flatten)]
+        out: RunPlace,
         /// Remove what is found.
         #[arg(long)]
         remove: bool,
@@ -145,8 +146,8 @@ enum Command {
     },
     /// List what was not kept: by stage, step and reason, with numbers and some samples.
     Rejects {
-        /// Output folder of the run.
-        out: PathBuf,
+        #[command(flatten)]
+        out: RunPlace,
         /// Only this reason, such as `image_too_small`.
         #[arg(long)]
         reason: Option<String>,
@@ -159,8 +160,8 @@ enum Command {
     },
     /// Run one page or image through its steps again, and print what each of them did.
     Replay {
-        /// Output folder of the run.
-        out: PathBuf,
+        #[command(flatten)]
+        out: RunPlace,
         /// Key or URL, as `rejects` and `show` print them.
         #[arg(long)]
         id: String,
@@ -179,8 +180,8 @@ enum Command {
     Masks(masks_commands::MasksCommand),
     /// Print one row of a finished run, decoded.
     Show {
-        /// Output folder of the run.
-        out: PathBuf,
+        #[command(flatten)]
+        out: RunPlace,
         /// Number of the row, over all shards.
         #[arg(long, default_value_t = 0)]
         row: u64,
@@ -197,6 +198,21 @@ struct JobOptions {
     /// Lay a value over the job file's, as in `--set seed=7` or `--set documents.1.minimal_html.min_text_chars=64`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct RunPlace {
+    /// Output of the run: its folder, or `s3://bucket/prefix`.
+    out: Place,
+    /// How the bucket is reached, as in the job's `[storage]`: `--storage endpoint=http://host:9000`.
+    #[arg(long = "storage", value_name = "KEY=VALUE")]
+    storage: Vec<String>,
+}
+
+impl RunPlace {
+    fn open(&self) -> Result<Store, RunError> {
+        Store::open(&self.out, &settings_of("--storage", &self.storage)?)
+    }
 }
 
 fn cores() -> usize {
@@ -275,12 +291,12 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             Ok(())
         }
         Command::Verify { out, deep, sample, json } => {
-            let store = Store::open(&out)?;
+            let store = out.open()?;
             verify_run(&store, json).await?;
             if deep { verify_run_deep(&store, sample, json).await } else { Ok(()) }
         }
         Command::Status { out, json } => {
-            let status = status::status(&Store::open(&out)?).await?;
+            let status = status::status(&out.open()?).await?;
             print!("{}", if json { to_json(&status)? + "\n" } else { status.text() });
             Ok(())
         }
@@ -292,12 +308,12 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             Ok(())
         }
         Command::Clean { out, remove, unfinished, json } => {
-            let orphans = clean(&Store::open(&out)?, remove, unfinished).await?;
+            let orphans = clean(&out.open()?, remove, unfinished).await?;
             print!("{}", if json { to_json(&orphans)? + "\n" } else { orphans.text() });
             Ok(())
         }
         Command::Rejects { out, reason, sample, json } => {
-            let (store, mut groups) = (Store::open(&out)?, Groups::new(sample));
+            let (store, mut groups) = (out.open()?, Groups::new(sample));
             if !json {
                 let group = |reject| {
                     groups.add(reject);
@@ -314,7 +330,7 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             each_reject(&store, reason.as_deref(), print).await
         }
         Command::Replay { out, id, chars, json } => {
-            let replay = replay::replay(&Store::open(&out)?, &id).await?;
+            let replay = replay::replay(&out.open()?, &id).await?;
             print!("{}", if json { to_json(&replay)? + "\n" } else { replay.text(chars) });
             Ok(())
         }
@@ -324,7 +340,7 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
         }
         Command::Masks(command) => masks_commands::execute(command),
         Command::Show { out, row, json } => {
-            let row = show::show(&Store::open(&out)?, row).await?;
+            let row = show::show(&out.open()?, row).await?;
             println!("{}", if json { to_json(&row)? } else { row.text() });
             Ok(())
         }
@@ -335,11 +351,11 @@ fn load(options: &JobOptions) -> Result<LoadedJob, JobError> {
     LoadedJob::read(&options.job, &options.sets)
 }
 
-async fn run_job(options: &JobOptions, out: &Path, parallel: usize) -> Result<(), RunError> {
+async fn run_job(options: &JobOptions, out: &Place, parallel: usize) -> Result<(), RunError> {
     let manifest = run::run(load(options)?, out, parallel).await?;
     let rejected: u64 = manifest.rejects.values().sum();
     if manifest.documents == 0 {
-        eprintln!("warning: no document came out; `pageloom status {}` tells what was rejected", out.display());
+        eprintln!("warning: no document came out; `pageloom status {out}` tells what was rejected");
     }
     println!(
         "{} documents and {} images in {} rows{}, {} shards, {rejected} rejects: {}",
@@ -348,7 +364,7 @@ async fn run_job(options: &JobOptions, out: &Path, parallel: usize) -> Result<()
         manifest.rows,
         manifest.sequence_length.map_or(String::new(), |length| format!(" of {length} tokens")),
         manifest.files.len(),
-        out.join(pageloom::finish::MANIFEST).display(),
+        out.join(pageloom::finish::MANIFEST),
     );
     Ok(())
 }

@@ -110,7 +110,7 @@ async fn replay_image(run: &Run, context: &SessionContext, before: &Before, id: 
     let images =
         images::located_images(context, &run.store, &before.documents, image_bucket(&key, run.plan.buckets)).await?;
     let Some(rows) = row_of(images, context, key).await? else {
-        let place = run.store.root().display().to_string();
+        let place = run.store.root().to_string();
         let problem = Problem::new(place, format!("no page and no image of the units committed so far is `{id}`"));
         let hint = "give a key or a URL as `pageloom rejects` and `pageloom show` print them";
         return Err(JobError::from(problem.hint(hint)).into());

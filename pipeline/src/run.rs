@@ -1,8 +1,9 @@
 //! The path of a job, top to bottom.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use pageloom_storage::Settings;
 use tokio::runtime::Handle;
 
 use crate::check::{CheckedJob, check};
@@ -11,7 +12,7 @@ use crate::engine::launch::{run_and_commit, run_stage, units};
 use crate::engine::plan::{RunPlan, Stage, Unit};
 use crate::engine::progress::Progress;
 use crate::engine::stages::Before;
-use crate::engine::store::{Created, STAGING, Store, attempt, json_bytes};
+use crate::engine::store::{Created, Place, Store, attempt, json_bytes};
 use crate::engine::unit::Run;
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::{Manifest, finish};
@@ -24,7 +25,7 @@ pub const JOB_RECORD: &str = "job.json";
 pub const PLAN_RECORD: &str = "plan.json";
 
 /// Runs a job to its manifest. What is committed already is not run again.
-pub async fn run(job: LoadedJob, out: &Path, parallel: usize) -> Result<Manifest, RunError> {
+pub async fn run(job: LoadedJob, out: &Place, parallel: usize) -> Result<Manifest, RunError> {
     let run = open(job, out).await?;
     let documents = run_stage(&run, Stage::Documents, Before::default(), parallel).await?;
     let before = Before { documents, ..Before::default() };
@@ -37,7 +38,7 @@ pub async fn run(job: LoadedJob, out: &Path, parallel: usize) -> Result<Manifest
 }
 
 /// Runs one unit of a job, for launchers that place units themselves.
-pub async fn run_one(job: LoadedJob, out: &Path, stage: Stage, index: u32) -> Result<Unit, RunError> {
+pub async fn run_one(job: LoadedJob, out: &Place, stage: Stage, index: u32) -> Result<Unit, RunError> {
     let run = open(job, out).await?;
     let before = before(&run, stage).await?;
     let units = units(&run, stage, &before.sequences);
@@ -76,16 +77,15 @@ pub async fn plan(job: LoadedJob, progress: &Progress) -> Result<(CheckedJob, Ru
 }
 
 /// Opens the output folder for a job: a new one, or one where the same job on the same input was begun.
-async fn open(job: LoadedJob, out: &Path) -> Result<Run, RunError> {
+async fn open(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     let progress = Arc::new(Progress::default());
     let (file, sets) = (job.text.file(), job.text.sets());
     let (checked, plan) = plan(job, &progress).await?;
-    refuse_strange_folder(out)?;
     let checked = Arc::new(checked);
-    if !out.join(PLAN_RECORD).exists() {
+    if !is_begun(out, &checked.job.storage).await? {
         verify_manifests(checked.clone()).await?;
     }
-    let store = Store::create(out)?;
+    let store = Store::create(out, &checked.job.storage).await?;
     let job = serde_json::to_value(&checked.job).unwrap_or_default();
     let record = JobRecord { digest: checked.digest.clone(), file, sets, job };
     if store.create_json(JOB_RECORD, &record).await? == Created::Before {
@@ -111,7 +111,7 @@ async fn verify_manifests(checked: Arc<CheckedJob>) -> Result<(), RunError> {
 
 /// Opens a run that was begun, with the job file it was begun with.
 pub async fn reopen(store: &Store) -> Result<Run, RunError> {
-    let missing = || Problem::new(store.root().display().to_string(), "is no output folder of pageloom");
+    let missing = || Problem::new(store.root().to_string(), "is no output folder of pageloom");
     let record: JobRecord = store.read_json(JOB_RECORD).await?.ok_or_else(|| JobError::from(missing()))?;
     let (runtime, progress) = (Handle::current(), Arc::new(Progress::default()));
     let loaded = LoadedJob::read(&record.file, &record.sets)?;
@@ -135,20 +135,24 @@ struct JobRecord {
     job: serde_json::Value,
 }
 
-/// Never writes among files that are not a run's.
-fn refuse_strange_folder(out: &Path) -> Result<(), RunError> {
-    let Ok(mut entries) = std::fs::read_dir(out) else { return Ok(()) };
-    // A run that was killed before its first record stood has left this and nothing else.
-    let only_staging = entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == STAGING));
-    if only_staging || out.join(JOB_RECORD).exists() {
-        return Ok(());
+/// Whether a run was begun there. An error if what is there is no run's: nothing is ever written among such files.
+async fn is_begun(out: &Place, storage: &Settings) -> Result<bool, RunError> {
+    if matches!(out, Place::Folder(folder) if !folder.is_dir()) {
+        return Ok(false);
     }
-    let problem =
-        Problem::new(format!("--out {}", out.display()), "the folder holds files that are no run of pageloom");
-    Err(JobError::from(problem.hint("name a new or an empty folder")).into())
+    let store = Store::open(out, storage)?;
+    // Asked last whether there is a job: another process may write its own meanwhile.
+    if let Some(file) = store.any_file().await?
+        && store.read(JOB_RECORD).await?.is_none()
+    {
+        let message = format!("holds files that are no run of pageloom, such as `{file}`");
+        let problem = Problem::new(format!("--out {out}"), message);
+        return Err(JobError::from(problem.hint("name a new or an empty folder")).into());
+    }
+    Ok(store.read(PLAN_RECORD).await?.is_some())
 }
 
-async fn refuse_other_job(store: &Store, record: &JobRecord, out: &Path) -> Result<(), RunError> {
+async fn refuse_other_job(store: &Store, record: &JobRecord, out: &Place) -> Result<(), RunError> {
     let there: Option<JobRecord> = store.read_json(JOB_RECORD).await?;
     let there = there.ok_or_else(|| RunError::Bug("the job record vanished".into()))?;
     if there.digest == record.digest {
@@ -156,8 +160,7 @@ async fn refuse_other_job(store: &Store, record: &JobRecord, out: &Path) -> Resu
     }
     let difference = first_difference("", &there.job, &record.job)
         .unwrap_or_else(|| "a file that the job names says something else now".into());
-    let problem =
-        Problem::new(format!("--out {}", out.display()), format!("holds the output of another job: {difference}"));
+    let problem = Problem::new(format!("--out {}", out), format!("holds the output of another job: {difference}"));
     Err(JobError::from(problem.hint("name another folder with --out, or set the job back")).into())
 }
 
@@ -179,18 +182,19 @@ fn first_difference(path: &str, there: &serde_json::Value, here: &serde_json::Va
             let pairs = one.iter().zip(other).enumerate();
             pairs.into_iter().find_map(|(index, (one, other))| first_difference(&format!("{path}.{index}"), one, other))
         }
-        // Neither the name nor the memory and attempts of a unit change what comes out.
+        // Neither the name, nor the memory and attempts of a unit, nor how buckets are reached change what comes out.
         _ if there == here || ["name", "units.memory", "units.attempts"].contains(&path) => None,
+        _ if path.starts_with("storage.") => None,
         _ => Some(format!("`{path}` is {there} there and {here} here")),
     }
 }
 
-async fn refuse_other_input(store: &Store, plan: &RunPlan, out: &Path) -> Result<(), RunError> {
+async fn refuse_other_input(store: &Store, plan: &RunPlan, out: &Place) -> Result<(), RunError> {
     let there: Option<RunPlan> = store.read_json(PLAN_RECORD).await?;
     if there.as_ref() == Some(plan) {
         return Ok(());
     }
-    let problem = Problem::new(format!("--out {}", out.display()), "the input has changed since this output was begun");
+    let problem = Problem::new(format!("--out {}", out), "the input has changed since this output was begun");
     Err(JobError::from(problem.hint("name another folder with --out")).into())
 }
 

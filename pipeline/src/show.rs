@@ -74,7 +74,7 @@ pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
 }
 
 fn problem(store: &Store, message: &str) -> RunError {
-    JobError::from(Problem::new(store.root().display().to_string(), message.to_owned())).into()
+    JobError::from(Problem::new(store.root().to_string(), message.to_owned())).into()
 }
 
 fn locate(manifest: &Manifest, row: u64) -> Option<(String, u64)> {

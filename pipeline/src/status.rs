@@ -72,7 +72,7 @@ impl Status {
 /// The plan of a run; an error says that the folder is none.
 pub async fn plan_of(store: &Store) -> Result<RunPlan, RunError> {
     let missing = || {
-        let problem = Problem::new(store.root().display().to_string(), "is no output folder of pageloom");
+        let problem = Problem::new(store.root().to_string(), "is no output folder of pageloom");
         JobError::from(problem.hint("name the folder that `pageloom run` was given as --out"))
     };
     Ok(store.read_json(PLAN_RECORD).await?.ok_or_else(missing)?)

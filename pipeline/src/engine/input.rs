@@ -1,4 +1,4 @@
-//! What sources read through: files below the job's folder, or wherever its paths lead.
+//! What sources read through: files below the job's folder or wherever its paths lead, and objects of buckets.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -8,26 +8,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use pageloom_storage::Settings;
 use tokio::runtime::Handle;
 
 use crate::sources::{Footers, Input, InputError, InputObject};
 
-/// Files of the local disk, for code that runs on blocking threads. Paths are a job's: relative to its folder.
+mod buckets;
+
+use buckets::Buckets;
+pub use buckets::is_address;
+
+/// Files of the local disk and of buckets, for code that runs on blocking threads. Paths are a job's: relative to its
+/// folder, or `s3://bucket/key`.
 #[derive(Clone)]
 pub struct StoreInput {
-    objects: Arc<dyn ObjectStore>,
+    files: Arc<LocalFileSystem>,
     folder: PathBuf,
+    buckets: Arc<Buckets>,
     runtime: Handle,
     read: Arc<AtomicU64>,
     footers: Arc<Footers>,
 }
 
 impl StoreInput {
-    /// The local disk, for the paths of a job file in `folder`; counts the bytes read into `read`.
-    pub fn local(folder: &Path, runtime: Handle, read: Arc<AtomicU64>) -> std::io::Result<Self> {
-        let folder = std::path::absolute(folder)?;
-        Ok(Self { objects: Arc::new(LocalFileSystem::new()), folder, runtime, read, footers: Arc::default() })
+    /// For the paths of a job file in `folder`; counts the bytes read into `read`.
+    pub fn new(folder: &Path, storage: Settings, runtime: Handle, read: Arc<AtomicU64>) -> std::io::Result<Self> {
+        let (files, folder) = (Arc::new(LocalFileSystem::new()), std::path::absolute(folder)?);
+        let buckets = Arc::new(Buckets::new(storage, runtime.clone()));
+        Ok(Self { files, folder, buckets, runtime, read, footers: Arc::default() })
     }
 
     fn absolute(&self, path: &str) -> PathBuf {
@@ -72,33 +81,48 @@ fn failed(path: &str, error: &dyn std::fmt::Display) -> InputError {
     InputError { path: path.to_owned(), cause: error.to_string() }
 }
 
+/// What was found at or below a location, under names that begin as the job's does.
+fn named(prefix: &str, location: &object_store::path::Path, listing: Vec<ObjectMeta>) -> Vec<InputObject> {
+    let mut found = Vec::with_capacity(listing.len());
+    for meta in listing {
+        let below: Vec<_> = meta.location.prefix_match(location).into_iter().flatten().collect();
+        let below: Vec<&str> = below.iter().map(AsRef::as_ref).collect();
+        let path = format!("{}/{}", prefix.trim_end_matches('/'), below.join("/"));
+        found.push(InputObject { path, size: meta.size });
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    found
+}
+
 impl Input for StoreInput {
     fn list(&self, prefix: &str) -> Result<Vec<InputObject>, InputError> {
+        if is_address(prefix) {
+            return self.buckets.list(prefix);
+        }
         let location = self.location(prefix)?;
         if self.absolute(prefix).is_file() {
-            let meta = self.runtime.block_on(self.objects.head(&location)).map_err(|error| failed(prefix, &error))?;
+            let meta = self.runtime.block_on(self.files.head(&location)).map_err(|error| failed(prefix, &error))?;
             return Ok(vec![InputObject { path: prefix.to_owned(), size: meta.size }]);
         }
-        let listing = self.objects.list(Some(&location)).try_collect::<Vec<_>>();
+        let listing = self.files.list(Some(&location)).try_collect::<Vec<_>>();
         let listing = self.runtime.block_on(listing).map_err(|error| failed(prefix, &error))?;
-        let mut found = Vec::with_capacity(listing.len());
-        for meta in listing {
-            let below: Vec<_> = meta.location.prefix_match(&location).into_iter().flatten().collect();
-            let below: Vec<&str> = below.iter().map(AsRef::as_ref).collect();
-            let path = format!("{}/{}", prefix.trim_end_matches('/'), below.join("/"));
-            found.push(InputObject { path, size: meta.size });
-        }
-        found.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok(found)
+        Ok(named(prefix, &location, listing))
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send>, InputError> {
+        let read = self.read.clone();
+        if is_address(path) {
+            return Ok(Box::new(Counted { inner: self.buckets.open(path)?, read }));
+        }
         let file = File::open(self.absolute(path)).map_err(|error| failed(path, &error))?;
-        Ok(Box::new(Counted { inner: file, read: self.read.clone() }))
+        Ok(Box::new(Counted { inner: file, read }))
     }
 
     fn read_range(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, InputError> {
-        let bytes = range(&self.absolute(path), offset, length).map_err(|error| failed(path, &error))?;
+        let bytes = match is_address(path) {
+            true => self.buckets.read_range(path, offset, length)?,
+            false => range(&self.absolute(path), offset, length).map_err(|error| failed(path, &error))?,
+        };
         self.read.fetch_add(length, Ordering::Relaxed);
         Ok(bytes)
     }
@@ -140,7 +164,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("site/sub dir")).unwrap();
         std::fs::write(folder.path().join("site/sub dir/ä?.html"), "abc").unwrap();
-        let input = StoreInput::local(&folder.path().join("jobs"), runtime.handle().clone(), Arc::default()).unwrap();
+        let input =
+            StoreInput::new(&folder.path().join("jobs"), Settings::default(), runtime.handle().clone(), Arc::default())
+                .unwrap();
         let found = input.list("../site").unwrap();
         assert_eq!(found.iter().map(|object| object.path.as_str()).collect::<Vec<_>>(), ["../site/sub dir/ä?.html"]);
         let mut text = String::new();

@@ -1,28 +1,35 @@
 //! The output folder of a run, behind the `object_store` trait that DataFusion reads through.
 
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::TryStreamExt;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use pageloom_storage::Settings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::error::{Problem, RunError};
 
+mod place;
 mod staged;
 
+pub use place::Place;
 pub use staged::STAGING;
 use staged::StagedFolder;
 
-/// Where a run's files are read and written; paths in it are relative to the output folder.
+/// Where a run's files are read and written; paths in it are relative to the place of the output.
+///
+/// In a folder, files are staged and moved when they are whole. In a bucket nothing needs to be: an upload is seen when it
+/// is complete, and a record is created by a conditional write.
 #[derive(Debug, Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
-    root: PathBuf,
+    root: Place,
 }
 
 /// Whether a record was created, or one of that name was there already.
@@ -38,21 +45,48 @@ impl Store {
     /// The scheme and host under which DataFusion knows this store.
     pub const URL: &'static str = "run://output/";
 
-    /// Opens a folder, which is created if it is not there.
-    pub fn create(root: &FilePath) -> Result<Self, RunError> {
-        std::fs::create_dir_all(root).map_err(|error| not_a_folder(root, &error))?;
-        Self::open(root)
+    /// Opens a place for writing. A folder is created if it is not there; a bucket is asked whether it can hold commits.
+    pub async fn create(root: &Place, settings: &Settings) -> Result<Self, RunError> {
+        if let Place::Folder(folder) = root {
+            std::fs::create_dir_all(folder).map_err(|error| not_a_folder(folder, &error))?;
+            return Self::open(root, settings);
+        }
+        let store = Self::open(root, settings)?;
+        let probed = pageloom_storage::probe(store.objects.as_ref(), &Path::default()).await;
+        probed.map_err(|error| unusable(root, error))?;
+        Ok(store)
     }
 
-    /// Opens a folder that must be there.
-    pub fn open(root: &FilePath) -> Result<Self, RunError> {
-        let root = root.canonicalize().map_err(|error| not_a_folder(root, &error))?;
-        Ok(Self { objects: Arc::new(StagedFolder::open(&root)?), root })
+    /// Opens a place. A folder must be there; a bucket is not asked for anything yet.
+    pub fn open(root: &Place, settings: &Settings) -> Result<Self, RunError> {
+        match root {
+            Place::Folder(folder) => {
+                let folder = folder.canonicalize().map_err(|error| not_a_folder(folder, &error))?;
+                let objects = Arc::new(StagedFolder::open(&folder)?);
+                Ok(Self { objects, root: Place::Folder(folder) })
+            }
+            Place::Bucket(url) => {
+                let (bucket, prefix) = pageloom_storage::open(url, settings).map_err(|error| unusable(root, error))?;
+                Ok(Self { objects: Arc::new(PrefixStore::new(bucket, prefix)), root: root.clone() })
+            }
+        }
     }
 
-    /// The folder.
-    pub fn root(&self) -> &FilePath {
+    /// Where it is.
+    pub fn root(&self) -> &Place {
         &self.root
+    }
+
+    /// The name of some file; `None` if there are none. What other runs that begin now leave for a moment doesn't count.
+    pub async fn any_file(&self) -> Result<Option<String>, RunError> {
+        let mut files = self.objects.list(None).map_ok(|meta| meta.location.to_string());
+        while let Some(file) = files.try_next().await? {
+            let passing = file.starts_with(pageloom_storage::PROBE) || file.starts_with(&format!("{STAGING}/"));
+            if !passing {
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
     }
 
     /// The store itself.
@@ -81,7 +115,8 @@ impl Store {
     /// As `list` for what is being made, or was when a run was killed: names that `object_store` makes and does not list.
     pub fn staged(&self) -> Result<Vec<(String, u64)>, RunError> {
         let failed = |error: std::io::Error| RunError::Record { path: STAGING.into(), cause: error.to_string() };
-        let Ok(entries) = std::fs::read_dir(self.root.join(STAGING)) else { return Ok(Vec::new()) };
+        let Place::Folder(folder) = &self.root else { return Ok(Vec::new()) };
+        let Ok(entries) = std::fs::read_dir(folder.join(STAGING)) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for entry in entries {
             let entry = entry.map_err(failed)?;
@@ -93,9 +128,10 @@ impl Store {
         Ok(found)
     }
 
-    /// Removes a file.
-    pub fn remove(&self, path: &str) -> Result<(), RunError> {
-        let removed = std::fs::remove_file(self.root.join(path));
+    /// Removes a file, of those that are staged too.
+    pub async fn remove(&self, path: &str) -> Result<(), RunError> {
+        let Place::Folder(folder) = &self.root else { return Ok(self.objects.delete(&Path::from(path)).await?) };
+        let removed = tokio::fs::remove_file(folder.join(path)).await;
         removed.map_err(|error| RunError::Record { path: path.into(), cause: error.to_string() })
     }
 
@@ -143,6 +179,14 @@ pub fn json_bytes<T: Serialize>(record: &T) -> Result<Vec<u8>, RunError> {
     let mut bytes = serde_json::to_vec_pretty(record).map_err(|error| RunError::Bug(error.to_string()))?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+/// A store's own words, as what is wrong with `--out`; what may pass by itself is no such thing.
+fn unusable(root: &Place, error: pageloom_storage::StorageError) -> RunError {
+    match error {
+        pageloom_storage::StorageError::Store(error) => error.into(),
+        error => RunError::Job(Problem::new(format!("--out {root}"), error.to_string()).into()),
+    }
 }
 
 fn not_a_folder(root: &FilePath, error: &std::io::Error) -> RunError {

@@ -12,6 +12,6 @@ pub use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 pub use blocking::{ObjectReader, open_object, read_range};
 pub use error::StorageError;
 pub use open::open;
-pub use probe::probe;
+pub use probe::{PROBE, probe};
 pub use s3::S3Store;
 pub use settings::Settings;

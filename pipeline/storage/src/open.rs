@@ -12,7 +12,7 @@ use crate::s3::S3Store;
 use crate::settings::Settings;
 
 /// The store behind `s3://bucket/prefix` or `file:///folder`, and the path in it that the address ends in. The bucket is
-/// not asked for anything yet. `gs://` and `az://` would be two more lines here, over the features of `object_store`.
+/// not asked for anything yet.
 pub fn open(url: &Url, settings: &Settings) -> Result<(Arc<dyn ObjectStore>, Path), StorageError> {
     if !url.username().is_empty() || url.password().is_some() {
         let remedy = "take them out, and name a `profile` or set the AWS variables";
@@ -21,6 +21,10 @@ pub fn open(url: &Url, settings: &Settings) -> Result<(Arc<dyn ObjectStore>, Pat
     match url.scheme() {
         "s3" => Ok((Arc::new(s3(url, settings)?), prefix(url)?)),
         "file" => Ok((Arc::new(LocalFileSystem::new()), folder(url)?)),
+        "gs" | "gcs" | "az" | "azure" | "abfs" | "abfss" => {
+            let remedy = "mount it as a folder, or name it `s3://bucket/prefix` behind a server that speaks S3 for it";
+            Err(address(url, "this cloud's own protocol is not spoken here, only S3's", remedy))
+        }
         _ => Err(address(url, "this scheme is not known", "use `s3://bucket/prefix` or `file:///folder`")),
     }
 }
@@ -76,5 +80,6 @@ mod tests {
     #[test]
     fn a_scheme_that_is_not_known_is_refused_with_those_that_are() {
         assert!(refusal("ftp://host/a").contains("use `s3://bucket/prefix`"));
+        assert!(refusal("gs://bucket/a").contains("only S3's"));
     }
 }

@@ -6,10 +6,13 @@ use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutP
 use crate::error::StorageError;
 use crate::s3::unique;
 
+/// What the names of probes begin with; one that a killed process left behind is nobody's.
+pub const PROBE: &str = "probe-";
+
 /// Creates an object of a unique name below the prefix twice and removes it. The second creation must be refused, or the
 /// store can't hold commits ([`StorageError::Overwrites`]).
 pub async fn probe(store: &dyn ObjectStore, prefix: &Path) -> Result<(), StorageError> {
-    let location = prefix.clone().join(format!("probe-{}", unique()));
+    let location = prefix.clone().join(format!("{PROBE}{}", unique()));
     let verdict = create_twice(store, &location).await;
     let removed = store.delete(&location).await;
     verdict?;

@@ -69,6 +69,11 @@ impl Settings {
         pause.saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(Self::LONGEST_PAUSE)
     }
 
+    /// What is wrong with the endpoint, if there is one; without repeating any secret in it.
+    pub fn check(&self) -> Result<(), crate::StorageError> {
+        self.endpoint.as_deref().map_or(Ok(()), crate::s3::check_endpoint)
+    }
+
     pub(crate) fn stall_timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.stall_timeout_seconds.get()))
     }

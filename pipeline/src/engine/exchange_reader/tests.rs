@@ -53,7 +53,7 @@ fn texts_of(batch: &RecordBatch) -> Vec<String> {
 
 fn open() -> (tempfile::TempDir, Store, SessionContext) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::create(folder.path()).unwrap();
+    let store = Store::open(&folder.path().into(), &Default::default()).unwrap();
     let context = session(&store, 64 << 20, 100).unwrap();
     (folder, store, context)
 }

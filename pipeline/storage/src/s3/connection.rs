@@ -82,7 +82,7 @@ impl Connection {
     }
 }
 
-fn check_endpoint(endpoint: &str) -> Result<(), StorageError> {
+pub fn check_endpoint(endpoint: &str) -> Result<(), StorageError> {
     let remedy = "write `https://host:port`, without user name and password";
     let Ok(url) = Url::parse(endpoint) else {
         // What can't be parsed may hold a password anywhere, so it's not repeated.

@@ -1,0 +1,108 @@
+//! Objects of buckets that a job's paths name as `s3://bucket/key`, for code on blocking threads.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt};
+use pageloom_storage::{ObjectReader, Settings, open_object, read_range};
+use tokio::runtime::Handle;
+use url::Url;
+
+use super::{failed, named};
+use crate::sources::{InputError, InputObject};
+
+/// Whether a job's path is an address, and no file or folder.
+pub fn is_address(path: &str) -> bool {
+    path.contains("://")
+}
+
+/// The buckets that are read from, each opened when it is first named.
+pub struct Buckets {
+    settings: Settings,
+    runtime: Handle,
+    open: Mutex<BTreeMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl Buckets {
+    /// None is opened yet.
+    pub fn new(settings: Settings, runtime: Handle) -> Self {
+        Self { settings, runtime, open: Mutex::default() }
+    }
+
+    /// The object of this name, or all that are below it as a folder.
+    pub fn list(&self, prefix: &str) -> Result<Vec<InputObject>, InputError> {
+        let (store, location) = self.find(prefix)?;
+        let listing = async {
+            // A bucket's root is no object, and a name with a slash at its end means what is below it.
+            if !location.as_ref().is_empty() && !prefix.ends_with('/') {
+                match store.head(&location).await {
+                    Ok(meta) => return Ok(vec![InputObject { path: prefix.to_owned(), size: meta.size }]),
+                    Err(Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let found = store.list(Some(&location)).try_collect::<Vec<_>>().await?;
+            Ok(named(prefix, &location, found))
+        };
+        self.runtime.block_on(listing).map_err(|error| failed(prefix, &error))
+    }
+
+    /// An object from its beginning.
+    pub fn open(&self, path: &str) -> Result<ObjectReader, InputError> {
+        let (store, location) = self.find(path)?;
+        open_object(&self.runtime, store.as_ref(), &location).map_err(|error| failed(path, &error))
+    }
+
+    /// A range of an object, whole.
+    pub fn read_range(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, InputError> {
+        let (store, location) = self.find(path)?;
+        let range = read_range(&self.runtime, store.as_ref(), &location, offset, length);
+        Ok(range.map_err(|error| failed(path, &error))?.into())
+    }
+
+    /// The bucket of an address, and the key in it, which is told as it is: a `%` or a `?` in it is meant.
+    fn find(&self, address: &str) -> Result<(Arc<dyn ObjectStore>, Path), InputError> {
+        let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let location = Path::parse(key.trim_end_matches('/')).map_err(|error| failed(address, &error))?;
+        Ok((self.bucket(&format!("{scheme}://{bucket}"))?, location))
+    }
+
+    fn bucket(&self, address: &str) -> Result<Arc<dyn ObjectStore>, InputError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = open.get(address) {
+            return Ok(store.clone());
+        }
+        // Neither message repeats the address, which may hold what should not be in it.
+        let url = Url::parse(address).map_err(|error| failed("an address", &error))?;
+        let (store, _) = pageloom_storage::open(&url, &self.settings).map_err(|error| failed("", &error))?;
+        open.insert(address.to_owned(), store.clone());
+        Ok(store)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_bucket_and_a_key_told_as_it_is() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let buckets = Buckets::new(Settings::default(), runtime.handle().clone());
+        let (store, key) = buckets.find("s3://crawls/2026/a%20b?.html").unwrap();
+        assert_eq!((store.to_string().as_str(), key.as_ref()), ("s3://crawls", "2026/a%20b?.html"));
+        assert_eq!(buckets.find("s3://crawls").unwrap().1, Path::default());
+    }
+
+    #[test]
+    fn secrets_in_an_address_are_refused_and_not_repeated() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let buckets = Buckets::new(Settings::default(), runtime.handle().clone());
+        let refused = buckets.list("s3://KEY:hunter2@crawls/a").unwrap_err().to_string();
+        assert!(refused.contains("don't belong") && !refused.contains("hunter2"), "{refused}");
+        let refused = buckets.list("gs://crawls/a").unwrap_err().to_string();
+        assert!(refused.contains("only S3's"), "{refused}");
+    }
+}
