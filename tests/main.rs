@@ -11,7 +11,11 @@ mod end_to_end {
     pub mod models;
     pub mod objectives;
     pub mod one_page;
+    #[allow(dead_code)]
+    #[path = "../../pipeline/storage/tests/storage/server.rs"]
+    pub mod s3_server;
     pub mod same_bytes;
     pub mod site;
     pub mod sources;
+    pub mod storage;
 }

@@ -132,9 +132,8 @@ pub fn run(job: &Path, out: &Path, options: &[&str]) -> Finished {
     let mut arguments = vec!["run".to_owned(), text(job), "--out".to_owned(), text(out)];
     arguments.extend(options.iter().map(|option| (*option).to_owned()));
     done(&arguments);
-    let finished = Finished { out: out.to_owned(), _site: None };
     done(&["verify", &text(out)]);
-    finished
+    Finished::at(out)
 }
 
 /// A path as an argument.
@@ -143,6 +142,11 @@ pub fn text(path: &Path) -> String {
 }
 
 impl Finished {
+    /// A run whose output lies in this folder.
+    pub fn at(out: &Path) -> Self {
+        Self { out: out.to_owned(), _site: None }
+    }
+
     /// The manifest.
     pub fn manifest(&self) -> Value {
         serde_json::from_slice(&fs::read(self.out.join("manifest.json")).unwrap()).unwrap()

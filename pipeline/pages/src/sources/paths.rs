@@ -37,7 +37,7 @@ macro_rules! settings_with_paths {
         #[derive(serde::Serialize, serde::Deserialize)]
         #[serde(rename = "Settings", deny_unknown_fields)]
         struct InJob {
-            /// A file, a folder or a pattern such as `crawl/**/*.gz`, relative to the job file. `*` stands for any part of
+            /// A file, a folder or a pattern such as `crawl/**/*.gz`, relative to the job file or `s3://bucket/key`. `*` stands for any part of
             /// a name, `**` for any folders; a file that a pattern names by its ending is read whatever the ending is.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             path: Option<String>,
@@ -117,6 +117,9 @@ impl Paths {
         for entry in self.entries() {
             if entry.is_empty() {
                 problems.push("an empty path names nothing; the job file's folder is `.`".to_owned());
+            }
+            if entry.split_once("://").and_then(|(_, rest)| rest.split('/').next()).is_some_and(is_pattern) {
+                problems.push("a pattern can't stand for a bucket: name it, as in `s3://bucket/crawl/*.gz`".to_owned());
             }
             if let (true, Err(error)) = (is_pattern(entry), glob::Pattern::new(entry)) {
                 problems.push(format!("`{entry}` is no pattern: {error}"));
