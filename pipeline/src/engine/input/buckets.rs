@@ -31,20 +31,20 @@ impl Buckets {
         Self { settings, runtime, open: Mutex::default() }
     }
 
-    /// The object of this name, or all that are below it as a folder.
+    /// All that is below this name as a folder; else the object of this name.
     pub fn list(&self, prefix: &str) -> Result<Vec<InputObject>, InputError> {
         let (store, location) = self.find(prefix)?;
         let listing = async {
-            // A bucket's root is no object, and a name with a slash at its end means what is below it.
-            if !location.as_ref().is_empty() && !prefix.ends_with('/') {
-                match store.head(&location).await {
-                    Ok(meta) => return Ok(vec![InputObject { path: prefix.to_owned(), size: meta.size }]),
-                    Err(Error::NotFound { .. }) => {}
-                    Err(error) => return Err(error),
-                }
-            }
             let found = store.list(Some(&location)).try_collect::<Vec<_>>().await?;
-            Ok(named(prefix, &location, found))
+            // A bucket's root is no object, and a name with a slash at its end means what is below it.
+            if !found.is_empty() || location.as_ref().is_empty() || prefix.ends_with('/') {
+                return Ok(named(prefix, &location, found));
+            }
+            match store.head(&location).await {
+                Ok(meta) => Ok(vec![InputObject { path: prefix.to_owned(), size: meta.size }]),
+                Err(Error::NotFound { .. }) => Ok(Vec::new()),
+                Err(error) => Err(error),
+            }
         };
         self.runtime.block_on(listing).map_err(|error| failed(prefix, &error))
     }
