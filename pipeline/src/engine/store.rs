@@ -6,7 +6,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use pageloom_storage::Settings;
 use serde::Serialize;
@@ -15,9 +14,11 @@ use url::Url;
 
 use crate::error::{Problem, RunError};
 
+mod below;
 mod place;
 mod staged;
 
+use below::Below;
 pub use place::Place;
 pub use staged::STAGING;
 use staged::StagedFolder;
@@ -67,7 +68,7 @@ impl Store {
             }
             Place::Bucket(url) => {
                 let (bucket, prefix) = pageloom_storage::open(url, settings).map_err(|error| unusable(root, error))?;
-                Ok(Self { objects: Arc::new(PrefixStore::new(bucket, prefix)), root: root.clone() })
+                Ok(Self { objects: Arc::new(Below::new(bucket, prefix)), root: root.clone() })
             }
         }
     }
