@@ -16,7 +16,7 @@ use crate::error::{JobError, Problem, RunError, StepError};
 use crate::job::{Job, LoadedJob};
 use crate::sources::{Input, Source, SourceConfig, SourceError};
 use crate::specials::Specials;
-use crate::step::{Resources, Step};
+use crate::step::{Ids, Resources, Step};
 use crate::steps::StepConfig;
 
 /// A job that is right as far as can be known without its input.
@@ -71,19 +71,27 @@ pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Re
         .enumerate()
         .map(|(index, source)| loaded.text.problem_at(&place_of(index, source), "", None).place);
     let places = places.collect();
-    let Some((job, (text, images, vocabulary))) = loaded.draft.job().zip(tokenizers).filter(|_| problems.is_empty())
-    else {
+    let Some((job, (ids, images))) = loaded.draft.job().zip(tokenizers).filter(|_| problems.is_empty()) else {
         return Err(JobError(problems));
     };
     let input: Arc<dyn Input> = Arc::new(input);
-    let digest = digest(&job, &files, &text, images.as_ref());
+    let digest = digest(&job, &files, ids.as_ref(), images.as_ref());
     let inputs = job.sources.iter().map(|_| input.clone()).collect();
-    let resources = Resources { seed: job.seed, text, vocabulary, images, inputs, folder: folder.clone() };
+    let resources = Resources { seed: job.seed, ids, images, inputs, folder: folder.clone() };
     let sources = job.sources.iter().map(|source| source.build()).collect();
     Ok(CheckedJob { job, digest, folder, sources, places, resources, built: Mutex::default() })
 }
 
 impl CheckedJob {
+    /// Fingerprint of how image files become the encoder's pixels; none where the job has no such step.
+    pub fn preprocessing(&self) -> Option<String> {
+        let encoder = self.resources.images.as_ref();
+        self.job.images.iter().find_map(|step| match step {
+            StepConfig::prepare_image(settings) => Some(settings.preprocessing(encoder).fingerprint()),
+            _ => None,
+        })
+    }
+
     /// The error of a source whose files are not what the job says: the job's, at the source's line.
     pub fn unsuited(&self, source: usize, error: SourceError) -> RunError {
         match (error, self.places.get(source)) {
@@ -143,15 +151,15 @@ fn wrong_files(source: &SourceConfig, input: &dyn Input) -> Vec<(String, Option<
 fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
     let documents =
         [columns::key().field(), columns::url().field(), columns::tokens().field(), columns::image_slots().field()];
-    let images: Vec<_> = tables::images().fields().iter().map(|field| field.as_ref().clone()).collect();
+    let images: Vec<_> = tables::images([]).fields().iter().map(|field| field.as_ref().clone()).collect();
     let draft = &loaded.draft;
-    if let Some(steps) = &draft.documents {
+    if let Some(steps) = draft.documents.as_ref().filter(|steps| !steps.is_empty()) {
         check_chain(loaded, "documents", steps, tables::pages(), &Schema::new(documents.to_vec()), problems);
     }
     if let Some(steps) = &draft.images {
         check_chain(loaded, "images", steps, tables::located_images(), &Schema::new(images), problems);
     }
-    let (Some(sequences), Some(tokenizers)) = (&draft.sequences, &draft.tokenizers) else { return };
+    let (Some(Some(sequences)), Some(tokenizers)) = (&draft.sequences, &draft.tokenizers) else { return };
     let mut of_sequences = sequences.objective.check(tokenizers.num_sentinels);
     of_sequences.extend(sequences.packing.check());
     if sequences.views == 0 {
@@ -244,7 +252,12 @@ fn check_numbers(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
         ("units.bytes", units.as_ref().map(|units| units.bytes)),
         ("units.attempts", units.as_ref().map(|units| units.attempts.into())),
     ];
-    for (path, _) in positive.into_iter().filter(|(_, value)| *value == Some(0)) {
+    let images = loaded.draft.image_shards.as_ref().and_then(Option::as_ref);
+    let of_images = [
+        ("image_shards.rows_per_shard", images.map(|shards| shards.rows_per_shard)),
+        ("image_shards.rows_per_row_group", images.map(|shards| shards.rows_per_row_group)),
+    ];
+    for (path, _) in positive.into_iter().chain(of_images).filter(|(_, value)| *value == Some(0)) {
         problems.push(loaded.text.problem_at(path, "must be at least 1", None));
     }
     if units.as_ref().is_some_and(|units| units.memory < LEAST_MEMORY) {
@@ -256,16 +269,25 @@ fn check_numbers(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
 /// A document's views are in memory together.
 const MOST_VIEWS: u32 = 1024;
 
-type LoadedTokenizers = (Arc<TextTokenizer>, Arc<dyn ImageTokenizer>, Arc<Vocabulary>);
+type LoadedTokenizers = (Option<Ids>, Arc<dyn ImageTokenizer>);
 
 fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<LoadedTokenizers> {
     let settings = loaded.draft.tokenizers.as_ref()?;
     let mut report = |path: &str, message: String, hint: &str| {
         problems.push(loaded.text.problem_at(path, message, Some(hint.to_owned())));
     };
-    let text = TextTokenizer::load(&loaded.resolve(&settings.text)).map_err(|error| {
-        report("tokenizers.text", error.to_string(), "name a Hugging Face tokenizer.json, relative to the job file");
-    });
+    let name_one = "name a Hugging Face tokenizer.json, relative to the job file";
+    let has_text = loaded.draft.documents.as_ref().is_none_or(|steps| !steps.is_empty());
+    let text = match &settings.text {
+        Some(file) => TextTokenizer::load(&loaded.resolve(file)).map(Some).map_err(|error| {
+            report("tokenizers.text", error.to_string(), name_one);
+        }),
+        None if has_text => {
+            report("tokenizers", "`text` is missing, and the job has documents".into(), name_one);
+            Err(())
+        }
+        None => Ok(None),
+    };
     let size = settings.image_size.map(|[width, height]| ImageSize { width, height });
     let images = vq::load_at(&loaded.resolve(&settings.image), size).map_err(|error| {
         report("tokenizers.image", error.to_string(), "name a folder with config.json and model.safetensors");
@@ -273,17 +295,46 @@ fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<Lo
     let (text, images) = (text.ok()?, images.ok()?);
     let ids =
         VocabularySettings { num_sentinels: settings.num_sentinels, pad_to_multiple_of: settings.pad_to_multiple_of };
-    let vocabulary = Vocabulary::new(&text, &ids, Specials::NAMES, images.codebook_size()).map_err(|error| {
-        report("tokenizers", error.to_string(), "choose another text tokenizer, or other numbers");
-    });
+    let of_text = |text: TextTokenizer| match Vocabulary::new(&text, &ids, Specials::NAMES, images.codebook_size()) {
+        Ok(vocabulary) => Some(Ids { text: Arc::new(text), vocabulary: Arc::new(vocabulary) }),
+        Err(error) => {
+            report("tokenizers", error.to_string(), "choose another text tokenizer, or other numbers");
+            None
+        }
+    };
+    let ids = match text {
+        Some(text) => Some(of_text(text)?),
+        None => None,
+    };
     check_image_fits(loaded, images.as_ref(), problems);
-    Some((Arc::new(text), images, Arc::new(vocabulary.ok()?)))
+    check_masks(loaded, images.as_ref(), problems);
+    Some((ids, images))
+}
+
+/// Masks that don't fit their grid, or that would go nowhere.
+fn check_masks(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &mut Vec<Problem>) {
+    let has_table = loaded.draft.image_shards.as_ref().is_none_or(Option::is_some);
+    for (index, step) in loaded.draft.images.iter().flatten().enumerate() {
+        let StepConfig::draw_masks(masks) = step else { continue };
+        let place = format!("images.{index}.{}", step.name());
+        // A file that can't be read at all is reported where all are read.
+        let guide = masks.wrong_guide(loaded.text.folder()).filter(|_| masks.guide.as_ref().is_some_and(|guide| {
+            loaded.resolve(guide).is_file()
+        }));
+        for message in masks.misfits(images.grid()).into_iter().chain(guide) {
+            problems.push(loaded.text.problem_at(&place, message, None));
+        }
+        if !has_table {
+            let hint = "add `[image_shards]`, the table of images that masks are a column of".to_owned();
+            problems.push(loaded.text.problem_at(&place, "the masks would go nowhere", Some(hint)));
+        }
+    }
 }
 
 /// A row that can't hold one image whole would cut every image.
 fn check_image_fits(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &mut Vec<Problem>) {
     let tokens = images.codes_per_image();
-    let Some(sequences) = &loaded.draft.sequences else { return };
+    let Some(Some(sequences)) = &loaded.draft.sequences else { return };
     let Some(length) = sequences.packing.row_length() else { return };
     if tokens > length {
         let message = format!("an image is {tokens} tokens, but a row only {length}");
@@ -294,7 +345,7 @@ fn check_image_fits(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &
 
 /// What the output follows from, beside the input: not how much memory or how many attempts a unit
 /// may take, nor the job's name.
-fn digest(job: &Job, files: &[(PathBuf, String)], text: &TextTokenizer, images: &dyn ImageTokenizer) -> String {
+fn digest(job: &Job, files: &[(PathBuf, String)], ids: Option<&Ids>, images: &dyn ImageTokenizer) -> String {
     let identity = serde_json::json!({
         "format": tables::FORMAT_VERSION,
         "seed": job.seed,
@@ -306,8 +357,9 @@ fn digest(job: &Job, files: &[(PathBuf, String)], text: &TextTokenizer, images: 
         "images": job.images,
         "sequences": job.sequences,
         "shards": job.shards,
+        "image_shards": job.image_shards,
         "unit_bytes": job.units.bytes,
-        "text_tokenizer": text.digest(),
+        "text_tokenizer": ids.map(|ids| ids.text.digest()),
         "image_tokenizer": images.provenance(),
     });
     blake3::hash(identity.to_string().as_bytes()).to_hex().to_string()

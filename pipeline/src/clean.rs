@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::engine::plan::Stage;
+use crate::engine::stages::shards::{IMAGES, SEQUENCES};
 use crate::engine::store::{STAGING, Store};
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::MANIFEST;
@@ -20,7 +21,7 @@ pub struct Orphans {
 }
 
 /// Folders in which nothing stays but what a commit names.
-const FOLDERS: [&str; 3] = ["data", STAGING, "work"];
+const FOLDERS: [&str; 4] = [SEQUENCES, IMAGES, STAGING, "work"];
 
 /// Finds orphans, and removes them if told to. A run that has not ended may be at work on what looks like one, so it is
 /// refused unless `unfinished` says that no process is.

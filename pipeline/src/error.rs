@@ -69,6 +69,9 @@ pub enum StepError {
     /// The model refused to work.
     #[error("the image encoder failed: {0}")]
     Encoder(#[from] pageloom_vq::VqError),
+    /// A file that the step reads says something that it can't use, with the file and the line.
+    #[error("{0}")]
+    File(String),
     /// Something that can't happen did.
     #[error("bug in pageloom: {0}; please report it")]
     Bug(String),

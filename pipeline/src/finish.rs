@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::Schema;
-use pageloom_schemas::{features, tables};
+use pageloom_schemas::tables;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::commit::{Commit, add_up};
 use crate::engine::stages::Before;
 use crate::engine::store::json_bytes;
+use crate::engine::table_writer::TableFile;
 use crate::engine::unit::Run;
 use crate::error::RunError;
-use crate::step::Resources;
-use crate::token_columns::sequences;
+use crate::step::{Ids, Resources};
+
+mod card;
 
 /// The list of shards, written when everything else is there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +60,36 @@ pub struct Manifest {
     pub dropped_references: BTreeMap<String, u64>,
     /// The shards, in order.
     pub files: Vec<ShardFile>,
+    /// The table of images, where the job wants one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_table: Option<ImageTable>,
+}
+
+impl Manifest {
+    /// Whether there are sequences beside a table of images.
+    pub fn makes_sequences(&self) -> bool {
+        !self.files.is_empty() || self.image_table.is_none()
+    }
+}
+
+/// The table of images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageTable {
+    /// Rows of every shard but the last.
+    pub rows_per_shard: u64,
+    /// Rows of all shards, one for each image.
+    pub rows: u64,
+    /// The shards, in order.
+    pub files: Vec<ShardFile>,
+}
+
+/// Commits of the shards that trainers read.
+#[derive(Debug, Clone, Default)]
+pub struct Shards {
+    /// Of sequences.
+    pub sequences: Vec<Commit>,
+    /// Of images.
+    pub images: Vec<Commit>,
 }
 
 /// One shard.
@@ -84,42 +115,50 @@ pub const VOCABULARY: &str = "vocabulary.json";
 pub const TEXT_TOKENIZER: &str = "tokenizer.json";
 
 /// Writes everything that stands beside the shards, the manifest last.
-pub async fn finish(run: &Run, before: &Before, shards: &[Commit]) -> Result<Manifest, RunError> {
+pub async fn finish(run: &Run, before: &Before, shards: &Shards) -> Result<Manifest, RunError> {
     let manifest = manifest(run, before, shards);
-    let vocabulary = run.checked.resources.vocabulary.as_ref();
-    run.store.write(VOCABULARY, json_bytes(vocabulary)?).await?;
-    run.store.write(TEXT_TOKENIZER, text_tokenizer(run)?).await?;
-    run.store.write("README.md", card(&manifest, &sequences(&run.checked.job)).into_bytes()).await?;
+    if let Some(ids) = &run.checked.resources.ids {
+        run.store.write(VOCABULARY, json_bytes(ids.vocabulary.as_ref())?).await?;
+        run.store.write(TEXT_TOKENIZER, text_tokenizer(run, ids)?).await?;
+    }
+    run.store.write("README.md", card::card(&manifest, &run.checked).into_bytes()).await?;
     run.store.write(MANIFEST, json_bytes(&manifest)?).await?;
     Ok(manifest)
 }
 
 /// The text tokenizer's file, as it was when the run began.
-fn text_tokenizer(run: &Run) -> Result<Vec<u8>, RunError> {
-    let path = run.checked.folder.join(&run.checked.job.tokenizers.text);
+fn text_tokenizer(run: &Run, ids: &Ids) -> Result<Vec<u8>, RunError> {
+    let file = run.checked.job.tokenizers.text.clone().unwrap_or_default();
+    let path = run.checked.folder.join(file);
     let broken = |cause: String| RunError::Record { path: path.display().to_string(), cause };
     let bytes = std::fs::read(&path).map_err(|error| broken(error.to_string()))?;
-    if blake3::hash(&bytes).to_hex().as_str() != run.checked.resources.text.digest() {
+    if blake3::hash(&bytes).to_hex().as_str() != ids.text.digest() {
         return Err(broken("it has changed while the run went on".into()));
     }
     Ok(bytes)
 }
 
-fn manifest(run: &Run, before: &Before, shards: &[Commit]) -> Manifest {
-    let sequence_length = run.checked.job.sequences.packing.row_length();
+fn shard_files(shards: &[Commit]) -> Vec<ShardFile> {
+    let named = shards.iter().filter_map(|commit| Some((commit, commit.file("shard")?)));
+    let file = |(commit, file): (&Commit, &TableFile)| ShardFile {
+        path: file.path.clone(),
+        rows: file.rows,
+        tokens: commit.count("row_tokens"),
+        bytes: file.bytes,
+        sha256: file.sha256.clone(),
+    };
+    named.map(file).collect()
+}
+
+fn manifest(run: &Run, before: &Before, shards: &Shards) -> Manifest {
+    let sequence_length = run.checked.job.sequences.as_ref().and_then(|sequences| sequences.packing.row_length());
     let sum = |commits: &[Commit], name: &str| -> u64 { commits.iter().map(|commit| commit.count(name)).sum() };
     let commits = || [&before.documents, &before.images, &before.sequences].into_iter().flatten();
-    let files: Vec<ShardFile> = shards
-        .iter()
-        .filter_map(|commit| Some((commit, commit.file("shard")?)))
-        .map(|(commit, file)| ShardFile {
-            path: file.path.clone(),
-            rows: file.rows,
-            tokens: commit.count("row_tokens"),
-            bytes: file.bytes,
-            sha256: file.sha256.clone(),
-        })
-        .collect();
+    let files = shard_files(&shards.sequences);
+    let image_table = run.checked.job.image_shards.as_ref().map(|settings| {
+        let files = shard_files(&shards.images);
+        ImageTable { rows_per_shard: settings.rows_per_shard, rows: files.iter().map(|file| file.rows).sum(), files }
+    });
     Manifest {
         format_version: tables::FORMAT_VERSION,
         job: run.checked.job.name.clone(),
@@ -128,7 +167,7 @@ fn manifest(run: &Run, before: &Before, shards: &[Commit]) -> Manifest {
         seed: run.checked.job.seed,
         sequence_length,
         image_grid: image_grid(&run.checked.resources),
-        vocabulary_size: run.checked.resources.vocabulary.size(),
+        vocabulary_size: run.checked.resources.ids.as_ref().map_or(0, |ids| ids.vocabulary.size()),
         rows_per_shard: run.checked.job.shards.rows_per_shard,
         rows: files.iter().map(|file| file.rows).sum(),
         tokens: files.iter().map(|file| file.tokens).sum(),
@@ -142,6 +181,7 @@ fn manifest(run: &Run, before: &Before, shards: &[Commit]) -> Manifest {
         rejects: add_up(commits().map(|commit| &commit.rejects)),
         dropped_references: add_up(commits().map(|commit| &commit.dropped)),
         files,
+        image_table,
     }
 }
 
@@ -149,60 +189,4 @@ fn manifest(run: &Run, before: &Before, shards: &[Commit]) -> Manifest {
 pub fn image_grid(resources: &Resources) -> [u16; 2] {
     let grid = resources.images.grid();
     [grid.width, grid.height]
-}
-
-/// The dataset card that Hugging Face reads.
-fn card(manifest: &Manifest, schema: &Schema) -> String {
-    let features = features::features(schema);
-    let feature = |name: &String| {
-        let dtype = features[name]["feature"]["dtype"].as_str().unwrap_or_default();
-        format!("    - name: {name}\n      sequence: {dtype}\n")
-    };
-    let features: String = schema.fields().iter().map(|field| feature(field.name())).collect();
-    let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
-    let (name, rows, tokens) = (&manifest.job, manifest.rows, manifest.tokens);
-    let rows_of = manifest
-        .sequence_length
-        .map_or("rows as long as their examples".to_owned(), |length| format!("rows of {length} tokens"));
-    let (padding, documents, images) = (manifest.padding_tokens, manifest.documents, manifest.images);
-    let vocabulary_size = manifest.vocabulary_size;
-    let about = |name: &str| match name {
-        "position_ids" => "| `position_ids` | a position for each token |\n",
-        "block_position_ids" => "| `block_position_ids` | a second row of positions, within spans |\n",
-        "loss_weights" => "| `loss_weights` | the weight of each token's loss |\n",
-        _ => "",
-    };
-    let of_tokens: String = schema.fields().iter().map(|field| about(field.name())).collect();
-    format!(
-        "---
-configs:
-- config_name: default
-  data_files:
-  - split: train
-    path: data/train-*.parquet
-dataset_info:
-  features:
-{features}  splits:
-  - name: train
-    num_bytes: {bytes}
-    num_examples: {rows}
----
-# {name}
-
-Training sequences made by Pageloom: {documents} documents and {images} images in {rows} {rows_of}
-({tokens} tokens, {padding} of them padding), ids below {vocabulary_size}.
-
-| column | what it holds |
-| --- | --- |
-| `input_ids` | token ids; `vocabulary.json` names every id |
-| `labels` | the same ids, unshifted; -100 where there is no loss (sentinels, padding) |
-| `seq_lengths` | lengths of the pieces packed into the row; they add up to the row |
-| `document_keys` | the document of each piece; empty for padding, which is always the last piece |
-| `document_offsets` | where each piece starts in its document's example |
-| `objectives` | what made each piece |
-| `views`, `branches` | which view of its document each piece is of, and which of the examples of one draw |
-| `prefix_lens` | how many tokens at the start of each piece see each other in both directions |
-| `label_shifts` | 1 where the token before predicts a label, 0 where the label's own position does |
-{of_tokens}"
-    )
 }

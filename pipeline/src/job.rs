@@ -25,14 +25,16 @@ pub struct Job {
     pub sources: Vec<SourceConfig>,
     /// Text and images to ids.
     pub tokenizers: Tokenizers,
-    /// Steps from a page's bytes to tokens.
+    /// Steps from a page's bytes to tokens; none where only images are wanted.
     pub documents: Vec<StepConfig>,
     /// Steps from an image's location to codes.
     pub images: Vec<StepConfig>,
-    /// From documents and codes to packed sequences.
-    pub sequences: Sequences,
-    /// The files that trainers read.
+    /// From documents and codes to packed sequences, where they are wanted.
+    pub sequences: Option<Sequences>,
+    /// The files of sequences that trainers read.
     pub shards: Shards,
+    /// The files of images that trainers read, where they are wanted.
+    pub image_shards: Option<ImageShards>,
     /// How a stage is cut into units.
     pub units: Units,
     /// How buckets are reached, where paths or the output begin with `s3://`. Nothing that comes out follows from it.
@@ -43,8 +45,9 @@ pub struct Job {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tokenizers {
-    /// A Hugging Face `tokenizer.json`, relative to the job file.
-    pub text: PathBuf,
+    /// A Hugging Face `tokenizer.json`, relative to the job file. A job of images alone has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<PathBuf>,
     /// A folder with a VQ checkpoint: `config.json` and `model.safetensors`, relative to the job file.
     pub image: PathBuf,
     /// Columns and rows of the images that are encoded, in pixels, where they are to be others than the model was trained
@@ -112,6 +115,52 @@ impl Default for Shards {
     }
 }
 
+/// The table of images: one row per image that has tokens, with its masks, and with what pages say of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImageShards {
+    /// Every shard has exactly this many rows, but the last.
+    pub rows_per_shard: u64,
+    /// Every row group has exactly this many rows, but the last of a shard.
+    pub rows_per_row_group: u64,
+    /// Which images: those that kept documents show, or `all` that the sources hold.
+    pub images: WantedImages,
+    /// So many of the documents that show an image are named, the first by their keys; `page_count` counts all of them.
+    pub max_documents: u32,
+    /// So many different texts of each kind are kept of an image.
+    pub max_texts: u32,
+}
+
+/// Which images become rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WantedImages {
+    /// Those that documents show.
+    Shown,
+    /// Those, and all others that the sources hold.
+    All,
+}
+
+impl Default for ImageShards {
+    fn default() -> Self {
+        Self {
+            rows_per_shard: 16_384,
+            rows_per_row_group: 2_048,
+            images: WantedImages::Shown,
+            max_documents: 64,
+            max_texts: 16,
+        }
+    }
+}
+
+impl Job {
+    /// Whether images are wanted that no document shows.
+    pub fn wants_all_images(&self) -> bool {
+        let wanted = self.image_shards.as_ref().map(|shards| shards.images);
+        wanted == Some(WantedImages::All) || (self.documents.is_empty() && wanted.is_some())
+    }
+}
+
 /// How a stage is cut into units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -155,9 +204,11 @@ pub struct Draft {
     /// See [`Job::images`].
     pub images: Option<Vec<StepConfig>>,
     /// See [`Job::sequences`].
-    pub sequences: Option<Sequences>,
+    pub sequences: Option<Option<Sequences>>,
     /// See [`Job::shards`].
     pub shards: Option<Shards>,
+    /// See [`Job::image_shards`].
+    pub image_shards: Option<Option<ImageShards>>,
     /// See [`Job::units`].
     pub units: Option<Units>,
     /// See [`Job::storage`].
@@ -176,6 +227,7 @@ impl Draft {
             images: self.images?,
             sequences: self.sequences?,
             shards: self.shards?,
+            image_shards: self.image_shards?,
             units: self.units?,
             storage: self.storage?,
         })
@@ -199,8 +251,19 @@ impl LoadedJob {
     }
 }
 
-const SECTIONS: [&str; 10] =
-    ["name", "seed", "sources", "tokenizers", "documents", "images", "sequences", "shards", "units", "storage"];
+const SECTIONS: [&str; 11] = [
+    "name",
+    "seed",
+    "sources",
+    "tokenizers",
+    "documents",
+    "images",
+    "sequences",
+    "shards",
+    "image_shards",
+    "units",
+    "storage",
+];
 
 struct Reader<'a> {
     text: &'a JobText,
@@ -214,15 +277,24 @@ impl Reader<'_> {
             let message = format!("unknown section `{}`", key.get_ref());
             self.problems.push(self.text.problem(key.span(), message, did_you_mean(key.get_ref(), &SECTIONS)));
         }
+        // A job of images alone has neither documents nor sequences.
+        let has_text = !root.contains_key("image_shards") || root.contains_key("documents") || root.contains_key("sequences");
         Draft {
             name: self.optional(root, "name", || self.text.stem()),
             seed: self.optional(root, "seed", || 0),
             sources: self.list(root, "sources"),
             tokenizers: self.required(root, "tokenizers"),
-            documents: self.list(root, "documents"),
+            documents: if has_text { self.list(root, "documents") } else { Some(Vec::new()) },
             images: self.list(root, "images"),
-            sequences: self.required(root, "sequences"),
+            sequences: match root.contains_key("sequences") || !root.contains_key("image_shards") {
+                true => self.required(root, "sequences").map(Some),
+                false => Some(None),
+            },
             shards: self.optional(root, "shards", Shards::default),
+            image_shards: match root.get("image_shards") {
+                Some(value) => self.value(value).map(Some),
+                None => Some(None),
+            },
             units: self.optional(root, "units", Units::default),
             storage: self.optional(root, "storage", pageloom_storage::Settings::default),
         }

@@ -15,6 +15,7 @@ pub mod rejects;
 pub mod replay;
 pub mod run;
 pub mod show;
+pub mod show_image;
 pub mod specials;
 pub mod speed;
 pub mod status;

@@ -13,13 +13,15 @@ use pageloom::check::check;
 use pageloom::clean::clean;
 use pageloom::engine::plan::Stage;
 use pageloom::engine::progress::Progress;
+use pageloom::engine::stages::shards::ShardedTable;
 use pageloom::engine::store::{Place, Store};
 use pageloom::error::{JobError, RunError};
+use pageloom::finish::ImageTable;
 use pageloom::job::LoadedJob;
 use pageloom::job_text::settings_of;
 use pageloom::rejects::{FoundReject, Groups, each_reject};
 use pageloom::step::Resources;
-use pageloom::{replay, run, show, status, verify};
+use pageloom::{replay, run, show, show_image, status, verify};
 
 /// Weaves web pages and their images into training sequences.
 ///
@@ -178,13 +180,19 @@ enum Command {
     /// Look at patch masks for masked image modelling.
     #[command(subcommand)]
     Masks(masks_commands::MasksCommand),
-    /// Print one row of a finished run, decoded.
+    /// Print one row of a finished run, decoded; or one image, as a picture too.
     Show {
         #[command(flatten)]
         out: RunPlace,
         /// Number of the row, over all shards.
         #[arg(long, default_value_t = 0)]
         row: u64,
+        /// A row of the table of images.
+        #[arg(long)]
+        images: bool,
+        /// With --images: draw what the encoder saw, what its tokens decode to, and that under each mask.
+        #[arg(long, value_name = "FILE", requires = "images")]
+        png: Option<PathBuf>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -339,7 +347,17 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             done.await.map_err(|error| RunError::Bug(error.to_string()))?
         }
         Command::Masks(command) => masks_commands::execute(command),
-        Command::Show { out, row, json } => {
+        Command::Show { out, row, images: true, png, json } => {
+            let store = out.open()?;
+            let image = show_image::show_image(&store, row).await?;
+            println!("{}", if json { to_json(&image)? } else { image.text() });
+            if let Some(png) = png {
+                let tiles = show_image::draw(&store, &image, &png).await?;
+                eprintln!("{}: from the left {}", png.display(), tiles.join(", "));
+            }
+            Ok(())
+        }
+        Command::Show { out, row, json, .. } => {
             let row = show::show(&out.open()?, row).await?;
             println!("{}", if json { to_json(&row)? } else { row.text() });
             Ok(())
@@ -354,18 +372,24 @@ fn load(options: &JobOptions) -> Result<LoadedJob, JobError> {
 async fn run_job(options: &JobOptions, out: &Place, parallel: usize) -> Result<(), RunError> {
     let manifest = run::run(load(options)?, out, parallel).await?;
     let rejected: u64 = manifest.rejects.values().sum();
-    if manifest.documents == 0 {
-        eprintln!("warning: no document came out; `pageloom status {out}` tells what was rejected");
+    let nothing = manifest.rows + manifest.image_table.as_ref().map_or(0, |table| table.rows) == 0;
+    if nothing {
+        eprintln!("warning: no row came out; `pageloom status {out}` tells what was rejected");
     }
-    println!(
-        "{} documents and {} images in {} rows{}, {} shards, {rejected} rejects: {}",
-        manifest.documents,
-        manifest.images,
-        manifest.rows,
-        manifest.sequence_length.map_or(String::new(), |length| format!(" of {length} tokens")),
-        manifest.files.len(),
-        out.join(pageloom::finish::MANIFEST),
-    );
+    let mut made = Vec::new();
+    if manifest.makes_sequences() {
+        made.push(format!(
+            "{} documents and {} images in {} rows{}, {} shards",
+            manifest.documents,
+            manifest.images,
+            manifest.rows,
+            manifest.sequence_length.map_or(String::new(), |length| format!(" of {length} tokens")),
+            manifest.files.len(),
+        ));
+    }
+    let of_images = |table: &ImageTable| format!("{} rows of images, {} shards", table.rows, table.files.len());
+    made.extend(manifest.image_table.as_ref().map(of_images));
+    println!("{}, {rejected} rejects: {}", made.join(", "), out.join(pageloom::finish::MANIFEST));
     Ok(())
 }
 
@@ -374,8 +398,11 @@ async fn check_job(options: &JobOptions) -> Result<(), RunError> {
     let checked = tokio::task::spawn_blocking(move || check(loaded, runtime, progress.bytes_read));
     let checked = checked.await.map_err(|error| RunError::Bug(error.to_string()))??;
     println!("{}: all right", options.job.display());
-    let Resources { vocabulary, images, .. } = &checked.resources;
-    println!("vocabulary of {} ids, {} per image", vocabulary.size(), images.codes_per_image());
+    let Resources { ids, images, .. } = &checked.resources;
+    match ids {
+        Some(ids) => println!("vocabulary of {} ids, {} per image", ids.vocabulary.size(), images.codes_per_image()),
+        None => println!("{} codes per image, below {}", images.codes_per_image(), images.codebook_size()),
+    }
     Ok(())
 }
 
@@ -385,10 +412,14 @@ async fn plan_job(options: &JobOptions, json: bool) -> Result<(), RunError> {
         print!("{}", run::describe_plan(&checked, &plan)?);
         return Ok(());
     }
-    for stage in [Stage::Documents, Stage::Images, Stage::Sequences] {
-        println!("{:<9} {} units", stage.name(), plan.units(stage).len());
+    let width = Stage::NAME_WIDTH;
+    for stage in Stage::ALL {
+        match (ShardedTable::of(&checked, stage), plan.units(stage).len()) {
+            (Some(table), _) => println!("{:<width$} one unit per {} rows", stage.name(), table.rows_per_shard),
+            (None, 0) => {}
+            (None, units) => println!("{:<width$} {units} units", stage.name()),
+        }
     }
-    println!("{:<9} one unit per {} rows", Stage::Shards.name(), checked.job.shards.rows_per_shard);
     Ok(())
 }
 
@@ -418,7 +449,7 @@ async fn verify_run_deep(store: &Store, sample: Option<usize>, json: bool) -> Re
     println!("{} files of {:.1} MB have their checksums", deep.files, deep.bytes as f64 / 1e6);
     println!("{} units with {} documents make the same rows again", deep.units, deep.documents);
     println!("{} examples give their document's tokens back", deep.inverted);
-    println!("{} shards hold the rows of the sequences stage", deep.shards);
+    println!("{} shards hold the rows of the stage before them", deep.shards);
     Ok(())
 }
 

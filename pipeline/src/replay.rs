@@ -101,14 +101,17 @@ async fn replay_document(
         return steps.finish("kept now, but it is not among the run's documents: the source has changed");
     };
     steps.take("join", rows);
-    let kept = steps.through(&run.checked.job.sequences.steps())?;
+    let Some(sequences) = &run.checked.job.sequences else {
+        return steps.finish("kept; the job makes no sequences of it");
+    };
+    let kept = steps.through(&sequences.steps())?;
     if kept { steps.finish("kept: an example, ready to be packed") } else { steps.finish_rejected() }
 }
 
 async fn replay_image(run: &Run, context: &SessionContext, before: &Before, id: &str) -> Result<Replay, RunError> {
     let key = find::image(id);
     let images =
-        images::located_images(context, &run.store, &before.documents, image_bucket(&key, run.plan.buckets)).await?;
+        images::located_images(context, run, &before.documents, image_bucket(&key, run.plan.buckets)).await?;
     let Some(rows) = row_of(images, context, key).await? else {
         let place = run.store.root().to_string();
         let problem = Problem::new(place, format!("no page and no image of the units committed so far is `{id}`"));
@@ -151,11 +154,7 @@ struct Steps<'a> {
 impl<'a> Steps<'a> {
     fn start(run: &'a Run, kind: Kind, rows: RecordBatch) -> Result<Self, RunError> {
         let resources = &run.checked.resources;
-        let words = Words {
-            vocabulary: resources.vocabulary.clone(),
-            text: resources.text.clone(),
-            image_grid: image_grid(resources),
-        };
+        let words = Words { ids: resources.ids.clone(), image_grid: image_grid(resources) };
         let (key, url) = (pageloom_schemas::columns::key(), pageloom_schemas::columns::url());
         let key = Key::from_slice(key.of(&rows)?.value(0)).unwrap_or_default().to_string();
         let url = url.of(&rows)?.value(0).to_owned();

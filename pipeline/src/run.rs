@@ -9,13 +9,13 @@ use tokio::runtime::Handle;
 use crate::check::{CheckedJob, check};
 use crate::engine::commit::{Commit, all_committed};
 use crate::engine::launch::{run_and_commit, run_stage, units};
-use crate::engine::plan::{RunPlan, Stage, Unit};
+use crate::engine::plan::{RunPlan, Stage, TrainingTable, Unit};
 use crate::engine::progress::Progress;
 use crate::engine::stages::Before;
 use crate::engine::store::{Created, Place, Store, attempt, json_bytes};
 use crate::engine::unit::Run;
 use crate::error::{JobError, Problem, RunError};
-use crate::finish::{Manifest, finish};
+use crate::finish::{Manifest, Shards, finish};
 use crate::job::LoadedJob;
 use crate::status::plan_of;
 
@@ -31,17 +31,24 @@ pub async fn run(job: LoadedJob, out: &Place, parallel: usize) -> Result<Manifes
     let before = Before { documents, ..Before::default() };
     let images = run_stage(&run, Stage::Images, before.clone(), parallel).await?;
     let before = Before { images, ..before };
+    let image_shards = match run.plan.makes(TrainingTable::Images) {
+        true => run_stage(&run, Stage::ImageShards, before.clone(), parallel).await?,
+        false => Vec::new(),
+    };
+    if !run.plan.makes(TrainingTable::Sequences) {
+        return finish(&run, &before, &Shards { images: image_shards, sequences: Vec::new() }).await;
+    }
     let sequences = run_stage(&run, Stage::Sequences, before.clone(), parallel).await?;
     let before = Before { sequences, ..before };
     let shards = run_stage(&run, Stage::Shards, before.clone(), parallel).await?;
-    finish(&run, &before, &shards).await
+    finish(&run, &before, &Shards { images: image_shards, sequences: shards }).await
 }
 
 /// Runs one unit of a job, for launchers that place units themselves.
 pub async fn run_one(job: LoadedJob, out: &Place, stage: Stage, index: u32) -> Result<Unit, RunError> {
     let run = open(job, out).await?;
     let before = before(&run, stage).await?;
-    let units = units(&run, stage, &before.sequences);
+    let units = units(&run, stage, &before);
     let Some(unit) = units.get(index as usize) else {
         let message = format!("stage {} has {} units", stage.name(), units.len());
         return Err(JobError::from(Problem::new(format!("--index {index}"), message).hint("indices start at 0")).into());
@@ -59,7 +66,7 @@ async fn before(run: &Run, stage: Stage) -> Result<Before, RunError> {
             Stage::Documents => before.documents = commits,
             Stage::Images => before.images = commits,
             Stage::Sequences => before.sequences = commits,
-            Stage::Shards => {}
+            Stage::ImageShards | Stage::Shards => {}
         }
     }
     Ok(before)
@@ -207,9 +214,11 @@ pub fn describe_plan(checked: &CheckedJob, plan: &RunPlan) -> Result<String, Run
         "stages": [
             {"stage": "documents", "units": plan.splits.len()},
             {"stage": "images", "units": plan.buckets},
-            {"stage": "sequences", "units": plan.buckets},
+            {"stage": "image_shards", "units": null, "note": "known when the images are; none where the job has no table of them"},
+            {"stage": "sequences", "units": plan.units(Stage::Sequences).len()},
             {"stage": "shards", "units": null, "note": "known when the sequences are"},
         ],
+        "tables": plan.tables,
         "splits": plan.splits,
     });
     String::from_utf8(json_bytes(&value)?).map_err(|error| RunError::Bug(error.to_string()))

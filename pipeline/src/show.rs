@@ -19,11 +19,11 @@ use crate::engine::session::session;
 use crate::engine::store::Store;
 use crate::engine::table_reader::open_table;
 use crate::error::{JobError, Problem, RunError};
-use crate::finish::{MANIFEST, Manifest, TEXT_TOKENIZER, VOCABULARY};
+use crate::finish::{MANIFEST, Manifest, ShardFile, TEXT_TOKENIZER, VOCABULARY};
 use crate::random::order_hash;
-use crate::specials::specials;
 use crate::status::{commits_of, plan_of};
-use crate::words::{MovedSpan, Words, moved_spans};
+use crate::step::Ids;
+use crate::words::{MovedSpan, Words};
 
 /// A decoded row.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,7 +61,7 @@ pub struct ShownPiece {
 pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
     let manifest = store.read_json::<Manifest>(MANIFEST).await?;
     let manifest = manifest.ok_or_else(|| problem(store, "has no manifest: the run has not ended"))?;
-    let (file, within) = locate(&manifest, row)
+    let (file, within) = locate(&manifest.files, row)
         .ok_or_else(|| problem(store, &format!("holds {} rows, counted from 0, but no row {row}", manifest.rows)))?;
     let batch = read_row(store, &file, within).await?;
     let words = words(store, &manifest).await?;
@@ -77,9 +77,10 @@ fn problem(store: &Store, message: &str) -> RunError {
     JobError::from(Problem::new(store.root().to_string(), message.to_owned())).into()
 }
 
-fn locate(manifest: &Manifest, row: u64) -> Option<(String, u64)> {
+/// The shard that holds a row counted over all of them, and its place there.
+pub(crate) fn locate(files: &[ShardFile], row: u64) -> Option<(String, u64)> {
     let mut before = 0;
-    for file in &manifest.files {
+    for file in files {
         if row < before + file.rows {
             return Some((file.path.clone(), row - before));
         }
@@ -101,11 +102,11 @@ async fn words(store: &Store, manifest: &Manifest) -> Result<Words, RunError> {
     let vocabulary = store.read(VOCABULARY).await?.ok_or_else(|| missing(VOCABULARY))?;
     let vocabulary = Vocabulary::from_json(&String::from_utf8_lossy(&vocabulary));
     let text = store.read(TEXT_TOKENIZER).await?.ok_or_else(|| missing(TEXT_TOKENIZER))?;
-    Ok(Words {
+    let ids = Ids {
         vocabulary: Arc::new(vocabulary.map_err(|error| broken(VOCABULARY, error.to_string()))?),
         text: Arc::new(TextTokenizer::load_bytes(&text).map_err(|error| broken(TEXT_TOKENIZER, error.to_string()))?),
-        image_grid: manifest.image_grid,
-    })
+    };
+    Ok(Words { ids: Some(ids), image_grid: manifest.image_grid })
 }
 
 fn pieces(batch: &RecordBatch, words: &Words) -> Result<Vec<ShownPiece>, RunError> {
@@ -128,7 +129,7 @@ fn pieces(batch: &RecordBatch, words: &Words) -> Result<Vec<ShownPiece>, RunErro
             document_offset: offsets.as_primitive::<Int32Type>().value(index) as usize,
             trained: labels[start..end].iter().filter(|label| **label >= 0).count(),
             text: words.of(piece),
-            spans: moved_spans(piece, start, &specials(&words.vocabulary)),
+            spans: words.moved_spans(piece, start),
         });
         start = end;
     }

@@ -75,6 +75,7 @@ fn counts_of(stage: Stage) -> &'static [(&'static str, &'static str)] {
         Stage::Documents => &[("documents", "pages"), ("bytes of HTML", "page_bytes"), ("text tokens", "text_tokens")],
         Stage::Images => &[("images", "images"), ("bytes of images", "image_bytes")],
         Stage::Sequences => &[("documents", "documents"), ("tokens", "row_tokens")],
+        Stage::ImageShards => &[("rows", "rows"), ("tokens", "row_tokens"), ("bytes of Parquet", "shard_bytes")],
         Stage::Shards => &[("rows", "rows"), ("tokens", "row_tokens"), ("bytes of Parquet", "shard_bytes")],
     }
 }

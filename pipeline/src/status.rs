@@ -26,7 +26,7 @@ pub struct StageStatus {
     pub stage: &'static str,
     /// Units committed.
     pub done: usize,
-    /// Units in all; unknown for the last stage until the one before it is done.
+    /// Units in all; unknown for stages of shards until the one before is done.
     pub units: Option<usize>,
     /// What was rejected, by `kind.reason`.
     pub rejects: BTreeMap<String, u64>,
@@ -40,7 +40,10 @@ pub async fn status(store: &Store) -> Result<Status, RunError> {
     let mut stages = Vec::new();
     for stage in Stage::ALL {
         let commits = commits_of(store, stage).await?;
-        let units = (stage != Stage::Shards).then(|| plan.units(stage).len());
+        let units = (!matches!(stage, Stage::Shards | Stage::ImageShards)).then(|| plan.units(stage).len());
+        if units == Some(0) && commits.is_empty() {
+            continue;
+        }
         let rejects = add_up(commits.iter().map(|commit| &commit.rejects));
         let speed = StageSpeed::of(stage, &commits);
         stages.push(StageStatus { stage: stage.name(), done: commits.len(), units, rejects, speed });
@@ -55,7 +58,8 @@ impl Status {
         for stage in &self.stages {
             let units = stage.units.map_or("?".to_owned(), |units| units.to_string());
             let rejects: u64 = stage.rejects.values().sum();
-            text.push_str(&format!("{:<9} {}/{units} units, {rejects} rejects", stage.stage, stage.done));
+            let width = Stage::NAME_WIDTH;
+            text.push_str(&format!("{:<width$} {}/{units} units, {rejects} rejects", stage.stage, stage.done));
             match stage.done {
                 0 => text.push('\n'),
                 _ => text.push_str(&format!(", {}", stage.speed)),

@@ -45,16 +45,30 @@ pub trait StepSettings {
 pub struct Resources {
     /// The job's seed.
     pub seed: u64,
-    /// Text to ids.
-    pub text: Arc<TextTokenizer>,
-    /// Every id.
-    pub vocabulary: Arc<Vocabulary>,
+    /// Text to ids, and every id: where the job has text.
+    pub ids: Option<Ids>,
     /// Images to codes.
     pub images: Arc<dyn ImageTokenizer>,
     /// Where the bytes of each of the job's sources lie.
     pub inputs: Vec<Arc<dyn Input>>,
     /// The folder that the job's paths are relative to.
     pub folder: PathBuf,
+}
+
+/// What turns text into ids.
+#[derive(Debug, Clone)]
+pub struct Ids {
+    /// Text to ids.
+    pub text: Arc<TextTokenizer>,
+    /// Every id, images' included.
+    pub vocabulary: Arc<Vocabulary>,
+}
+
+impl Resources {
+    /// What turns text into ids; an error where the job has no text, which is checked before any step asks.
+    pub fn ids(&self) -> Result<&Ids, StepError> {
+        self.ids.as_ref().ok_or_else(|| StepError::Bug("the job names no text tokenizer".into()))
+    }
 }
 
 /// What a step does to the columns of a table.

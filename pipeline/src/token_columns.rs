@@ -4,13 +4,13 @@ use arrow::datatypes::SchemaRef;
 use pageloom_schemas::{columns, tables};
 
 use crate::error::StepError;
-use crate::job::Job;
+use crate::job::Sequences;
 use crate::objectives::TokenColumns;
 use crate::packing::PackedRow;
 
-/// The table of a job.
-pub fn sequences(job: &Job) -> SchemaRef {
-    sequences_with(job.sequences.objective.token_columns())
+/// The table of a job's sequences.
+pub fn sequences(of: &Sequences) -> SchemaRef {
+    sequences_with(of.objective.token_columns())
 }
 
 /// The table with these columns per token, in this order.

@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::commit::{Commit, add_up};
 use crate::engine::exchange::Segment;
-use crate::engine::plan::Stage;
+use crate::engine::plan::{Stage, TrainingTable};
 use crate::engine::store::Store;
 use crate::engine::table_reader::open_table;
 use crate::engine::table_writer::{TableFile, hex};
 use crate::error::RunError;
-use crate::finish::{MANIFEST, Manifest};
+use crate::finish::{MANIFEST, Manifest, ShardFile};
 use crate::status::{commits_of, plan_of};
 
 mod compared;
@@ -45,8 +45,10 @@ pub struct Balance {
 struct Books {
     documents: Vec<Commit>,
     images: Vec<Commit>,
+    image_shards: Vec<Commit>,
     sequences: Vec<Commit>,
     shards: Vec<Commit>,
+    tables: Vec<TrainingTable>,
 }
 
 /// Verifies a finished run; an error lists everything that does not add up.
@@ -55,7 +57,12 @@ pub async fn verify(store: &Store) -> Result<Balance, RunError> {
     let books = books(store, &mut findings).await?;
     check_documents(&books, &mut findings);
     check_images(&books, &mut findings);
-    check_sequences(&books, &mut findings);
+    if books.tables.contains(&TrainingTable::Sequences) {
+        check_sequences(&books, &mut findings);
+    }
+    if books.tables.contains(&TrainingTable::Images) {
+        check_image_rows(&books, &mut findings);
+    }
     check_files(store, &books, &mut findings).await;
     check_manifest(store, &books, &mut findings).await?;
     if findings.is_empty() { Ok(balance(&books)) } else { Err(RunError::Unbalanced(findings)) }
@@ -66,8 +73,10 @@ async fn books(store: &Store, findings: &mut Vec<String>) -> Result<Books, RunEr
     let books = Books {
         documents: commits_of(store, Stage::Documents).await?,
         images: commits_of(store, Stage::Images).await?,
+        image_shards: commits_of(store, Stage::ImageShards).await?,
         sequences: commits_of(store, Stage::Sequences).await?,
         shards: commits_of(store, Stage::Shards).await?,
+        tables: plan.tables.clone(),
     };
     let planned =
         [(Stage::Documents, &books.documents), (Stage::Images, &books.images), (Stage::Sequences, &books.sequences)];
@@ -125,6 +134,9 @@ fn check_images(books: &Books, findings: &mut Vec<String>) {
             ("encoded and rejected ones", settled),
         );
     }
+    if !books.tables.contains(&TrainingTable::Sequences) {
+        return;
+    }
     let references =
         books.documents.iter().filter_map(|commit| commit.file("image_references")).map(|file| file.rows).sum();
     let settled = sum(&books.images, "image_tokens") + sum(&books.images, "references_without_tokens");
@@ -163,6 +175,13 @@ fn check_sequences(books: &Books, findings: &mut Vec<String>) {
     );
 }
 
+/// Every image is a row.
+fn check_image_rows(books: &Books, findings: &mut Vec<String>) {
+    let (images, rows) = (sum(&books.images, "images"), sum(&books.images, "rows"));
+    equal(findings, "images", ("images with tokens", images), ("rows of images", rows));
+    equal(findings, "image_shards", ("rows", sum(&books.image_shards, "rows")), ("rows of images", rows));
+}
+
 /// Every committed file is there, with the size and rows of its commit; a shard's bytes have the checksum as well.
 async fn check_files(store: &Store, books: &Books, findings: &mut Vec<String>) {
     for commit in [&books.documents, &books.images, &books.sequences].into_iter().flatten() {
@@ -172,7 +191,8 @@ async fn check_files(store: &Store, books: &Books, findings: &mut Vec<String>) {
             }
         }
     }
-    for file in books.shards.iter().flat_map(|commit| commit.files.values()) {
+    let shards = books.image_shards.iter().chain(&books.shards);
+    for file in shards.flat_map(|commit| commit.files.values()) {
         let checked = match check_file(store, file).await {
             Ok(()) => check_sum(store, file).await,
             broken => broken,
@@ -233,26 +253,31 @@ async fn check_manifest(store: &Store, books: &Books, findings: &mut Vec<String>
         findings.push(format!("{MANIFEST} is not there: the run has not ended; run the same command again"));
         return Ok(());
     };
-    let committed: Vec<(&str, u64, &str)> = books
-        .shards
-        .iter()
-        .filter_map(|commit| commit.file("shard"))
-        .map(|file| (file.path.as_str(), file.rows, file.sha256.as_str()))
-        .collect();
-    let listed: Vec<(&str, u64, &str)> =
-        manifest.files.iter().map(|file| (file.path.as_str(), file.rows, file.sha256.as_str())).collect();
-    if committed != listed {
-        findings.push(format!("{MANIFEST} lists other shards than the commits do"));
+    check_listed(&books.shards, &manifest.files, manifest.rows_per_shard, findings);
+    if let Some(table) = &manifest.image_table {
+        check_listed(&books.image_shards, &table.files, table.rows_per_shard, findings);
     }
-    let uneven = manifest.files.iter().rev().skip(1).find(|file| file.rows != manifest.rows_per_shard);
-    if let Some(file) = uneven {
-        findings.push(format!(
-            "{}: {} rows, but every shard before the last has {}",
-            file.path, file.rows, manifest.rows_per_shard
-        ));
+    if manifest.image_table.is_some() != books.tables.contains(&TrainingTable::Images) {
+        findings.push(format!("{MANIFEST} lists other tables than the plan does"));
     }
     equal(findings, MANIFEST, ("rows", manifest.rows), ("rows of sequences", sum(&books.sequences, "rows")));
     Ok(())
+}
+
+/// The manifest lists the shards that are committed, and they are of equal length.
+fn check_listed(commits: &[Commit], files: &[ShardFile], rows_per_shard: u64, findings: &mut Vec<String>) {
+    let committed = commits.iter().filter_map(|commit| commit.file("shard"));
+    let committed: Vec<(&str, u64, &str)> =
+        committed.map(|file| (file.path.as_str(), file.rows, file.sha256.as_str())).collect();
+    let listed: Vec<(&str, u64, &str)> =
+        files.iter().map(|file| (file.path.as_str(), file.rows, file.sha256.as_str())).collect();
+    if committed != listed {
+        findings.push(format!("{MANIFEST} lists other shards than the commits do"));
+    }
+    if let Some(file) = files.iter().rev().skip(1).find(|file| file.rows != rows_per_shard) {
+        let (path, rows) = (&file.path, file.rows);
+        findings.push(format!("{path}: {rows} rows, but every shard before the last has {rows_per_shard}"));
+    }
 }
 
 fn balance(books: &Books) -> Balance {

@@ -2,21 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use pageloom_tokenizers::TokenId;
-use pageloom_tokenizers::text::TextTokenizer;
-use pageloom_tokenizers::vocabulary::{TokenKind, Vocabulary};
+use pageloom_tokenizers::vocabulary::TokenKind;
 use serde::Serialize;
 
-use crate::specials::Specials;
+use crate::specials::{Specials, specials};
+use crate::step::Ids;
 
 /// What turns ids back into words.
 pub struct Words {
-    /// What each id is.
-    pub vocabulary: Arc<Vocabulary>,
-    /// Ids of text to text.
-    pub text: Arc<TextTokenizer>,
+    /// What each id is, where there are any.
+    pub ids: Option<Ids>,
     /// Columns and rows of an image's tokens.
     pub image_grid: [u16; 2],
 }
@@ -32,22 +29,31 @@ enum Group {
 impl Words {
     /// The ids in words: runs of text decoded, runs of image tokens counted, specials by name.
     pub fn of(&self, ids: &[TokenId]) -> String {
-        let group = |id: &TokenId| match self.vocabulary.kind(*id) {
+        let Some(Ids { text, vocabulary }) = &self.ids else { return format!("[{} tokens]", ids.len()) };
+        let group = |id: &TokenId| match vocabulary.kind(*id) {
             Some(TokenKind::Text) => Group::Text,
             Some(TokenKind::Image(_)) => Group::Image,
-            _ if self.vocabulary.special("<pad>") == Some(*id) => Group::Pad,
+            _ if vocabulary.special("<pad>") == Some(*id) => Group::Pad,
             _ => Group::Special,
         };
         let mut words = String::new();
         for run in ids.chunk_by(|one, other| group(one) == group(other) && group(one) != Group::Special) {
             match group(&run[0]) {
-                Group::Text => words.push_str(&self.text.decode(run).unwrap_or_default()),
+                Group::Text => words.push_str(&text.decode(run).unwrap_or_default()),
                 Group::Image => words.push_str(&image_words(run.len(), self.image_grid)),
                 Group::Pad => words.push_str(&format!("[padding {} tokens]", run.len())),
-                Group::Special => words.push_str(self.vocabulary.token(run[0]).unwrap_or("<unknown>")),
+                Group::Special => words.push_str(vocabulary.token(run[0]).unwrap_or("<unknown>")),
             }
         }
         words
+    }
+}
+
+impl Words {
+    /// Spans whose place and whose tokens, up to their end, are among these ids, which begin at `start`.
+    pub fn moved_spans(&self, ids: &[TokenId], start: usize) -> Vec<MovedSpan> {
+        let spans = |of: &Ids| moved_spans(ids, start, &specials(&of.vocabulary));
+        self.ids.as_ref().map(spans).unwrap_or_default()
     }
 }
 
@@ -79,8 +85,7 @@ impl fmt::Display for MovedSpan {
     }
 }
 
-/// Spans whose place and whose tokens, up to their end, are among these ids, which begin at `start`.
-pub fn moved_spans(ids: &[TokenId], start: usize, specials: &Specials) -> Vec<MovedSpan> {
+fn moved_spans(ids: &[TokenId], start: usize, specials: &Specials) -> Vec<MovedSpan> {
     let mut gaps = BTreeMap::new();
     let mut spans = Vec::new();
     for (index, id) in ids.iter().enumerate() {

@@ -47,7 +47,7 @@ pub fn markup() -> Column<StringArray> {
     Column::required("markup", DataType::Utf8)
 }
 
-/// The images of `markup`, in order: `{key, url, tag_start, src, tag_end}`, in bytes of `markup`.
+/// The images of `markup`, in order: `{key, url, tag_start, src, tag_end, alt, title, caption}`, in bytes of `markup`.
 pub fn markup_images() -> Column<ListArray> {
     Column::required("markup_images", list_of(DataType::Struct(image_place_fields())))
 }
@@ -63,7 +63,7 @@ pub fn tokens() -> Column<ListArray> {
     Column::required("tokens", list_of(DataType::Int32))
 }
 
-/// The images of `tokens`, in order: `{key, url, tag_start, src, tag_end}`, in tokens.
+/// The images of `tokens`, in order: as `markup_images`, in tokens.
 pub fn image_slots() -> Column<ListArray> {
     Column::required("image_slots", list_of(DataType::Struct(image_place_fields())))
 }
@@ -76,6 +76,9 @@ pub fn image_place_fields() -> Fields {
         Field::new("tag_start", DataType::UInt32, false),
         Field::new("src", DataType::UInt32, false),
         Field::new("tag_end", DataType::UInt32, false),
+        alt().field(),
+        title().field(),
+        caption().field(),
     ])
 }
 
@@ -87,6 +90,31 @@ pub fn order() -> Column<UInt64Array> {
 /// Bucket of an exchange that a row belongs to.
 pub fn bucket() -> Column<UInt32Array> {
     Column::required("bucket", DataType::UInt32)
+}
+
+/// What stands in for an image, where the page says so: its `alt`.
+pub fn alt() -> Column<StringArray> {
+    Column::optional("alt", DataType::Utf8)
+}
+
+/// An image's `title`, where the page gives it one.
+pub fn title() -> Column<StringArray> {
+    Column::optional("title", DataType::Utf8)
+}
+
+/// The `<figcaption>` of an image, where the page gives it one.
+pub fn caption() -> Column<StringArray> {
+    Column::optional("caption", DataType::Utf8)
+}
+
+/// URL of the document that shows an image.
+pub fn document_url() -> Column<StringArray> {
+    Column::required("document_url", DataType::Utf8)
+}
+
+/// Absolute URL of an image that a source holds, where images are wanted that no document shows.
+pub fn image_url() -> Column<StringArray> {
+    Column::optional("image_url", DataType::Utf8)
 }
 
 /// Key of the document that shows an image.
@@ -142,6 +170,16 @@ pub fn width() -> Column<UInt32Array> {
 /// Height of the image as stored, in pixels.
 pub fn height() -> Column<UInt32Array> {
     Column::required("height", DataType::UInt32)
+}
+
+/// What the encoder saw of the image: left, top, right and bottom, in pixels of the whole image.
+pub fn crop_box() -> Column<ListArray> {
+    Column::required("crop_box", list_of(DataType::Float32))
+}
+
+/// 64 bits that are alike for images that look alike; null where it wasn't asked for.
+pub fn perceptual_hash() -> Column<UInt64Array> {
+    Column::optional("perceptual_hash", DataType::UInt64)
 }
 
 /// Resized and cropped pixels: RGB, 8 bits each, row by row.
@@ -286,6 +324,47 @@ pub fn block_position_ids() -> Column<ListArray> {
 /// The weight of each token's loss; only where the job's objective has weights.
 pub fn loss_weights() -> Column<ListArray> {
     Column::required("loss_weights", list_of(DataType::Float32))
+}
+
+/// An image, as 32 hexadecimal digits.
+pub fn image_key() -> Column<StringArray> {
+    Column::required("image_key", DataType::Utf8)
+}
+
+/// SHA-256 of an image file's bytes, as 64 hexadecimal digits.
+pub fn image_sha256() -> Column<StringArray> {
+    Column::required("sha256", DataType::Utf8)
+}
+
+/// An image's codes, in the tokenizer's order: `uint16` where the codebook has 65,536 at most, else `int32`.
+pub fn image_codes(item: DataType) -> Field {
+    Field::new("tokens", list_of(item), false)
+}
+
+/// The different texts of one kind that pages give an image, in alphabetical order.
+pub fn image_texts(name: &str) -> Column<ListArray> {
+    Column::required(name, list_of(DataType::Utf8))
+}
+
+/// How many documents show the image.
+pub fn page_count() -> Column<UInt32Array> {
+    Column::required("page_count", DataType::UInt32)
+}
+
+/// Fingerprint of how the image's file became the encoder's pixels.
+pub fn preprocessing() -> Column<StringArray> {
+    Column::required("preprocessing", DataType::Utf8)
+}
+
+/// Digest of the image tokenizer.
+pub fn image_tokenizer() -> Column<StringArray> {
+    Column::required("tokenizer", DataType::Utf8)
+}
+
+/// Masks of an image, one for each view: one bit per cell in raster order, the lowest bit of a byte first. The field's
+/// metadata says the rest.
+pub fn masks(name: &str) -> Column<ListArray> {
+    Column::required(name, list_of(DataType::Binary))
 }
 
 /// Arrow type of a key.

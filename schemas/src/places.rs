@@ -3,13 +3,24 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
 };
 use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
 
 use crate::lists::list_of_structs;
 use crate::{Key, SchemaError, columns};
+
+/// What a page says about an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlaceTexts {
+    /// Its `alt`.
+    pub alt: Option<String>,
+    /// Its `title`.
+    pub title: Option<String>,
+    /// Its caption.
+    pub caption: Option<String>,
+}
 
 /// One image of a document: positions in bytes of `markup`, or in tokens of `tokens`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +35,8 @@ pub struct ImagePlace {
     pub src: u32,
     /// Where its tag ends.
     pub tag_end: u32,
+    /// What the page says about it.
+    pub texts: PlaceTexts,
 }
 
 /// Builds a column of image places, one list per row.
@@ -35,6 +48,9 @@ pub fn image_places(rows: &[Vec<ImagePlace>]) -> Result<ArrayRef, ArrowError> {
         None => FixedSizeBinaryArray::new(Key::BYTES as i32, Vec::<u8>::new().into(), None),
     };
     let number = |of: fn(&ImagePlace) -> u32| -> ArrayRef { Arc::new(UInt32Array::from_iter_values(places().map(of))) };
+    let text = |of: fn(&PlaceTexts) -> &Option<String>| -> ArrayRef {
+        Arc::new(places().map(|place| of(&place.texts).as_deref()).collect::<StringArray>())
+    };
     let values = StructArray::try_new(
         columns::image_place_fields(),
         vec![
@@ -43,6 +59,9 @@ pub fn image_places(rows: &[Vec<ImagePlace>]) -> Result<ArrayRef, ArrowError> {
             number(|place| place.tag_start),
             number(|place| place.src),
             number(|place| place.tag_end),
+            text(|texts| &texts.alt),
+            text(|texts| &texts.title),
+            text(|texts| &texts.caption),
         ],
         None,
     )?;
@@ -56,12 +75,16 @@ pub fn image_places_of(list: &ListArray, row: usize) -> Result<Vec<ImagePlace>, 
     let (key, url) = (key.of(&places)?, url.of(&places)?);
     let number = |index: usize| places.column(index).as_primitive::<UInt32Type>();
     let (tag_start, src, tag_end) = (number(2), number(3), number(4));
+    let (alt, title, caption) = (columns::alt(), columns::title(), columns::caption());
+    let (alt, title, caption) = (alt.of(&places)?, title.of(&places)?, caption.of(&places)?);
+    let text = |column: &StringArray, row: usize| column.is_valid(row).then(|| column.value(row).to_owned());
     let place = |index: usize| ImagePlace {
         key: Key::from_slice(key.value(index)).unwrap_or_default(),
         url: url.value(index).to_owned(),
         tag_start: tag_start.value(index),
         src: src.value(index),
         tag_end: tag_end.value(index),
+        texts: PlaceTexts { alt: text(alt, index), title: text(title, index), caption: text(caption, index) },
     };
     Ok((0..places.num_rows()).map(place).collect())
 }
@@ -72,7 +95,14 @@ mod tests {
 
     #[test]
     fn places_read_back_as_written() {
-        let place = |url: &str, src| ImagePlace { key: Key([7; 16]), url: url.into(), tag_start: 1, src, tag_end: 9 };
+        let place = |url: &str, src| ImagePlace {
+            key: Key([7; 16]),
+            url: url.into(),
+            tag_start: 1,
+            src,
+            tag_end: 9,
+            texts: PlaceTexts { title: Some(format!("{url}!")), ..PlaceTexts::default() },
+        };
         let rows = vec![vec![place("a", 2), place("b", 3)], vec![], vec![place("c", 4)]];
         let column = image_places(&rows).unwrap();
         for (row, expected) in rows.iter().enumerate() {

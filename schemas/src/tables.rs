@@ -43,6 +43,10 @@ pub fn image_references() -> SchemaRef {
         columns::key().field(),
         columns::url().field(),
         columns::document_key().field(),
+        columns::document_url().field(),
+        columns::alt().field(),
+        columns::title().field(),
+        columns::caption().field(),
     ])
 }
 
@@ -57,6 +61,7 @@ pub fn image_locations() -> SchemaRef {
         columns::offset().field(),
         columns::length().field(),
         columns::inline().field(),
+        columns::image_url().field(),
     ])
 }
 
@@ -74,18 +79,48 @@ pub fn located_images() -> SchemaRef {
     ])
 }
 
-/// The image table: one row per image that has tokens.
-pub fn images() -> SchemaRef {
-    table(vec![
+/// One row per image that has tokens, with the columns of the job's masks.
+pub fn images(masks: impl IntoIterator<Item = Field>) -> SchemaRef {
+    let mut fields = vec![
         columns::key().field(),
         columns::url().field(),
         columns::sha256().field(),
         columns::width().field(),
         columns::height().field(),
+        columns::crop_box().field(),
+        columns::perceptual_hash().field(),
         columns::grid_width().field(),
         columns::grid_height().field(),
         columns::codes().field(),
-    ])
+    ];
+    fields.extend(masks);
+    table(fields)
+}
+
+/// The public table of images: one row per image that has tokens, with codes of this type and these columns of masks.
+pub fn image_rows(codes: DataType, masks: impl IntoIterator<Item = Field>) -> SchemaRef {
+    let mut fields = vec![
+        columns::image_key().field(),
+        columns::url().field(),
+        columns::image_sha256().field(),
+        columns::perceptual_hash().field(),
+        columns::width().field(),
+        columns::height().field(),
+        columns::crop_box().field(),
+        columns::grid_width().field(),
+        columns::grid_height().field(),
+        columns::image_codes(codes),
+        columns::image_texts("alts").field(),
+        columns::image_texts("titles").field(),
+        columns::image_texts("captions").field(),
+        columns::document_keys().field(),
+        columns::image_texts("document_urls").field(),
+        columns::page_count().field(),
+        columns::preprocessing().field(),
+        columns::image_tokenizer().field(),
+    ];
+    fields.extend(masks);
+    table(fields)
 }
 
 /// Exchange C: one row per document and image, by the document's position in the global order.

@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::engine::commit::{Commit, all_committed, commit, committed};
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::progress::{Measure, StageDisplay};
+use crate::engine::stages::shards::ShardedTable;
 use crate::engine::stages::{Before, run_unit};
 use crate::engine::unit::Run;
 use crate::error::RunError;
@@ -17,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs a stage to its end and returns its commits, in the units' order.
 pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize) -> Result<Vec<Commit>, RunError> {
-    let units = units(run, stage, &before.sequences);
+    let units = units(run, stage, &before);
     let mut open = Vec::new();
     for unit in &units {
         if committed(&run.store, unit).await?.is_none() {
@@ -27,7 +28,8 @@ pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize)
     let (total, measure) = work(run, stage, &before, &open);
     let done_before = units.len() - open.len();
     if done_before > 0 {
-        eprintln!("{:<9} {done_before}/{} units are there already", stage.name(), units.len());
+        let width = Stage::NAME_WIDTH;
+        eprintln!("{:<width$} {done_before}/{} units are there already", stage.name(), units.len());
     }
     let display = StageDisplay::start(&run.progress, stage.name(), open.len() as u64, total, measure);
     let before = Arc::new(before);
@@ -81,11 +83,11 @@ fn panicked(unit: &Unit, error: &tokio::task::JoinError) -> RunError {
     RunError::Unit { unit: unit.to_string(), cause: error.to_string() }
 }
 
-/// The units of a stage; the last stage's follow from the sequences' commits.
-pub fn units(run: &Run, stage: Stage, sequences: &[Commit]) -> Vec<Unit> {
-    match stage {
-        Stage::Shards => run.plan.shard_units(sequences, run.checked.job.shards.rows_per_shard),
-        stage => run.plan.units(stage),
+/// The units of a stage; those of shards follow from the commits whose rows they take.
+pub fn units(run: &Run, stage: Stage, before: &Before) -> Vec<Unit> {
+    match ShardedTable::of(&run.checked, stage) {
+        Some(table) => run.plan.shard_units(stage, table.rows_of(before), table.rows_per_shard),
+        None => run.plan.units(stage),
     }
 }
 
@@ -116,6 +118,9 @@ fn work(run: &Run, stage: Stage, before: &Before, open: &[Unit]) -> (u64, Measur
             (shown * open.len() as u64 / u64::from(run.plan.buckets.max(1)), Measure::Rows("images"))
         }
         Stage::Sequences => (bucketed(&before.documents, "documents"), Measure::Rows("documents")),
-        Stage::Shards => (before.sequences.iter().map(|commit| commit.count("rows")).sum(), Measure::Rows("rows")),
+        Stage::Shards | Stage::ImageShards => {
+            let rows_of = if stage == Stage::Shards { &before.sequences } else { &before.images };
+            (rows_of.iter().map(|commit| commit.count("rows")).sum(), Measure::Rows("rows"))
+        }
     }
 }

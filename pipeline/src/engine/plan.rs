@@ -18,6 +18,8 @@ pub enum Stage {
     Documents,
     /// Images to codes.
     Images,
+    /// Images' rows to files of equal length.
+    ImageShards,
     /// Documents and codes to packed sequences.
     Sequences,
     /// Packed sequences to files of equal length.
@@ -26,13 +28,18 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in their order.
-    pub const ALL: [Stage; 4] = [Stage::Documents, Stage::Images, Stage::Sequences, Stage::Shards];
+    pub const ALL: [Stage; 5] =
+        [Stage::Documents, Stage::Images, Stage::ImageShards, Stage::Sequences, Stage::Shards];
+
+    /// Width of the longest name, for columns of text.
+    pub const NAME_WIDTH: usize = 12;
 
     /// The word for it, in paths and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Stage::Documents => "documents",
             Stage::Images => "images",
+            Stage::ImageShards => "image_shards",
             Stage::Sequences => "sequences",
             Stage::Shards => "shards",
         }
@@ -76,6 +83,18 @@ pub struct RunPlan {
     pub splits: Vec<PlannedSplit>,
     /// Buckets of the exchanges: units of the images and of the sequences stage.
     pub buckets: u32,
+    /// What trainers get.
+    pub tables: Vec<TrainingTable>,
+}
+
+/// A table that trainers read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainingTable {
+    /// Packed sequences.
+    Sequences,
+    /// Images with their tokens and masks.
+    Images,
 }
 
 /// Bytes at either end of a piece that go into its identity.
@@ -98,7 +117,10 @@ impl RunPlan {
         }
         let bytes: u64 = splits.iter().flat_map(|split| &split.split.pieces).map(|piece| piece.length).sum();
         let buckets = bytes.div_ceil(checked.job.units.bytes.max(1)).clamp(1, Self::MAX_BUCKETS) as u32;
-        Ok(Self { job: checked.digest.clone(), splits, buckets })
+        let sequences = checked.job.sequences.is_some().then_some(TrainingTable::Sequences);
+        let images = checked.job.image_shards.is_some().then_some(TrainingTable::Images);
+        let tables = sequences.into_iter().chain(images).collect();
+        Ok(Self { job: checked.digest.clone(), splits, buckets, tables })
     }
 
     /// Digest of the whole plan.
@@ -107,20 +129,26 @@ impl RunPlan {
         blake3::hash(&json).to_hex().to_string()
     }
 
-    /// Units of every stage but the last, whose number follows from the rows of the sequences stage.
+    /// Whether trainers get this table.
+    pub fn makes(&self, table: TrainingTable) -> bool {
+        self.tables.contains(&table)
+    }
+
+    /// Units of every stage but those of shards, whose number follows from the rows of the stage before them.
     pub fn units(&self, stage: Stage) -> Vec<Unit> {
         let count = match stage {
             Stage::Documents => self.splits.len() as u32,
-            Stage::Images | Stage::Sequences => self.buckets,
-            Stage::Shards => 0,
+            Stage::Images => self.buckets,
+            Stage::Sequences if self.makes(TrainingTable::Sequences) => self.buckets,
+            Stage::Sequences | Stage::Shards | Stage::ImageShards => 0,
         };
         self.numbered(stage, count)
     }
 
-    /// Units of the last stage: one per shard.
-    pub fn shard_units(&self, sequences: &[Commit], rows_per_shard: u64) -> Vec<Unit> {
-        let rows: u64 = sequences.iter().map(|commit| commit.count("rows")).sum();
-        self.numbered(Stage::Shards, rows.div_ceil(rows_per_shard.max(1)) as u32)
+    /// Units of a stage of shards, one for each: `rows_of` are the commits whose rows they take.
+    pub fn shard_units(&self, stage: Stage, rows_of: &[Commit], rows_per_shard: u64) -> Vec<Unit> {
+        let rows: u64 = rows_of.iter().map(|commit| commit.count("rows")).sum();
+        self.numbered(stage, rows.div_ceil(rows_per_shard.max(1)) as u32)
     }
 
     fn numbered(&self, stage: Stage, count: u32) -> Vec<Unit> {

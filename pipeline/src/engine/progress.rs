@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::engine::plan::Stage;
+
 /// Counters of the stage that runs now. Work is what the time left is reckoned from.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -99,8 +101,9 @@ impl Line {
             Measure::Rows(word) => format!("{done} {word}, {rate:.0} {word}/s"),
         };
         let rejects = progress.rejects.load(Ordering::Relaxed);
+        let width = Stage::NAME_WIDTH;
         format!(
-            "{:<9} {units}/{} units, {work}, {rejects} rejects, {seconds:.0} s{}",
+            "{:<width$} {units}/{} units, {work}, {rejects} rejects, {seconds:.0} s{}",
             self.stage,
             self.units,
             match end {

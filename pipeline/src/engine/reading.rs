@@ -49,6 +49,8 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
     let source = run.checked.sources[split.source as usize].clone();
     let input = run.checked.resources.inputs[split.source as usize].clone();
     let (buckets, progress, split) = (run.plan.buckets, run.progress.clone(), split.clone());
+    let job = &run.checked.job;
+    let (reads_pages, names_images) = (!job.documents.is_empty(), job.wants_all_images());
     // Named before any step, so that it is listed first.
     log.charge("read", (0, 0), Spent::default());
     let thread = tokio::task::spawn_blocking(move || {
@@ -56,8 +58,9 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
         let mut collector = Collector {
             source: split.source,
             buckets,
+            reads_pages,
             pages: Pages::new(),
-            locations: Locations::new(),
+            locations: Locations::new(names_images),
             page_sender,
             location_sender,
             log: log.clone(),
@@ -84,6 +87,8 @@ fn receive(
 struct Collector {
     source: u32,
     buckets: u32,
+    /// Whether the job has steps for pages.
+    reads_pages: bool,
     pages: Pages,
     locations: Locations,
     page_sender: Batches,
@@ -98,7 +103,8 @@ impl Collector {
     }
 
     fn send_locations(&mut self) -> ControlFlow<()> {
-        send(&self.location_sender, std::mem::replace(&mut self.locations, Locations::new()).finish())
+        let next = Locations::new(self.locations.names_images);
+        send(&self.location_sender, std::mem::replace(&mut self.locations, next).finish())
     }
 
     fn finish(mut self) -> Result<(), RunError> {
@@ -120,6 +126,10 @@ fn send(sender: &Batches, batch: Result<RecordBatch, StepError>) -> ControlFlow<
 
 impl Records for Collector {
     fn document(&mut self, document: RawDocument) -> ControlFlow<()> {
+        if !self.reads_pages {
+            self.skip("page");
+            return ControlFlow::Continue(());
+        }
         self.log.count("records", 1);
         self.log.count("pages", 1);
         self.log.count("page_bytes", document.body.len() as u64);
@@ -227,13 +237,16 @@ struct Locations {
     offset: UInt64Builder,
     length: UInt64Builder,
     inline: BinaryBuilder,
+    image_url: StringBuilder,
+    /// Whether images are wanted that no document shows, so that they must be named here.
+    names_images: bool,
     rows: usize,
     bytes: usize,
     mistake: Option<arrow::error::ArrowError>,
 }
 
 impl Locations {
-    fn new() -> Self {
+    fn new(names_images: bool) -> Self {
         Self {
             bucket: UInt32Builder::new(),
             key: FixedSizeBinaryBuilder::new(Key::BYTES as i32),
@@ -243,6 +256,8 @@ impl Locations {
             offset: UInt64Builder::new(),
             length: UInt64Builder::new(),
             inline: BinaryBuilder::new(),
+            image_url: StringBuilder::new(),
+            names_images,
             rows: 0,
             bytes: 0,
             mistake: None,
@@ -260,8 +275,9 @@ impl Locations {
         self.length.append_value(image.location.length);
         let inline = image.location.container.inline();
         self.inline.append_option(inline);
+        self.image_url.append_option(self.names_images.then_some(&image.url));
         self.rows += 1;
-        self.bytes += inline.map_or(0, <[u8]>::len);
+        self.bytes += inline.map_or(0, <[u8]>::len) + if self.names_images { image.url.len() } else { 0 };
     }
 
     fn full(&self) -> bool {
@@ -281,6 +297,7 @@ impl Locations {
             Arc::new(self.offset.finish()),
             Arc::new(self.length.finish()),
             Arc::new(self.inline.finish()),
+            Arc::new(self.image_url.finish()),
         ];
         Ok(RecordBatch::try_new(tables::image_locations(), columns)?)
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use pageloom_schemas::{columns, features};
+use pageloom_schemas::features;
 use parquet::arrow::AsyncArrowWriter;
 use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -74,7 +74,7 @@ pub fn shard_properties(
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_max_row_group_row_count(Some(usize::try_from(rows_per_row_group).unwrap_or(usize::MAX)))
         .set_key_value_metadata(Some(metadata));
-    for name in [columns::input_ids().name(), columns::labels().name()] {
+    for name in ["input_ids", "labels", "tokens"] {
         let path = ColumnPath::new(vec![name.into(), "list".into(), "item".into()]);
         builder = builder
             .set_column_dictionary_enabled(path.clone(), false)

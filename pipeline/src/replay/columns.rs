@@ -8,8 +8,7 @@ use pageloom_schemas::{columns, runs};
 
 use crate::examples::examples_of;
 use crate::objectives::Example;
-use crate::specials::specials;
-use crate::words::{Words, moved_spans};
+use crate::words::Words;
 
 /// Columns of the row that were not there before, or were something else, in words.
 pub fn new_in_words(before: &RecordBatch, rows: &RecordBatch, words: &Words) -> Vec<(String, String)> {
@@ -77,7 +76,7 @@ fn example(example: &Example, words: &Words) -> String {
     let with_loss = example.labels.iter().filter(|label| **label >= 0).count();
     let without = ids.len() - with_loss;
     let mut text = format!("{}: {} tokens, {with_loss} with loss, {without} without", example.objective, ids.len());
-    for span in moved_spans(ids, 0, &specials(&words.vocabulary)) {
+    for span in words.moved_spans(ids, 0) {
         text.push_str(&format!("\n   {span}"));
     }
     text + "\n" + &words.of(ids)

@@ -42,7 +42,7 @@ impl StepSettings for Settings {
     }
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
-        Ok(Arc::new(ApplyObjective::of(self.clone(), resources)))
+        Ok(Arc::new(ApplyObjective::of(self.clone(), resources)?))
     }
 }
 
@@ -73,8 +73,8 @@ pub struct Inverse(ApplyObjective);
 
 impl Inverse {
     /// The way back from a job's objective.
-    pub fn build(objective: &ObjectiveConfig, views: u32, resources: &Resources) -> Self {
-        Self(ApplyObjective::of(Settings { objective: objective.clone(), views }, resources))
+    pub fn build(objective: &ObjectiveConfig, views: u32, resources: &Resources) -> Result<Self, StepError> {
+        Ok(Self(ApplyObjective::of(Settings { objective: objective.clone(), views }, resources)?))
     }
 
     /// How many examples of these documents give their tokens back, and what is wrong with those that don't.
@@ -103,9 +103,9 @@ fn document(tokens: &[TokenId], images: &ListArray, row: usize) -> Result<TokenD
 }
 
 impl ApplyObjective {
-    fn of(settings: Settings, resources: &Resources) -> Self {
-        let objective = settings.objective.build(&specials(&resources.vocabulary));
-        Self { settings, objective, seed: resources.seed }
+    fn of(settings: Settings, resources: &Resources) -> Result<Self, StepError> {
+        let objective = settings.objective.build(&specials(&resources.ids()?.vocabulary));
+        Ok(Self { settings, objective, seed: resources.seed })
     }
 
     fn examples(&self, key: &[u8], document: &TokenDocument) -> Result<Vec<PlacedExample>, Refusal> {

@@ -21,7 +21,7 @@ use crate::keys::{document_key, image_key};
 use crate::sources::memory::{Collected, MemoryInput};
 use crate::sources::{ImageLocation, RawDocument, SourceConfig, SourceSettings, html_files};
 use crate::specials::Specials;
-use crate::step::{Kind, Rejects, Resources};
+use crate::step::{Ids, Kind, Rejects, Resources};
 
 /// Images among the rows: an encoder takes some 40 ms for each.
 const IMAGES: usize = 5;
@@ -43,8 +43,7 @@ pub fn resources() -> Resources {
     let inputs = vec![Arc::new(site()) as Arc<dyn crate::sources::Input>];
     Resources {
         seed: 2026,
-        text: Arc::new(text),
-        vocabulary: Arc::new(vocabulary),
+        ids: Some(Ids { text: Arc::new(text), vocabulary: Arc::new(vocabulary) }),
         images,
         inputs,
         folder: repository().join("jobs"),

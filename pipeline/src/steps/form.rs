@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use pageloom_schemas::columns;
-use pageloom_schemas::places::{ImagePlace, image_places};
+use pageloom_schemas::places::{ImagePlace, PlaceTexts, image_places};
 use url::Url;
 
 use crate::error::StepError;
 use crate::html::document::{ImageReference, MarkupDocument};
 use crate::html::form::Form;
+use crate::html::image_texts::ImageTexts;
 use crate::keys::image_key;
 use crate::step::{Columns, Refusal, Rejects, Step};
 
@@ -68,7 +69,9 @@ impl Step for FormStep {
 
 fn place(image: &ImageReference) -> ImagePlace {
     let (tag_start, src, tag_end) = (image.tag.start, image.src, image.tag.end);
-    ImagePlace { key: image_key(&image.url), url: image.url.clone(), tag_start, src, tag_end }
+    let ImageTexts { alt, title, caption } = image.texts.clone();
+    let texts = PlaceTexts { alt, title, caption };
+    ImagePlace { key: image_key(&image.url), url: image.url.clone(), tag_start, src, tag_end, texts }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StepError;
 use crate::random::KeyedRandom;
 use crate::specials::{Specials, specials};
-use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
+use crate::step::{Columns, Ids, Refusal, Rejects, Resources, Step, StepSettings};
 
 mod layout;
 
@@ -74,7 +74,7 @@ impl StepSettings for Settings {
     }
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
-        let (vocabulary, text) = (resources.vocabulary.clone(), resources.text.clone());
+        let Ids { text, vocabulary } = resources.ids()?.clone();
         let (specials, seed) = (specials(&vocabulary), resources.seed);
         Ok(Arc::new(InterleaveImages { settings: self.clone(), vocabulary, specials, seed, text }))
     }
@@ -214,14 +214,17 @@ fn codes(images: &ListArray, row: usize) -> Result<BTreeMap<Key, Vec<u32>>, Step
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pageloom_schemas::places::PlaceTexts;
+
     use crate::steps::fixture::resources;
 
     /// Tokens 1, 2, 3 with an image at a place, whose only code is 7 or which failed.
     fn interleaved(tag_start: u32, src: u32, tag_end: u32, code: Option<u32>) -> Vec<TokenId> {
-        let Resources { vocabulary, text, seed, .. } = resources();
+        let Resources { ids, seed, .. } = resources();
+        let Ids { text, vocabulary } = ids.unwrap();
         let specials = specials(&vocabulary);
         let step = InterleaveImages { settings: Settings::default(), vocabulary, specials, seed, text };
-        let slot = ImagePlace { key: Key::default(), url: "https://a.example/i".into(), tag_start, src, tag_end };
+        let slot = ImagePlace { key: Key::default(), url: "https://a.example/i".into(), tag_start, src, tag_end, texts: PlaceTexts::default() };
         let codes = code.map(|code| (slot.key, vec![code])).into_iter().collect();
         let random = &mut KeyedRandom::new(seed, "layout", b"", 0);
         step.document(&[1, 2, 3], &[slot], codes, random).unwrap().unwrap().laid.tokens
@@ -229,7 +232,7 @@ mod tests {
 
     #[test]
     fn tokens_stand_in_a_tag_or_bare_and_a_failed_image_takes_its_tag_along() {
-        let seven = resources().vocabulary.image_token(7).unwrap();
+        let seven = resources().ids.unwrap().vocabulary.image_token(7).unwrap();
         assert_eq!(interleaved(0, 1, 2, Some(7)), [1, seven, 2, 3]);
         assert_eq!(interleaved(0, 1, 2, None), [3]);
         assert_eq!(interleaved(1, 1, 1, Some(7)), [1, seven, 2, 3]);

@@ -80,6 +80,7 @@ register! {
     filter_image_file,
     prepare_image,
     encode_image,
+    draw_masks,
     interleave_images,
     apply_objective,
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, BinaryArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow::datatypes::Float32Type;
 use pageloom_schemas::columns;
+use pageloom_schemas::lists::ListColumn;
 use pageloom_vq::{ImageSize, ImageTokenizer};
 use pageloom_vq::pixels::{self, Draw, Limits, Preprocessing, Resize, Rounding, Size, prepare, recipes};
 use serde::{Deserialize, Serialize};
@@ -72,7 +74,7 @@ impl Default for Settings {
 
 impl Settings {
     /// What is done to every image before this encoder.
-    fn preprocessing(&self, encoder: &dyn ImageTokenizer) -> Preprocessing {
+    pub fn preprocessing(&self, encoder: &dyn ImageTokenizer) -> Preprocessing {
         let (size, middle) = (encoder.image_size(), pixels::Crop::Center { size: None, rounding: Rounding::Down });
         let recipe = match self.recipe {
             Recipe::Model => encoder.recipe(),
@@ -107,6 +109,8 @@ impl StepSettings for Settings {
         Columns::reads([columns::key().field(), columns::bytes().field()]).drops([columns::bytes().field()]).writes([
             columns::width().field(),
             columns::height().field(),
+            columns::crop_box().field(),
+            columns::perceptual_hash().field(),
             columns::pixels().field(),
         ])
     }
@@ -132,6 +136,8 @@ struct PrepareImage {
 struct Picture {
     width: u32,
     height: u32,
+    crop_box: [f32; 4],
+    perceptual_hash: Option<u64>,
     pixels: Vec<u8>,
 }
 
@@ -143,9 +149,15 @@ impl Step for PrepareImage {
             .map(|row| self.picture(key.value(row), bytes.value(row)))
             .collect();
         let (batch, pictures) = rejects.keep_ok(&batch, outcomes)?;
+        let mut boxes = ListColumn::<Float32Type>::default();
+        for picture in &pictures {
+            boxes.push(&picture.crop_box)?;
+        }
         let new: Vec<ArrayRef> = vec![
             Arc::new(UInt32Array::from_iter_values(pictures.iter().map(|picture| picture.width))),
             Arc::new(UInt32Array::from_iter_values(pictures.iter().map(|picture| picture.height))),
+            boxes.finish()?,
+            Arc::new(pictures.iter().map(|picture| picture.perceptual_hash).collect::<UInt64Array>()),
             Arc::new(BinaryArray::from_iter_values(pictures.iter().map(|picture| &picture.pixels))),
         ];
         self.settings.columns().replace(&batch, new)
@@ -165,10 +177,13 @@ impl PrepareImage {
         let prepared = prepare(bytes, &self.recipe, draw, &limits)
             .map_err(|error| Refusal::new(error.reason(), error.to_string()))?;
         let (width, height) = (prepared.width, prepared.height);
-        let pixels = prepared.crops.into_iter().next().map(|crop| crop.rgb).unwrap_or_default();
+        let (crop_box, pixels) = match prepared.crops.into_iter().next() {
+            Some(crop) => (crop.shows.map(|side| side as f32), crop.rgb),
+            None => return Err(Refusal::new("image_not_cropped", "the recipe cuts nothing out of it")),
+        };
         if width.min(height) < self.settings.min_side {
             return Err(Refusal::new("image_too_small", format!("{width} x {height} pixels")));
         }
-        Ok(Picture { width, height, pixels })
+        Ok(Picture { width, height, crop_box, perceptual_hash: None, pixels })
     }
 }

@@ -31,7 +31,7 @@ impl StepSettings for Settings {
     }
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
-        Ok(Arc::new(TokenizeText { tokenizer: resources.text.clone() }))
+        Ok(Arc::new(TokenizeText { tokenizer: resources.ids()?.text.clone() }))
     }
 }
 

@@ -6,10 +6,13 @@ use arrow::array::RecordBatch;
 
 use crate::engine::commit::Commit;
 use crate::engine::plan::{Stage, Unit};
+use crate::engine::launch::units;
+use crate::engine::stages::shards::ShardedTable;
 use crate::engine::stages::{Before, sequences, shards};
 use crate::engine::store::Store;
 use crate::engine::unit::{Run, UnitLog};
 use crate::error::RunError;
+use crate::job::Sequences;
 use crate::run::reopen;
 use crate::status::commits_of;
 use crate::steps::apply_objective::Inverse;
@@ -29,7 +32,7 @@ pub struct Deep {
     pub documents: u64,
     /// Examples of theirs that gave the document's tokens back; none where the objective can't be inverted.
     pub inverted: u64,
-    /// Shards whose rows are those of the sequences stage.
+    /// Shards whose rows are those of the stage before them.
     pub shards: u64,
 }
 
@@ -43,20 +46,22 @@ pub async fn verify_deep(store: &Store, sample: Option<usize>) -> Result<Deep, R
         images: commits_of(store, Stage::Images).await?,
         sequences: commits_of(store, Stage::Sequences).await?,
     };
+    let image_shards = commits_of(store, Stage::ImageShards).await?;
     let shards = commits_of(store, Stage::Shards).await?;
-    let stages = [&before.documents, &before.images, &before.sequences, &shards];
+    let stages = [&before.documents, &before.images, &image_shards, &before.sequences, &shards];
     for file in stages.into_iter().flatten().flat_map(|commit| commit.files.values()) {
         findings.extend(check_sum(store, file).await.err());
         deep.files += 1;
         deep.bytes += file.bytes;
     }
-    let units = run.plan.units(Stage::Sequences);
-    for unit in spread(&units, sample) {
+    for unit in spread(&run.plan.units(Stage::Sequences), sample) {
         remake_sequences(&run, unit, &before, &mut deep, &mut findings).await?;
     }
-    for unit in run.plan.shard_units(&before.sequences, run.checked.job.shards.rows_per_shard) {
-        compare_shard(&run, &unit, &before.sequences, &shards, &mut findings).await?;
-        deep.shards += 1;
+    for (stage, shards) in [(Stage::ImageShards, &image_shards), (Stage::Shards, &shards)] {
+        let Some(table) = ShardedTable::of(&run.checked, stage) else { continue };
+        for unit in units(&run, stage, &before) {
+            deep.shards += compare_shard(&run, &unit, &table, &before, shards, &mut findings).await?;
+        }
     }
     if findings.is_empty() { Ok(deep) } else { Err(RunError::Unbalanced(findings)) }
 }
@@ -78,7 +83,7 @@ async fn remake_sequences(
     let Some(file) = committed else { return Ok(()) };
     let log = UnitLog::new(run.progress.clone());
     let lost: Arc<Mutex<Vec<String>>> = Arc::default();
-    let (inverse, found) = (inverse(run), lost.clone());
+    let (inverse, found) = (inverse(run)?, lost.clone());
     let counted = log.clone();
     let look = move |batch: RecordBatch| {
         if let Some(inverse) = &inverse {
@@ -100,23 +105,28 @@ async fn remake_sequences(
 }
 
 /// What inverts the job's objective, if anything does.
-fn inverse(run: &Run) -> Option<Inverse> {
-    let sequences = &run.checked.job.sequences;
-    let build = || Inverse::build(&sequences.objective, sequences.views, &run.checked.resources);
-    sequences.objective.is_invertible().then(build)
+fn inverse(run: &Run) -> Result<Option<Inverse>, RunError> {
+    let sequences = run.checked.job.sequences.as_ref();
+    let invertible = sequences.filter(|sequences| sequences.objective.is_invertible());
+    let build =
+        |of: &Sequences| Ok(Inverse::build(&of.objective, of.views, &run.checked.resources)?);
+    invertible.map(build).transpose()
 }
 
+/// Compares a shard with the rows that it was made of; the answer is how many were compared: none if it isn't committed.
 async fn compare_shard(
     run: &Run,
     unit: &Unit,
-    sequences: &[Commit],
+    table: &ShardedTable,
+    before: &Before,
     shards: &[Commit],
     findings: &mut Vec<String>,
-) -> Result<(), RunError> {
-    let Some(file) = shards.get(unit.index as usize).and_then(|commit| commit.file("shard")) else { return Ok(()) };
+) -> Result<u64, RunError> {
+    let committed = shards.iter().find(|commit| commit.unit == unit.id);
+    let Some(file) = committed.and_then(|commit| commit.file("shard")) else { return Ok(0) };
     let compared = Compared::with(&run.store, &file.path).await?;
-    if let Err(error) = shards::run_into(run, unit, sequences, compared).await {
+    if let Err(error) = shards::run_into(run, unit, table, table.rows_of(before), compared).await {
         findings.push(format!("{unit}: {error}"));
     }
-    Ok(())
+    Ok(1)
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::html::image_texts::ImageTexts;
 use crate::html::tree::TooMuch;
 
 /// What a form makes of a page.
@@ -27,6 +28,8 @@ pub struct ImageReference {
     pub tag: Range<u32>,
     /// The byte of the markup where its tokens go.
     pub src: u32,
+    /// What the page says about it.
+    pub texts: ImageTexts,
 }
 
 /// An image that names nothing that can be fetched.

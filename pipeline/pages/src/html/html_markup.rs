@@ -2,6 +2,7 @@
 
 use crate::html::document::ImageReference;
 use crate::html::form::Page;
+use crate::html::image_texts::ImageTexts;
 use crate::html::names;
 use crate::html::parse::names::Name;
 use crate::html::tree::NodeId;
@@ -48,7 +49,7 @@ impl Markup for HtmlMarkup {
     }
 
     /// `src` stands there whatever the page called it, with nothing in it.
-    fn image(&mut self, page: &Page<'_>, id: NodeId) {
+    fn image(&mut self, page: &Page<'_>, id: NodeId, texts: ImageTexts) {
         let start = self.markup.len();
         let is_kept = |name: &str| name != "src" && page.form.kept_attributes.has(page.tree, id, name);
         let kept = page.tree.attributes_named(id, is_kept);
@@ -65,7 +66,7 @@ impl Markup for HtmlMarkup {
         self.markup.push('>');
         let url = page.images.get(&id).cloned().unwrap_or_default();
         let tag = start as u32..self.markup.len() as u32;
-        self.images.push(ImageReference { url, tag, src: src as u32 });
+        self.images.push(ImageReference { url, tag, src: src as u32, texts });
     }
 
     #[inline]

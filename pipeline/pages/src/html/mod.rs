@@ -5,6 +5,7 @@ pub mod document;
 pub mod drops;
 pub mod form;
 pub mod forms;
+pub mod image_texts;
 pub mod kept_attributes;
 pub mod measure;
 pub mod oracle;

@@ -2,6 +2,7 @@
 
 use crate::html::document::ImageReference;
 use crate::html::form::{AltText, Page};
+use crate::html::image_texts::ImageTexts;
 use crate::html::names::{self, Kind};
 use crate::html::parse::names::Name;
 use crate::html::tree::NodeId;
@@ -94,7 +95,7 @@ impl Markup for TextMarkup {
     }
 
     /// The break before an image goes with it if it fails, and so does its description.
-    fn image(&mut self, page: &Page<'_>, id: NodeId) {
+    fn image(&mut self, page: &Page<'_>, id: NodeId, texts: ImageTexts) {
         let before = self.text.len();
         self.write_break();
         let start = if self.has_words { before } else { self.text.len() };
@@ -107,7 +108,7 @@ impl Markup for TextMarkup {
         }
         let url = page.images.get(&id).cloned().unwrap_or_default();
         let src = self.text.len() as u32;
-        self.images.push(ImageReference { url, tag: start as u32..src, src });
+        self.images.push(ImageReference { url, tag: start as u32..src, src, texts });
     }
 
     fn words(&mut self, words: &str, _: bool) {

@@ -2,6 +2,7 @@
 
 use crate::html::document::ImageReference;
 use crate::html::form::Page;
+use crate::html::image_texts::{ImageTexts, Texts};
 use crate::html::names::{self, Kind};
 use crate::html::parse::names::Name;
 use crate::html::tree::{NodeId, Tree};
@@ -26,8 +27,8 @@ pub(super) trait Markup {
     fn start(&mut self, page: &Page<'_>, id: NodeId, folded: &[NodeId], name: Name);
     /// An element ends that began and has an end.
     fn end(&mut self, page: &Page<'_>, id: NodeId, name: Name);
-    /// An image that is kept.
-    fn image(&mut self, page: &Page<'_>, id: NodeId);
+    /// An image that is kept, with what the page says about it.
+    fn image(&mut self, page: &Page<'_>, id: NodeId, texts: ImageTexts);
     /// Text with no more whitespace than single spaces; `is_special` if there may be characters in it that mean markup.
     fn words(&mut self, words: &str, is_special: bool);
     /// Whitespace between words.
@@ -43,7 +44,8 @@ pub(super) trait Markup {
 /// Writes the page.
 pub(super) fn write<M: Markup>(page: &Page<'_>, markup: M) -> Written {
     let text = String::with_capacity(page.tree.page.len() / 4);
-    let mut writer = Writer { page, markup, text, body: None, gap: Gap::Swallowed, preformatted: 0 };
+    let texts = Texts::new(page.tree);
+    let mut writer = Writer { page, markup, text, texts, body: None, gap: Gap::Swallowed, preformatted: 0 };
     let work = page.tree.work();
     let mut open = vec![Visit::Enter(Tree::DOCUMENT)];
     while let Some(visit) = open.pop().filter(|_| !work.is_spent()) {
@@ -95,6 +97,7 @@ struct Writer<'a, M> {
     page: &'a Page<'a>,
     markup: M,
     text: String,
+    texts: Texts<'a>,
     body: Option<usize>,
     gap: Gap,
     preformatted: u32,
@@ -185,7 +188,8 @@ impl<M: Markup> Writer<'_, M> {
             self.flush_gap();
             self.gap = Gap::None;
         }
-        self.markup.image(self.page, id);
+        let texts = self.texts.of(id);
+        self.markup.image(self.page, id, texts);
     }
 
     fn text(&mut self, text: &str) {

@@ -7,8 +7,8 @@ use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, StringArray, UIn
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionContext, col};
 use futures::try_join;
-use pageloom_schemas::places::image_places_of;
-use pageloom_schemas::{Key, columns, tables};
+use pageloom_schemas::places::{ImagePlace, PlaceTexts, image_places_of};
+use pageloom_schemas::{columns, tables};
 
 use crate::engine::exchange::{bucket_of, image_bucket};
 use crate::engine::exchange_reader::whole;
@@ -79,7 +79,7 @@ async fn write_references(
     documents: &TableFile,
 ) -> Result<TableFile, RunError> {
     let documents = whole(context, &run.store, documents, &tables::documents())?;
-    let documents = documents.select(vec![col("key"), col("image_slots")])?.create_physical_plan().await?;
+    let documents = documents.select(vec![col("key"), col("url"), col("image_slots")])?.create_physical_plan().await?;
     let buckets = run.plan.buckets;
     let explode = move |batch: RecordBatch| references(&batch, buckets);
     let plan = MapExec::plan("image_references", documents, tables::image_references(), Arc::new(explode));
@@ -109,27 +109,33 @@ fn count_images(plan: Arc<dyn ExecutionPlan>, log: &Arc<UnitLog>) -> Arc<dyn Exe
 }
 
 fn references(batch: &RecordBatch, buckets: u32) -> Result<RecordBatch, StepError> {
-    let (key, slots) = (columns::key(), columns::image_slots());
-    let (key, slots) = (key.of(batch)?, slots.of(batch)?);
-    let (mut keys, mut urls, mut documents) = (Vec::<Key>::new(), Vec::new(), Vec::new());
+    let (key, url, slots) = (columns::key(), columns::url(), columns::image_slots());
+    let (key, url, slots) = (key.of(batch)?, url.of(batch)?, slots.of(batch)?);
+    let mut shown: Vec<(usize, ImagePlace)> = Vec::new();
     for row in 0..batch.num_rows() {
         let mut seen = BTreeSet::new();
         for place in image_places_of(slots, row)? {
             if seen.insert(place.key) {
-                keys.push(place.key);
-                urls.push(place.url);
-                documents.push(key.value(row).to_vec());
+                shown.push((row, place));
             }
         }
     }
-    if keys.is_empty() {
+    if shown.is_empty() {
         return Ok(RecordBatch::new_empty(tables::image_references()));
     }
+    let places = || shown.iter().map(|(_, place)| place);
+    let text = |of: fn(&PlaceTexts) -> &Option<String>| -> ArrayRef {
+        Arc::new(places().map(|place| of(&place.texts).as_deref()).collect::<StringArray>())
+    };
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(UInt32Array::from_iter_values(keys.iter().map(|key| image_bucket(key, buckets)))),
-        Arc::new(FixedSizeBinaryArray::try_from_iter(keys.iter().map(|key| key.0))?),
-        Arc::new(StringArray::from(urls)),
-        Arc::new(FixedSizeBinaryArray::try_from_iter(documents.iter())?),
+        Arc::new(UInt32Array::from_iter_values(places().map(|place| image_bucket(&place.key, buckets)))),
+        Arc::new(FixedSizeBinaryArray::try_from_iter(places().map(|place| place.key.0))?),
+        Arc::new(StringArray::from_iter_values(places().map(|place| &place.url))),
+        Arc::new(FixedSizeBinaryArray::try_from_iter(shown.iter().map(|(row, _)| key.value(*row)))?),
+        Arc::new(StringArray::from_iter_values(shown.iter().map(|(row, _)| url.value(*row)))),
+        text(|texts| &texts.alt),
+        text(|texts| &texts.title),
+        text(|texts| &texts.caption),
     ];
     Ok(RecordBatch::try_new(tables::image_references(), columns)?)
 }

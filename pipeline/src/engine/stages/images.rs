@@ -13,9 +13,9 @@ use crate::engine::commit::Commit;
 use crate::engine::exchange::bucket_of;
 use crate::engine::exchange_reader::bucket;
 use crate::engine::nodes::{MapExec, sort};
-use crate::engine::plan::Unit;
+use crate::engine::plan::{TrainingTable, Unit};
 use crate::engine::session::{scan, session};
-use crate::engine::stages::steps_over;
+use crate::engine::stages::{image_rows, steps_over};
 use crate::engine::store::Store;
 use crate::engine::table_writer::{TableFile, write_plan};
 use crate::engine::unit::{Files, Run, UnitLog};
@@ -30,18 +30,29 @@ const BATCH_ROWS: usize = 64;
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, documents: &[Commit]) -> Result<Files, RunError> {
     let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
     let references = references(&context, &run.store, documents, unit.index)?;
-    let located = located_images(&context, &run.store, documents, unit.index).await?;
+    let located = located_images(&context, run, documents, unit.index).await?;
     let located = count_images(located, log);
     let encoded = steps_over(run, located, &run.checked.job.images, Kind::Image, log)?;
     let encoded = count_work(encoded, run);
-    let encoded = sort(MapExec::conform(encoded, tables::images()), &["key"])?;
-    let images = write_plan(&context, encoded, log.table(run, unit, "images", tables::images())?).await?;
-    let without_tokens = count_without_tokens(&context, references.clone(), &images).await?;
-    let image_tokens = write_image_tokens(run, unit, log, &context, references, &images).await?;
+    let schema = tables::images(image_rows::masks(&run.checked));
+    let encoded = sort(MapExec::conform(encoded, schema.clone()), &["key"])?;
+    let images = write_plan(&context, encoded, log.table(run, unit, "images", schema)?).await?;
     log.count("images", images.rows);
-    log.count("image_tokens", image_tokens.rows);
-    log.count("references_without_tokens", without_tokens);
-    Ok(vec![("images", images), ("image_tokens", image_tokens)])
+    let mut files = Vec::new();
+    if let Some(settings) = &run.checked.job.image_shards {
+        let rows = image_rows::write(run, unit, log, &context, references.clone(), &images, settings).await?;
+        log.count("rows", rows.rows);
+        files.push(("image_rows", rows));
+    }
+    if run.plan.makes(TrainingTable::Sequences) {
+        let without_tokens = count_without_tokens(&context, references.clone(), &images).await?;
+        let image_tokens = write_image_tokens(run, unit, log, &context, references, &images).await?;
+        log.count("image_tokens", image_tokens.rows);
+        log.count("references_without_tokens", without_tokens);
+        files.push(("image_tokens", image_tokens));
+    }
+    files.push(("images", images));
+    Ok(files)
 }
 
 /// Which documents show which images of a bucket.
@@ -54,17 +65,22 @@ fn references(
     bucket(context, store, documents, "image_references", index, &tables::image_references())
 }
 
-/// Each image of a bucket once, with the first of its locations; null where no source holds it.
+/// Each wanted image of a bucket once, with the first of its locations; null where no source holds it.
 pub async fn located_images(
     context: &SessionContext,
-    store: &Store,
+    run: &Run,
     documents: &[Commit],
     index: u32,
 ) -> Result<Arc<dyn ExecutionPlan>, RunError> {
-    let references = references(context, store, documents, index)?;
-    let wanted = references.aggregate(vec![col("key")], vec![min(col("url")).alias("url")])?;
+    let store = &run.store;
+    let wanted = references(context, store, documents, index)?.select(vec![col("key"), col("url")])?;
     let schema = tables::image_locations();
     let locations = bucket(context, store, documents, "image_locations", index, &schema)?;
+    let wanted = match run.checked.job.wants_all_images() {
+        true => wanted.union(locations.clone().select(vec![col("key"), col("image_url").alias("url")])?)?,
+        false => wanted,
+    };
+    let wanted = wanted.aggregate(vec![col("key")], vec![min(col("url")).alias("url")])?;
     let fields = ["source", "container", "path", "offset", "length", "inline"];
     let place = std::iter::once(col("key").alias("location_key")).chain(fields.map(col)).collect();
     let first = ["key", "source", "path", "offset"].map(|name| col(name).sort(true, false)).to_vec();
@@ -103,7 +119,7 @@ async fn count_without_tokens(
     references: DataFrame,
     images: &TableFile,
 ) -> Result<u64, RunError> {
-    let images = scan(context, std::slice::from_ref(&images.path), &tables::images()).await?;
+    let images = scan(context, std::slice::from_ref(&images.path), &tables::images([])).await?;
     let images = images.select(vec![col("key").alias("image_key")])?;
     let without = references.join(images, JoinType::LeftAnti, &["key"], &["image_key"], None)?;
     Ok(without.count().await? as u64)
@@ -118,7 +134,7 @@ async fn write_image_tokens(
     references: DataFrame,
     images: &TableFile,
 ) -> Result<TableFile, RunError> {
-    let images = scan(context, std::slice::from_ref(&images.path), &tables::images()).await?;
+    let images = scan(context, std::slice::from_ref(&images.path), &tables::images([])).await?;
     let images = images.select(["key", "grid_width", "grid_height", "codes"].map(col).to_vec())?;
     let references = references.select(vec![col("key").alias("image_key"), col("document_key")])?;
     let joined = references.join(images, JoinType::Inner, &["image_key"], &["key"], None)?;

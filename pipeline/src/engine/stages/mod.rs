@@ -1,6 +1,7 @@
 //! What a unit of each stage does.
 
 pub mod documents;
+mod image_rows;
 pub mod images;
 pub mod sequences;
 pub mod shards;
@@ -25,8 +26,9 @@ pub async fn run_unit(run: &Run, unit: &Unit, before: &Before) -> Result<Commit,
         match unit.stage {
             Stage::Documents => documents::run(run, unit, &log).await,
             Stage::Images => images::run(run, unit, &log, &before.documents).await,
+            Stage::ImageShards => shards::run(run, unit, &log, before).await,
             Stage::Sequences => sequences::run(run, unit, &log, before).await,
-            Stage::Shards => shards::run(run, unit, &log, &before.sequences).await,
+            Stage::Shards => shards::run(run, unit, &log, before).await,
         }
     });
     let files = files.await?;

@@ -20,6 +20,7 @@ use crate::engine::store::Store;
 use crate::engine::table_writer::{TableFile, TableSink};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
+use crate::job::Sequences;
 use crate::examples::{PlacedExample, examples_of};
 use crate::objectives::TokenColumns;
 use crate::packing::{PackedRow, Packer};
@@ -32,9 +33,14 @@ mod rows;
 /// Documents of a batch.
 const BATCH_ROWS: usize = 128;
 
+/// What the job says about sequences; a job without any has no unit of this stage.
+fn wanted(run: &Run) -> Result<&Sequences, RunError> {
+    run.checked.job.sequences.as_ref().ok_or_else(|| RunError::Bug("the job makes no sequences".into()))
+}
+
 /// Runs one unit: one bucket of documents.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, before: &Before) -> Result<Files, RunError> {
-    let writer = log.table(run, unit, "sequences", table(&run.checked.job))?;
+    let writer = log.table(run, unit, "sequences", table(wanted(run)?))?;
     Ok(vec![("sequences", run_into(run, unit, log, before, writer, Ok).await?)])
 }
 
@@ -50,7 +56,7 @@ pub async fn run_into(
     let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
     let documents = illustrated_documents(&context, &run.store, before, unit.index).await?;
     let documents = sort(documents, &["order", "key"])?;
-    let [interleave, objective] = run.checked.job.sequences.steps();
+    let [interleave, objective] = wanted(run)?.steps();
     let documents = steps_over(run, documents, &[interleave], Kind::Document, log)?;
     let schema = documents.schema();
     let documents = MapExec::plan("look", documents, schema, Arc::new(look));
@@ -83,8 +89,9 @@ async fn pack(
     log: &UnitLog,
     mut writer: impl TableSink,
 ) -> Result<TableFile, RunError> {
-    let mut packer = run.checked.job.sequences.packing.build(specials(&run.checked.resources.vocabulary).pad);
-    let of_tokens = run.checked.job.sequences.objective.token_columns();
+    let sequences = wanted(run)?;
+    let mut packer = sequences.packing.build(specials(&run.checked.resources.ids()?.vocabulary).pad);
+    let of_tokens = sequences.objective.token_columns();
     let mut batches = execute_stream(examples, context.task_ctx())?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {

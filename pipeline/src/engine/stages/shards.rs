@@ -1,15 +1,19 @@
-//! Shards: rows of all sequences units, in order, become files of exactly equal length.
+//! Shards: rows of all units of a stage, in order, become files of exactly equal length.
 
+use arrow::array::AsArray;
+use arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
-use pageloom_schemas::{columns, tables};
+use pageloom_schemas::tables;
 
+use crate::check::CheckedJob;
 use crate::engine::commit::Commit;
-use crate::engine::plan::Unit;
+use crate::engine::plan::{Stage, Unit};
+use crate::engine::stages::{Before, image_rows};
 use crate::engine::table_reader::open_table;
 use crate::engine::table_writer::{TableFile, TableSink, shard_properties};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::RunError;
-use crate::token_columns::sequences as table;
+use crate::token_columns::sequences;
 
 const BATCH_ROWS: usize = 256;
 
@@ -21,14 +25,71 @@ struct Stretch {
     rows: u64,
 }
 
+/// A table that trainers read, as its shards are written.
+#[derive(Debug, Clone)]
+pub struct ShardedTable {
+    stage: Stage,
+    /// The table whose rows the shards take, among the files of the commits before.
+    rows: &'static str,
+    /// The folder of the shards in the output.
+    pub folder: &'static str,
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// The column whose values are counted as tokens.
+    tokens: &'static str,
+    /// Rows of every shard but the last.
+    pub rows_per_shard: u64,
+    rows_per_row_group: u64,
+}
+
+/// Folder of the shards of sequences.
+pub const SEQUENCES: &str = "data";
+/// Folder of the shards of images.
+pub const IMAGES: &str = "images";
+
+impl ShardedTable {
+    /// What a stage of shards writes; none for any other stage, or where the job doesn't want that table.
+    pub fn of(checked: &CheckedJob, stage: Stage) -> Option<Self> {
+        let job = &checked.job;
+        match stage {
+            Stage::Shards => job.sequences.as_ref().map(|of| Self {
+                stage,
+                rows: "sequences",
+                folder: SEQUENCES,
+                schema: sequences(of),
+                tokens: "input_ids",
+                rows_per_shard: job.shards.rows_per_shard,
+                rows_per_row_group: job.shards.rows_per_row_group,
+            }),
+            Stage::ImageShards => job.image_shards.as_ref().map(|of| Self {
+                stage,
+                rows: "image_rows",
+                folder: IMAGES,
+                schema: image_rows::schema(checked),
+                tokens: "tokens",
+                rows_per_shard: of.rows_per_shard,
+                rows_per_row_group: of.rows_per_row_group,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The commits whose rows its shards take.
+    pub fn rows_of<'a>(&self, before: &'a Before) -> &'a [Commit] {
+        if self.stage == Stage::Shards { &before.sequences } else { &before.images }
+    }
+}
+
 /// Runs one unit: one shard. Its name and its bytes are the same for whoever writes it, so it is written in place.
-pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, sequences: &[Commit]) -> Result<Files, RunError> {
-    let total: u64 = sequences.iter().filter_map(|commit| commit.file("sequences")).map(|file| file.rows).sum();
-    let path = shard_path(unit.index, total.div_ceil(run.checked.job.shards.rows_per_shard));
-    let schema = table(&run.checked.job);
-    let properties = shard_properties(&schema, run.checked.job.shards.rows_per_row_group, provenance(run))?;
-    let writer = log.file(run, path, schema, properties)?;
-    let (shard, tokens) = run_into(run, unit, sequences, writer).await?;
+pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, before: &Before) -> Result<Files, RunError> {
+    let table = ShardedTable::of(&run.checked, unit.stage);
+    let table = table.ok_or_else(|| RunError::Bug(format!("{unit}: the job has no such table")))?;
+    let rows_of = table.rows_of(before);
+    let total: u64 = rows_of.iter().filter_map(|commit| commit.file(table.rows)).map(|file| file.rows).sum();
+    let path = shard_path(table.folder, unit.index, total.div_ceil(table.rows_per_shard));
+    let properties = shard_properties(&table.schema, table.rows_per_row_group, provenance(run))?;
+    let writer = log.file(run, path, table.schema.clone(), properties)?;
+    let (shard, tokens) = run_into(run, unit, &table, rows_of, writer).await?;
     log.count("rows", shard.rows);
     log.count("shard_bytes", shard.bytes);
     log.count("row_tokens", tokens);
@@ -39,23 +100,24 @@ pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, sequences: &[Commit]) ->
 pub async fn run_into(
     run: &Run,
     unit: &Unit,
-    sequences: &[Commit],
+    table: &ShardedTable,
+    rows_of: &[Commit],
     mut sink: impl TableSink,
 ) -> Result<(TableFile, u64), RunError> {
-    let per_shard = run.checked.job.shards.rows_per_shard;
-    let files: Vec<TableFile> = sequences.iter().filter_map(|commit| commit.file("sequences").cloned()).collect();
+    let per_shard = table.rows_per_shard;
+    let files: Vec<TableFile> = rows_of.iter().filter_map(|commit| commit.file(table.rows).cloned()).collect();
     let total: u64 = files.iter().map(|file| file.rows).sum();
     let first = u64::from(unit.index) * per_shard;
     let mut tokens = 0;
     for stretch in stretches(&files, first, per_shard.min(total.saturating_sub(first))) {
-        tokens += copy(run, &stretch, &mut sink).await?;
+        tokens += copy(run, &stretch, table, &mut sink).await?;
     }
     Ok((sink.finish().await?, tokens))
 }
 
 /// `data/train-00000-of-00128.parquet`
-pub fn shard_path(index: u32, shards: u64) -> String {
-    format!("data/train-{index:05}-of-{shards:05}.parquet")
+fn shard_path(folder: &str, index: u32, shards: u64) -> String {
+    format!("{folder}/train-{index:05}-of-{shards:05}.parquet")
 }
 
 /// What made the rows, in each shard's footer.
@@ -64,7 +126,7 @@ fn provenance(run: &Run) -> Vec<(String, String)> {
         "format_version": tables::FORMAT_VERSION,
         "job_digest": run.checked.digest,
         "seed": run.checked.job.seed,
-        "text_tokenizer": run.checked.resources.text.digest(),
+        "text_tokenizer": run.checked.resources.ids.as_ref().map(|ids| ids.text.digest()),
         "image_tokenizer": run.checked.resources.images.provenance(),
     });
     vec![("pageloom".into(), value.to_string())]
@@ -84,14 +146,21 @@ fn stretches(files: &[TableFile], first: u64, rows: u64) -> Vec<Stretch> {
     found
 }
 
-async fn copy(run: &Run, stretch: &Stretch, sink: &mut impl TableSink) -> Result<u64, RunError> {
+async fn copy(
+    run: &Run,
+    stretch: &Stretch,
+    table: &ShardedTable,
+    sink: &mut impl TableSink,
+) -> Result<u64, RunError> {
     let rows = open_table(&run.store, &stretch.path).await?;
     let rows = rows.with_offset(stretch.first as usize).with_limit(stretch.rows as usize).with_batch_size(BATCH_ROWS);
     let (mut rows, mut tokens) = (rows.build()?, 0);
     while let Some(batch) = rows.try_next().await? {
         run.progress.worked(batch.num_rows() as u64);
-        let input_ids = columns::input_ids();
-        tokens += input_ids.of(&batch)?.value_offsets().windows(2).map(|ends| (ends[1] - ends[0]) as u64).sum::<u64>();
+        let lists = batch.column_by_name(table.tokens).and_then(|column| column.as_list_opt::<i32>());
+        let lost = || RunError::Bug(format!("{}: no column `{}`", stretch.path, table.tokens));
+        let offsets = lists.ok_or_else(lost)?.value_offsets();
+        tokens += offsets.windows(2).map(|ends| (ends[1] - ends[0]) as u64).sum::<u64>();
         sink.write(batch).await?;
     }
     Ok(tokens)

@@ -1,0 +1,49 @@
+//! What the encoder saw of an image, from its source once more.
+
+use datafusion::physical_plan::execute_stream;
+use futures::TryStreamExt;
+use pageloom_schemas::{Key, columns};
+
+use crate::engine::exchange::image_bucket;
+use crate::engine::plan::Stage;
+use crate::engine::session::session;
+use crate::engine::stages::images::located_images;
+use crate::engine::step_exec::guarded;
+use crate::engine::unit::Run;
+use crate::error::{RunError, StepError};
+use crate::show_image::sheet::Tile;
+use crate::status::commits_of;
+use crate::step::Kind;
+
+/// The pixels that the job's steps hand to the encoder; none where the image's file is not what it was.
+pub async fn of(run: &Run, key: Key) -> Result<Option<Tile>, RunError> {
+    let documents = commits_of(&run.store, Stage::Documents).await?;
+    let context = session(&run.store, run.checked.job.units.memory, 128)?;
+    let located = located_images(&context, run, &documents, image_bucket(&key, run.plan.buckets)).await?;
+    let mut batches = execute_stream(located, context.task_ctx())?;
+    while let Some(batch) = batches.try_next().await? {
+        let row = columns::key().of(&batch)?.iter().position(|found| found == Some(&key.0));
+        if let Some(row) = row {
+            return pixels(run, batch.slice(row, 1));
+        }
+    }
+    Ok(None)
+}
+
+fn pixels(run: &Run, mut rows: arrow::array::RecordBatch) -> Result<Option<Tile>, RunError> {
+    for config in &run.checked.job.images {
+        let schema = config.columns().apply(&rows.schema()).map_err(StepError::Bug)?;
+        let step = run.checked.step(config)?;
+        let process = || guarded(step.as_ref(), Kind::Image, config.name(), &schema, rows);
+        rows = tokio::task::block_in_place(process)?.0;
+        if rows.num_rows() == 0 {
+            return Ok(None);
+        }
+        let pixels = columns::pixels();
+        if let Ok(pixels) = pixels.of(&rows) {
+            let size = run.checked.resources.images.size();
+            return Ok(Some(Tile { size, rgb: pixels.value(0).to_vec() }));
+        }
+    }
+    Ok(None)
+}
