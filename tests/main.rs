@@ -8,6 +8,7 @@ mod end_to_end {
     pub mod demo_site;
     pub mod faults;
     pub mod filters;
+    pub mod images;
     pub mod models;
     pub mod objectives;
     pub mod one_page;

@@ -195,12 +195,13 @@ impl Finished {
 }
 
 fn commits(out: &Path) -> Vec<Value> {
-    let stages = ["documents", "images", "sequences", "shards"];
+    let stages = ["documents", "images", "image_shards", "sequences", "shards"];
     let folders = stages.iter().filter_map(|stage| fs::read_dir(out.join("commits").join(stage)).ok());
     folders.flatten().map(|file| serde_json::from_slice(&fs::read(file.unwrap().path()).unwrap()).unwrap()).collect()
 }
 
-fn text_rows(file: &Path) -> Vec<BTreeMap<String, String>> {
+/// The rows of a Parquet file, each with its columns as text.
+pub fn text_rows(file: &Path) -> Vec<BTreeMap<String, String>> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(file).unwrap()).unwrap().build().unwrap();
     let mut rows = Vec::new();
     for batch in reader.map(Result::unwrap) {
