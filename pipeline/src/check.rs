@@ -295,7 +295,8 @@ fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<Lo
     let (text, images) = (text.ok()?, images.ok()?);
     let ids =
         VocabularySettings { num_sentinels: settings.num_sentinels, pad_to_multiple_of: settings.pad_to_multiple_of };
-    let of_text = |text: TextTokenizer| match Vocabulary::new(&text, &ids, Specials::NAMES, images.codebook_size()) {
+    let mut of_text = |text: TextTokenizer| match Vocabulary::new(&text, &ids, Specials::NAMES, images.codebook_size())
+    {
         Ok(vocabulary) => Some(Ids { text: Arc::new(text), vocabulary: Arc::new(vocabulary) }),
         Err(error) => {
             report("tokenizers", error.to_string(), "choose another text tokenizer, or other numbers");
@@ -318,9 +319,9 @@ fn check_masks(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &mut V
         let StepConfig::draw_masks(masks) = step else { continue };
         let place = format!("images.{index}.{}", step.name());
         // A file that can't be read at all is reported where all are read.
-        let guide = masks.wrong_guide(loaded.text.folder()).filter(|_| masks.guide.as_ref().is_some_and(|guide| {
-            loaded.resolve(guide).is_file()
-        }));
+        let guide = masks
+            .wrong_guide(loaded.text.folder())
+            .filter(|_| masks.guide.as_ref().is_some_and(|guide| loaded.resolve(guide).is_file()));
         for message in masks.misfits(images.grid()).into_iter().chain(guide) {
             problems.push(loaded.text.problem_at(&place, message, None));
         }

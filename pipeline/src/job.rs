@@ -278,7 +278,8 @@ impl Reader<'_> {
             self.problems.push(self.text.problem(key.span(), message, did_you_mean(key.get_ref(), &SECTIONS)));
         }
         // A job of images alone has neither documents nor sequences.
-        let has_text = !root.contains_key("image_shards") || root.contains_key("documents") || root.contains_key("sequences");
+        let has_text =
+            !root.contains_key("image_shards") || root.contains_key("documents") || root.contains_key("sequences");
         Draft {
             name: self.optional(root, "name", || self.text.stem()),
             seed: self.optional(root, "seed", || 0),

@@ -8,8 +8,8 @@ use arrow::datatypes::{DataType, Field, UInt32Type};
 use arrow::util::display::array_value_to_string;
 use futures::TryStreamExt;
 use pageloom_schemas::{Key, columns};
+use pageloom_vq::load_decoder;
 use pageloom_vq::pixels::{Size, png};
-use pageloom_vq::{ImageSize, load_decoder};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -78,14 +78,7 @@ fn shown(rows: &RecordBatch, row: u64, file: String) -> Result<ShownImage, RunEr
     let masks = named.flat_map(|(field, column)| masks(field, column)).collect();
     let key = columns::image_key();
     let key = Key::from_hex(key.of(rows)?.value(0)).unwrap_or_default();
-    Ok(ShownImage {
-        row,
-        file,
-        columns: in_words?,
-        codes: codes(rows)?,
-        key,
-        masks,
-    })
+    Ok(ShownImage { row, file, columns: in_words?, codes: codes(rows)?, key, masks })
 }
 
 fn codes(rows: &RecordBatch) -> Result<Vec<u32>, RunError> {

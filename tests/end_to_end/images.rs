@@ -35,7 +35,8 @@ fn of_images(site: &Site, source: &str) {
 /// The rows of all shards, by URL.
 fn images(finished: &Finished) -> BTreeMap<String, BTreeMap<String, String>> {
     let table = &finished.manifest()["image_table"];
-    let files: Vec<&str> = table["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
+    let files: Vec<&str> =
+        table["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
     let rows: Vec<_> = files.iter().flat_map(|file| super::site::text_rows(&finished.out.join(file))).collect();
     assert_eq!(rows.len() as u64, table["rows"].as_u64().unwrap());
     rows.into_iter().map(|row| (row["url"].clone(), row)).collect()
@@ -158,7 +159,8 @@ fn a_guide_says_what_is_masked_of_each_image_it_names() {
     let job = fs::read_to_string(site.job()).unwrap();
     let step = format!("[[images]]\ndraw_masks = {{ name = \"roi\", strategy = {strategy} }}\n[image_shards]");
     fs::write(site.job(), job.replace("[image_shards]", &step)).unwrap();
-    fs::write(site.path("guide.jsonl"), "{\"url\": \"file:///lichen.jpg\", \"cells\": [1, 1, 0, 0, 0, 0, 0, 1]}\n").unwrap();
+    fs::write(site.path("guide.jsonl"), "{\"url\": \"file:///lichen.jpg\", \"cells\": [1, 1, 0, 0, 0, 0, 0, 1]}\n")
+        .unwrap();
     let finished = site.run();
     assert_eq!(images(&finished)["file:///lichen.jpg"]["masks_roi"], "[83]");
     assert_eq!(finished.rejects(), ["file:///pebbles.jpg: image.image_without_guide"]);

@@ -28,8 +28,7 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in their order.
-    pub const ALL: [Stage; 5] =
-        [Stage::Documents, Stage::Images, Stage::ImageShards, Stage::Sequences, Stage::Shards];
+    pub const ALL: [Stage; 5] = [Stage::Documents, Stage::Images, Stage::ImageShards, Stage::Sequences, Stage::Shards];
 
     /// Width of the longest name, for columns of text.
     pub const NAME_WIDTH: usize = 12;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 
 use crate::engine::commit::Commit;
-use crate::engine::plan::{Stage, Unit};
 use crate::engine::launch::units;
+use crate::engine::plan::{Stage, Unit};
 use crate::engine::stages::shards::ShardedTable;
 use crate::engine::stages::{Before, sequences, shards};
 use crate::engine::store::Store;
@@ -108,8 +108,7 @@ async fn remake_sequences(
 fn inverse(run: &Run) -> Result<Option<Inverse>, RunError> {
     let sequences = run.checked.job.sequences.as_ref();
     let invertible = sequences.filter(|sequences| sequences.objective.is_invertible());
-    let build =
-        |of: &Sequences| Ok(Inverse::build(&of.objective, of.views, &run.checked.resources)?);
+    let build = |of: &Sequences| Ok(Inverse::build(&of.objective, of.views, &run.checked.resources)?);
     invertible.map(build).transpose()
 }
 

@@ -126,8 +126,12 @@ mod tests {
         let caption = "<figcaption>Two <b>ca</b>ts<p>at</p>home<script>x</script></figcaption>";
         let html = format!("<figure><a><img alt=a></a><figure><img alt=b></figure><img alt=c>{caption}</figure><img>");
         let captioned = Some("Two cats at home");
-        let expected =
-            [of(Some("a"), None, captioned), of(Some("b"), None, None), of(Some("c"), None, captioned), of(None, None, None)];
+        let expected = [
+            of(Some("a"), None, captioned),
+            of(Some("b"), None, None),
+            of(Some("c"), None, captioned),
+            of(None, None, None),
+        ];
         assert_eq!(texts(&html), expected);
     }
 

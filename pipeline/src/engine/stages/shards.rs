@@ -146,12 +146,7 @@ fn stretches(files: &[TableFile], first: u64, rows: u64) -> Vec<Stretch> {
     found
 }
 
-async fn copy(
-    run: &Run,
-    stretch: &Stretch,
-    table: &ShardedTable,
-    sink: &mut impl TableSink,
-) -> Result<u64, RunError> {
+async fn copy(run: &Run, stretch: &Stretch, table: &ShardedTable, sink: &mut impl TableSink) -> Result<u64, RunError> {
     let rows = open_table(&run.store, &stretch.path).await?;
     let rows = rows.with_offset(stretch.first as usize).with_limit(stretch.rows as usize).with_batch_size(BATCH_ROWS);
     let (mut rows, mut tokens) = (rows.build()?, 0);
