@@ -54,6 +54,10 @@ pub struct Tokenizers {
     /// at: convolutional models take every multiple of what a place of their grid covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_size: Option<[u32; 2]>,
+    /// Output of an earlier run, finished or not: a folder relative to the job file, or `s3://bucket/prefix`. An image
+    /// with the same URL and pixels, for the same encoder, has its codes from there. Nothing that comes out follows from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<String>,
     /// How many sentinels the vocabulary holds.
     #[serde(default = "default_sentinels")]
     pub num_sentinels: u32,

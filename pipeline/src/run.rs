@@ -11,6 +11,7 @@ use crate::engine::commit::{Commit, all_committed};
 use crate::engine::launch::{run_and_commit, run_stage, units};
 use crate::engine::plan::{RunPlan, Stage, TrainingTable, Unit};
 use crate::engine::progress::Progress;
+use crate::engine::reuse::Reuse;
 use crate::engine::stages::Before;
 use crate::engine::store::{Created, Place, Store, attempt, json_bytes};
 use crate::engine::unit::Run;
@@ -101,7 +102,20 @@ async fn open(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     if store.create_json(PLAN_RECORD, &plan).await? == Created::Before {
         refuse_other_input(&store, &plan, out).await?;
     }
-    Ok(Run { checked, plan: Arc::new(plan), store, progress, attempt: attempt() })
+    let reuse = reuse(&checked).await?;
+    Ok(Run { checked, plan: Arc::new(plan), store, reuse, progress, attempt: attempt() })
+}
+
+/// The earlier run that the job names.
+async fn reuse(checked: &CheckedJob) -> Result<Option<Reuse>, RunError> {
+    let Some(place) = &checked.job.tokenizers.reuse else { return Ok(None) };
+    // Nothing is relative in an address, and everything is in a path.
+    let Ok(place) = place.parse::<Place>();
+    let place = match place {
+        Place::Folder(folder) => Place::Folder(checked.folder.join(folder)),
+        bucket => bucket,
+    };
+    Reuse::open(&place, &checked.job.storage).await.map(Some)
 }
 
 /// Compares the input with the digests of its manifests. That reads all of it, so it is done where a run begins, and not
@@ -130,7 +144,8 @@ pub async fn reopen(store: &Store) -> Result<Run, RunError> {
         return Err(JobError::from(problem.hint("set it back")).into());
     }
     let plan = plan_of(store).await?;
-    Ok(Run { checked: Arc::new(checked), plan: Arc::new(plan), store: store.clone(), progress, attempt: attempt() })
+    let (checked, store) = (Arc::new(checked), store.clone());
+    Ok(Run { checked, plan: Arc::new(plan), store, reuse: None, progress, attempt: attempt() })
 }
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -171,6 +186,9 @@ async fn refuse_other_job(store: &Store, record: &JobRecord, out: &Place) -> Res
     Err(JobError::from(problem.hint("name another folder with --out, or set the job back")).into())
 }
 
+/// Settings that change nothing of what comes out, as those of `storage`.
+const UNSEEN: [&str; 4] = ["name", "tokenizers.reuse", "units.memory", "units.attempts"];
+
 /// The first setting in which two jobs differ, as `path: there -> here`.
 fn first_difference(path: &str, there: &serde_json::Value, here: &serde_json::Value) -> Option<String> {
     use serde_json::Value::{Array, Object};
@@ -189,8 +207,7 @@ fn first_difference(path: &str, there: &serde_json::Value, here: &serde_json::Va
             let pairs = one.iter().zip(other).enumerate();
             pairs.into_iter().find_map(|(index, (one, other))| first_difference(&format!("{path}.{index}"), one, other))
         }
-        // Neither the name, nor the memory and attempts of a unit, nor how buckets are reached change what comes out.
-        _ if there == here || ["name", "units.memory", "units.attempts"].contains(&path) => None,
+        _ if there == here || UNSEEN.contains(&path) => None,
         _ if path.starts_with("storage.") => None,
         _ => Some(format!("`{path}` is {there} there and {here} here")),
     }

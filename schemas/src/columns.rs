@@ -187,6 +187,21 @@ pub fn pixels() -> Column<BinaryArray> {
     Column::required("pixels", DataType::Binary)
 }
 
+/// BLAKE3 of the encoder's identity and an image's pixels: what its codes follow from.
+pub fn encoded_from() -> Column<FixedSizeBinaryArray> {
+    Column::required("encoded_from", DataType::FixedSizeBinary(32))
+}
+
+/// [`encoded_from`] of the codes that an earlier run found for the image, where there is one.
+pub fn known_from() -> Column<FixedSizeBinaryArray> {
+    Column::optional("known_from", DataType::FixedSizeBinary(32))
+}
+
+/// The codes that an earlier run found for the image, where there is one.
+pub fn known_codes() -> Column<ListArray> {
+    Column::optional("known_codes", list_of(DataType::UInt32))
+}
+
 /// Columns of an image's token grid.
 pub fn grid_width() -> Column<UInt16Array> {
     Column::required("grid_width", DataType::UInt16)

@@ -76,6 +76,8 @@ pub fn located_images() -> SchemaRef {
         columns::offset().field(),
         columns::length().field(),
         columns::inline().field(),
+        columns::known_from().field(),
+        columns::known_codes().field(),
     ])
 }
 
@@ -92,6 +94,7 @@ pub fn images(masks: impl IntoIterator<Item = Field>) -> SchemaRef {
         columns::grid_width().field(),
         columns::grid_height().field(),
         columns::codes().field(),
+        columns::encoded_from().field(),
     ];
     fields.extend(masks);
     table(fields)

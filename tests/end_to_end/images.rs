@@ -89,7 +89,7 @@ fn images_alone_need_neither_pages_nor_a_text_tokenizer() {
     of_images(&site, "html_files = { path = \"site\" }");
     let finished = site.run();
     assert_eq!(images(&finished).keys().collect::<Vec<_>>(), ["file:///lichen.jpg", "file:///pebbles.jpg"]);
-    assert_eq!(finished.rejects(), ["file:///broken.jpg: image.image_unknown_format"]);
+    assert_eq!(finished.rejects(), ["file:///broken.jpg: image.image_unsupported_format"]);
     assert!(!finished.out.join("data").exists() && !finished.out.join("vocabulary.json").exists());
     let said = done(&["verify", "--deep", &text(&finished.out)]);
     assert!(said.stdout.contains("1 shards hold the rows"), "{}", said.stdout);
@@ -144,7 +144,7 @@ fn masks_that_fit_nothing_or_go_nowhere_are_named_with_their_line() {
         said.stderr
     };
     let nowhere = problem(masks("{ random = {} }"));
-    assert!(nowhere.contains("add `[image_shards]`") && nowhere.contains("job.toml:1"), "{nowhere}");
+    assert!(nowhere.contains("add `[image_shards]`") && nowhere.contains("job.toml:23"), "{nowhere}");
     let blind = problem(masks("{ attention = {} }") + "[image_shards]\n");
     assert!(blind.contains("name a file of them as `guide`"), "{blind}");
     let wrong = problem(masks("{ random = { ratio = 2.0 } }") + "[image_shards]\n");
@@ -167,4 +167,23 @@ fn a_guide_says_what_is_masked_of_each_image_it_names() {
     fs::write(site.path("guide.jsonl"), "\n{\"url\": 7}\n").unwrap();
     let said = pageloom(&["check", &text(&site.job())]);
     assert!(said.code == 1 && said.stderr.contains("guide.jsonl:2: invalid type"), "{said:#?}");
+}
+
+#[test]
+fn a_run_that_reuses_another_has_the_same_bytes() {
+    let site = Site::new().with("lichen.jpg", photo("lichen.jpg")).with("pebbles.jpg", photo("pebbles.jpg"));
+    of_images(&site, "html_files = { path = \"site\" }");
+    site.run();
+    // Another run of more images, which is the same but for what it can reuse.
+    let site = site.with("badge.png", photo("badge.png"));
+    let of = |name: &str, options: &[&str]| {
+        let finished = run(&site.job(), &site.path(name), options);
+        digests(&finished.out.join("images"))
+    };
+    let plain = of("plain", &[]);
+    assert_eq!(of("reusing", &["--set", "tokenizers.reuse=out"]), plain);
+    assert_eq!(plain.len(), 1);
+    let nothing =
+        pageloom(&["run", &text(&site.job()), "--out", &text(&site.path("x")), "--set", "tokenizers.reuse=no"]);
+    assert!(nothing.code == 1 && nothing.stderr.contains("/no"), "{nothing:#?}");
 }

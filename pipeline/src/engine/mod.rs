@@ -11,6 +11,7 @@ pub mod nodes;
 pub mod plan;
 pub mod progress;
 pub mod reading;
+pub mod reuse;
 pub mod session;
 pub mod stages;
 pub mod step_exec;

@@ -14,6 +14,7 @@ use crate::engine::commit::{Commit, StepReport};
 use crate::engine::exchange_writer::ExchangeWriter;
 use crate::engine::plan::{RunPlan, Unit};
 use crate::engine::progress::Progress;
+use crate::engine::reuse::Reuse;
 use crate::engine::store::Store;
 use crate::engine::table_writer::{TableFile, TableSink, TableWriter, table_properties};
 use crate::error::RunError;
@@ -28,6 +29,8 @@ pub struct Run {
     pub plan: Arc<RunPlan>,
     /// Where output goes.
     pub store: Store,
+    /// An earlier run, whose images need not be encoded again.
+    pub reuse: Option<Reuse>,
     /// Who watches.
     pub progress: Arc<Progress>,
     /// Marks this process's files, so that two attempts at one unit never write to one name.

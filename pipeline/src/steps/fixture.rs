@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryArray, FixedSizeBinaryArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
-    UInt64Array,
+    UInt64Array, new_null_array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{concat_batches, take};
@@ -146,6 +146,8 @@ fn located_images(images: &[ImageLocation]) -> RecordBatch {
         Arc::new(place().map(|place| place.map(|place| place.offset)).collect::<UInt64Array>()),
         Arc::new(place().map(|place| place.map(|place| place.length)).collect::<UInt64Array>()),
         Arc::new(place().map(|place| place.and_then(|place| place.container.inline())).collect::<BinaryArray>()),
+        new_null_array(columns::known_from().field().data_type(), places.len()),
+        new_null_array(columns::known_codes().field().data_type(), places.len()),
     ];
     RecordBatch::try_new(tables::located_images(), columns).unwrap()
 }

@@ -56,9 +56,14 @@ impl<'a> Texts<'a> {
 /// The text of a figure's first caption.
 fn caption_of(tree: &Tree<'_>, figure: NodeId) -> Option<String> {
     let caption = tree.children(figure).find(|child| tree.element(*child) == Some(Name::Figcaption))?;
-    let (mut open, mut pieces, mut bytes) = (vec![caption], Vec::new(), 0);
+    // Nothing stands for where a block ends.
+    let (mut open, mut pieces, mut bytes) = (vec![Some(caption)], Vec::new(), 0);
     while let Some(id) = open.pop().filter(|_| bytes < MOST_BYTES && !tree.work().is_spent()) {
         tree.work().spend(1);
+        let Some(id) = id else {
+            pieces.push(" ");
+            continue;
+        };
         if let Some(text) = tree.text(id) {
             bytes += text.len();
             pieces.push(text);
@@ -71,8 +76,9 @@ fn caption_of(tree: &Tree<'_>, figure: NodeId) -> Option<String> {
         // What a block or a line break parts are different words.
         if names::kind(name) != Kind::Inline || name == Name::Br {
             pieces.push(" ");
+            open.push(None);
         }
-        open.extend(tree.children_reversed(id));
+        open.extend(tree.children_reversed(id).map(Some));
     }
     collapsed(pieces, tree.work())
 }

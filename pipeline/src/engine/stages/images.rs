@@ -14,6 +14,7 @@ use crate::engine::exchange::bucket_of;
 use crate::engine::exchange_reader::bucket;
 use crate::engine::nodes::{MapExec, sort};
 use crate::engine::plan::{TrainingTable, Unit};
+use crate::engine::reuse::nothing_known;
 use crate::engine::session::{scan, session};
 use crate::engine::stages::{image_rows, steps_over};
 use crate::engine::store::Store;
@@ -86,9 +87,29 @@ pub async fn located_images(
     let first = ["key", "source", "path", "offset"].map(|name| col(name).sort(true, false)).to_vec();
     let locations = locations.distinct_on(vec![col("key")], place, Some(first))?;
     let located = wanted.join(locations, JoinType::Left, &["key"], &["location_key"], None)?;
+    let located = with_known(context, run, located, index).await?;
     let located =
         located.select(tables::located_images().fields().iter().map(|field| col(field.name())).collect::<Vec<_>>())?;
     Ok(MapExec::conform(located.create_physical_plan().await?, tables::located_images()))
+}
+
+/// Beside each image what an earlier run has found for it, if the job names one.
+async fn with_known(
+    context: &SessionContext,
+    run: &Run,
+    located: DataFrame,
+    index: u32,
+) -> Result<DataFrame, RunError> {
+    let known = match &run.reuse {
+        Some(reuse) => reuse.known(context, index, run.plan.buckets).await?,
+        None => None,
+    };
+    if let Some(known) = known {
+        return Ok(located.join(known, JoinType::Left, &["key"], &["image_key"], None)?);
+    }
+    let there = located.schema().columns().into_iter().map(datafusion::prelude::Expr::Column);
+    let columns: Vec<_> = there.chain(nothing_known()?).collect();
+    Ok(located.select(columns)?)
 }
 
 fn count_images(plan: Arc<dyn ExecutionPlan>, log: &Arc<UnitLog>) -> Arc<dyn ExecutionPlan> {
