@@ -13,6 +13,7 @@ use crate::engine::plan::{RunPlan, Stage, TrainingTable, Unit};
 use crate::engine::progress::Progress;
 use crate::engine::reuse::Reuse;
 use crate::engine::stages::Before;
+use crate::engine::stages::shards::ShardedTable;
 use crate::engine::store::{Created, Place, Store, attempt, json_bytes};
 use crate::engine::unit::Run;
 use crate::error::{JobError, Problem, RunError};
@@ -224,18 +225,20 @@ async fn refuse_other_input(store: &Store, plan: &RunPlan, out: &Place) -> Resul
 
 /// A plan for people and launchers: what each stage consists of.
 pub fn describe_plan(checked: &CheckedJob, plan: &RunPlan) -> Result<String, RunError> {
+    let stage = |stage: Stage| {
+        let name = stage.name();
+        match (ShardedTable::of(checked, stage), plan.units(stage).len()) {
+            (Some(_), _) => Some(serde_json::json!({"stage": name, "units": null, "note": "known when its rows are"})),
+            (None, 0) => None,
+            (None, units) => Some(serde_json::json!({"stage": name, "units": units})),
+        }
+    };
     let value = serde_json::json!({
         "job": checked.job.name,
         "job_digest": plan.job,
         "plan_digest": plan.digest(),
-        "stages": [
-            {"stage": "documents", "units": plan.splits.len()},
-            {"stage": "images", "units": plan.buckets},
-            {"stage": "image_shards", "units": null, "note": "known when the images are; none where the job has no table of them"},
-            {"stage": "sequences", "units": plan.units(Stage::Sequences).len()},
-            {"stage": "shards", "units": null, "note": "known when the sequences are"},
-        ],
         "tables": plan.tables,
+        "stages": Stage::ALL.into_iter().filter_map(stage).collect::<Vec<_>>(),
         "splits": plan.splits,
     });
     String::from_utf8(json_bytes(&value)?).map_err(|error| RunError::Bug(error.to_string()))

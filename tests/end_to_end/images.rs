@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
 
@@ -100,20 +99,10 @@ fn images_alone_need_neither_pages_nor_a_text_tokenizer() {
 #[test]
 fn the_table_of_images_has_the_same_bytes_however_many_units_run_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let of = |name: &str, parallel: &str| {
-        let out = folder.path().join(name);
-        run(&demo_job(), &out, &["--parallel", parallel]);
-        digests(&out.join("images"))
-    };
+    let of = |name: &str, parallel: &str| run(&demo_job(), &folder.path().join(name), &["--parallel", parallel]).data();
     let (one, three) = (of("one", "1"), of("three", "3"));
-    assert!(!one.is_empty());
+    assert!(one.keys().any(|file| file.starts_with("images/")), "{one:?}");
     assert_eq!(one, three);
-}
-
-fn digests(folder: &Path) -> BTreeMap<String, String> {
-    let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
-    let digest = |path: &Path| blake3::hash(&fs::read(path).unwrap()).to_hex().to_string();
-    files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), digest(&path))).collect()
 }
 
 #[test]
@@ -176,10 +165,7 @@ fn a_run_that_reuses_another_has_the_same_bytes() {
     site.run();
     // Another run of more images, which is the same but for what it can reuse.
     let site = site.with("badge.png", photo("badge.png"));
-    let of = |name: &str, options: &[&str]| {
-        let finished = run(&site.job(), &site.path(name), options);
-        digests(&finished.out.join("images"))
-    };
+    let of = |name: &str, options: &[&str]| run(&site.job(), &site.path(name), options).data();
     let plain = of("plain", &[]);
     assert_eq!(of("reusing", &["--set", "tokenizers.reuse=out"]), plain);
     assert_eq!(plain.len(), 1);

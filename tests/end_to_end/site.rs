@@ -157,11 +157,13 @@ impl Finished {
         self.manifest()[name].as_u64().unwrap()
     }
 
-    /// Every file of the folder `data`, with a digest of its bytes.
+    /// Every file that trainers read, with a digest of its bytes.
     pub fn data(&self) -> BTreeMap<String, String> {
-        let files = fs::read_dir(self.out.join("data")).unwrap().map(Result::unwrap);
-        let digest = |path: PathBuf| blake3::hash(&fs::read(path).unwrap()).to_hex().to_string();
-        files.map(|file| (file.file_name().into_string().unwrap(), digest(file.path()))).collect()
+        let folders = ["data", "images"].map(|folder| self.out.join(folder));
+        let files = folders.iter().filter(|folder| folder.is_dir()).flat_map(|folder| fs::read_dir(folder).unwrap());
+        let digest = |path: &Path| blake3::hash(&fs::read(path).unwrap()).to_hex().to_string();
+        let named = files.map(|file| file.unwrap().path());
+        named.map(|path| (text(path.strip_prefix(&self.out).unwrap()), digest(&path))).collect()
     }
 
     /// Rows of the rejects tables, as `url: kind.reason`, sorted.

@@ -13,6 +13,7 @@ use crate::sources::{Input, Piece, Split};
 /// The parts of a run, one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Stage {
     /// Pages to tokens, with their images' places.
     Documents,
