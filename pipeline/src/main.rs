@@ -92,7 +92,8 @@ enum Command {
     ///
     /// Rates are by time on the wall in which at least one unit ran, and by CPU second: what one core does. Beside the
     /// job's own steps stand `read` (the source), `scan_join_sort` (exchanges between stages), `pack` and `write`
-    /// (Parquet). Shares are of the stage's CPU time.
+    /// (Parquet). Shares are of the stage's CPU time; busy is how much of the time of all threads a step took, so that what
+    /// is missing from 100 % of `encode_image` was spent elsewhere or in waiting.
     Status {
         #[command(flatten)]
         out: RunPlace,

@@ -18,6 +18,8 @@ pub struct StageSpeed {
     pub cpu_seconds: f64,
     /// The most memory that a process had held when it committed one of them.
     pub peak_memory_bytes: Option<u64>,
+    /// The most threads that computed in one process.
+    pub threads: u32,
     /// What was worked through.
     pub work: Vec<Work>,
     /// Rows and time of each step, in the order of the path.
@@ -53,6 +55,7 @@ impl StageSpeed {
             seconds,
             cpu_seconds,
             peak_memory_bytes: commits.iter().filter_map(|commit| commit.peak_memory_bytes).max(),
+            threads: commits.iter().map(|commit| commit.threads).max().unwrap_or(0),
             work: work.collect(),
             steps,
         }
@@ -61,6 +64,12 @@ impl StageSpeed {
     /// The part of the stage's CPU time that a step took.
     pub fn share(&self, step: &StepReport) -> f64 {
         if self.cpu_seconds > 0.0 { step.cpu_seconds / self.cpu_seconds } else { 0.0 }
+    }
+
+    /// The part of the time of all threads in which they were at a step: for the encoder's, how well it is used.
+    pub fn busy(&self, step: &StepReport) -> f64 {
+        let available = self.seconds * f64::from(self.threads);
+        if available > 0.0 { step.seconds / available } else { 0.0 }
     }
 
     /// The work by its word; nothing where the stage counts no such thing.
@@ -127,14 +136,17 @@ impl fmt::Display for StageSpeed {
                 self.work.iter().map(|work| amount(work.per_cpu_second, work.of)).collect::<Vec<_>>().join(", ");
             writeln!(formatter, "    {milliseconds:.2} ms of CPU time for each {each}; a CPU second does {rates}")?;
         }
-        writeln!(formatter, "    {:<20} {:>10} {:>10} {:>9} {:>6}", "step", "rows in", "rows out", "CPU s", "share")?;
+        let columns = ["rows in", "rows out", "CPU s", "share", "busy"];
+        let [rows_in, rows_out, cpu, share, busy] = columns;
+        writeln!(formatter, "    {:<20} {rows_in:>10} {rows_out:>10} {cpu:>9} {share:>6} {busy:>6}", "step")?;
         for step in &self.steps {
             let mut line = format!("    {:<20}", step.step);
             match step.rows_in.max(step.rows_out) {
                 0 => write!(line, " {:>10} {:>10}", "", "")?,
                 _ => write!(line, " {:>10} {:>10}", step.rows_in, step.rows_out)?,
             }
-            writeln!(formatter, "{line} {:>9.2} {:>4.0} %", step.cpu_seconds, 100.0 * self.share(step))?;
+            let (share, busy) = (100.0 * self.share(step), 100.0 * self.busy(step));
+            writeln!(formatter, "{line} {:>9.2} {share:>4.0} % {busy:>4.0} %", step.cpu_seconds)?;
         }
         Ok(())
     }
@@ -175,6 +187,7 @@ mod tests {
             steps: steps.iter().map(step).collect(),
             began,
             seconds,
+            threads: 4,
             peak_memory_bytes: Some(pages),
         }
     }
@@ -194,6 +207,8 @@ mod tests {
         assert_eq!((documents.amount, documents.per_second, documents.per_cpu_second), (40, 10.0, 5.0));
         assert_eq!(speed.steps.iter().map(|step| step.step.as_str()).collect::<Vec<_>>(), ["read", "parse"]);
         assert_eq!(speed.share(&speed.steps[1]), 0.875);
+        // Seven seconds of four times four.
+        assert_eq!(speed.busy(&speed.steps[1]), 0.4375);
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub struct Commit {
     pub began: f64,
     /// Wall-clock time of the unit.
     pub seconds: f64,
+    /// Threads that computed in the unit's process.
+    #[serde(default)]
+    pub threads: u32,
     /// The most memory that the unit's process had held until its end, other units' in it.
     pub peak_memory_bytes: Option<u64>,
 }

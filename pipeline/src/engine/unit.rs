@@ -182,6 +182,7 @@ impl UnitLog {
             steps: books.steps,
             began: self.began,
             seconds: unix_seconds() - self.began,
+            threads: rayon::current_num_threads() as u32,
             peak_memory_bytes: peak_memory_bytes(),
         })
     }
