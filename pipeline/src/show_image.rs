@@ -132,7 +132,9 @@ pub async fn draw(store: &Store, image: &ShownImage, path: &Path) -> Result<Vec<
         names.push("original");
     }
     let model = run.checked.folder.join(&run.checked.job.tokenizers.image);
-    let decoded = load_decoder(&model, Some(size)).and_then(|decoder| decoder.decode(&[&image.codes]));
+    let one_crop = run.checked.resources.images.codes_per_image() as usize;
+    let codes = &image.codes[..one_crop.min(image.codes.len())];
+    let decoded = load_decoder(&model, Some(size)).and_then(|decoder| decoder.decode(&[codes]));
     let decoded = match decoded {
         Ok(mut pixels) => {
             names.push("decoded from its tokens");

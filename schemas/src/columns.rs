@@ -172,7 +172,7 @@ pub fn height() -> Column<UInt32Array> {
     Column::required("height", DataType::UInt32)
 }
 
-/// What the encoder saw of the image: left, top, right and bottom, in pixels of the whole image.
+/// What the encoder saw of the image: left, top, right and bottom of each crop, in pixels of the whole image.
 pub fn crop_box() -> Column<ListArray> {
     Column::required("crop_box", list_of(DataType::Float32))
 }
@@ -182,7 +182,7 @@ pub fn perceptual_hash() -> Column<UInt64Array> {
     Column::optional("perceptual_hash", DataType::UInt64)
 }
 
-/// Resized and cropped pixels: RGB, 8 bits each, row by row.
+/// Resized and cropped pixels: RGB, 8 bits each, row by row; of several crops, one after another.
 pub fn pixels() -> Column<BinaryArray> {
     Column::required("pixels", DataType::Binary)
 }
@@ -212,7 +212,8 @@ pub fn grid_height() -> Column<UInt16Array> {
     Column::required("grid_height", DataType::UInt16)
 }
 
-/// An image's codes, row by row: numbers below the codebook's size, not yet ids of the vocabulary.
+/// An image's codes, in the encoder's order: numbers below the codebook's size, not yet ids of the vocabulary. Those of
+/// several crops follow one another.
 pub fn codes() -> Column<ListArray> {
     Column::required("codes", list_of(DataType::UInt32))
 }

@@ -173,3 +173,17 @@ fn a_run_that_reuses_another_has_the_same_bytes() {
         pageloom(&["run", &text(&site.job()), "--out", &text(&site.path("x")), "--set", "tokenizers.reuse=no"]);
     assert!(nothing.code == 1 && nothing.stderr.contains("/no"), "{nothing:#?}");
 }
+
+#[test]
+fn several_crops_of_an_image_stand_one_after_another_and_documents_show_the_first() {
+    let page = format!("{PARAGRAPH}<img src=lichen.jpg>");
+    let site = Site::new().with("lichen.jpg", photo("lichen.jpg")).with("page.html", page);
+    add(&site, "[image_shards]\n");
+    let job = fs::read_to_string(site.job()).unwrap();
+    fs::write(site.job(), job.replace("prepare_image = {}", "prepare_image = { recipe = \"llamagen_ten\" }")).unwrap();
+    let finished = site.run();
+    let row = &images(&finished)["file:///lichen.jpg"];
+    let count = |name: &str| row[name].split(", ").count();
+    assert_eq!((count("tokens"), count("crop_box")), (10 * 256, 10 * 4));
+    assert!(finished.shown().contains("[image 16x16]"));
+}

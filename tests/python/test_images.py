@@ -55,7 +55,8 @@ def test_tokens_fill_the_grid_and_are_below_the_codebooks_size(images, run):
 
 def test_what_was_encoded_lies_in_the_image(images):
     _, _, table = images
-    for (left, top, right, bottom), width, height in zip(table["crop_box"].to_pylist(), table["width"].to_pylist(), table["height"].to_pylist()):
+    for box, width, height in zip(table["crop_box"].to_pylist(), table["width"].to_pylist(), table["height"].to_pylist()):
+        left, top, right, bottom = box
         assert -0.5 <= left < right <= width + 0.5 and -0.5 <= top < bottom <= height + 0.5
 
 

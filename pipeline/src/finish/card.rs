@@ -110,7 +110,7 @@ Images with their tokens, made by Pageloom: {images} rows, one for each image.
 | `url` | where it comes from |
 | `sha256`, `perceptual_hash` | of its file's bytes, and 64 bits that are alike for images that look alike |
 | `width`, `height` | of the whole image, in pixels |
-| `crop_box` | what the encoder saw: left, top, right, bottom, in pixels of the whole image |
+| `crop_box` | what the encoder saw: left, top, right, bottom, in pixels of the whole image; several crops follow one another |
 | `grid_width`, `grid_height`, `tokens` | the codes of the image tokenizer, in its order: numbers below its codebook's size |
 | `alts`, `titles`, `captions` | different texts that pages give it |
 | `document_keys`, `document_urls`, `page_count` | the first pages that show it, and how many do |

@@ -42,7 +42,8 @@ fn pixels(run: &Run, mut rows: arrow::array::RecordBatch) -> Result<Option<Tile>
         let pixels = columns::pixels();
         if let Ok(pixels) = pixels.of(&rows) {
             let size = run.checked.resources.images.size();
-            return Ok(Some(Tile { size, rgb: pixels.value(0).to_vec() }));
+            let one_crop = size.width as usize * size.height as usize * 3;
+            return Ok(Some(Tile { size, rgb: pixels.value(0).iter().take(one_crop).copied().collect() }));
         }
     }
     Ok(None)

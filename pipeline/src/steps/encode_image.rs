@@ -66,9 +66,13 @@ impl EncodeImage {
     /// The codes of every image: known ones, and new ones of what is left.
     fn codes(&self, images: &[&[u8]], from: &[[u8; 32]], mut codes: Vec<Option<Codes>>) -> Result<Vec<Codes>, StepError> {
         let unknown: Vec<usize> = (0..images.len()).filter(|&image| codes[image].is_none()).collect();
-        let pixels: Vec<&[u8]> = unknown.iter().map(|&image| images[image]).collect();
-        for (image, found) in unknown.into_iter().zip(self.encoder.encode(&pixels)?) {
-            let found: Codes = found.into();
+        let size = self.encoder.size();
+        let crop_bytes = size.width as usize * size.height as usize * 3;
+        let crops: Vec<&[u8]> = unknown.iter().flat_map(|&image| images[image].chunks(crop_bytes)).collect();
+        let mut encoded = self.encoder.encode(&crops)?.into_iter();
+        for image in unknown {
+            let crops = images[image].len().div_ceil(crop_bytes);
+            let found: Codes = encoded.by_ref().take(crops).flatten().collect();
             self.known.learn(from[image], &found);
             codes[image] = Some(found);
         }

@@ -42,6 +42,9 @@ pub enum Recipe {
     Taming,
     /// LlamaGen's, which is ADM's.
     Llamagen,
+    /// LlamaGen's for training on ImageNet: ten crops of each image, corners and middle of 1.1 times the size and those of
+    /// its mirror image. The table of images has the tokens of all, crop by crop; sequences have the first one's.
+    LlamagenTen,
     /// facebookresearch/chameleon's.
     Chameleon,
     /// Chameleon's as transformers has it.
@@ -81,6 +84,7 @@ impl Settings {
             Recipe::Cm3 => recipes::cm3(size, pixels::Crop::Random { size: None }),
             Recipe::Taming => recipes::taming(size),
             Recipe::Llamagen => recipes::llamagen(size),
+            Recipe::LlamagenTen => recipes::llamagen_ten(size, 1100),
             Recipe::Chameleon => recipes::chameleon(size),
             Recipe::TransformersChameleon => recipes::transformers_chameleon(size),
             Recipe::Torchvision => recipes::torchvision(size),
@@ -136,7 +140,7 @@ struct PrepareImage {
 struct Picture {
     width: u32,
     height: u32,
-    crop_box: [f32; 4],
+    crop_boxes: Vec<f32>,
     perceptual_hash: Option<u64>,
     pixels: Vec<u8>,
 }
@@ -151,7 +155,7 @@ impl Step for PrepareImage {
         let (batch, pictures) = rejects.keep_ok(&batch, outcomes)?;
         let mut boxes = ListColumn::<Float32Type>::default();
         for picture in &pictures {
-            boxes.push(&picture.crop_box)?;
+            boxes.push(&picture.crop_boxes)?;
         }
         let new: Vec<ArrayRef> = vec![
             Arc::new(UInt32Array::from_iter_values(pictures.iter().map(|picture| picture.width))),
@@ -177,13 +181,14 @@ impl PrepareImage {
         let prepared = prepare(bytes, &self.recipe, draw, &limits)
             .map_err(|error| Refusal::new(error.reason(), error.to_string()))?;
         let (width, height) = (prepared.width, prepared.height);
-        let (crop_box, pixels) = match prepared.crops.into_iter().next() {
-            Some(crop) => (crop.shows.map(|side| side as f32), crop.rgb),
-            None => return Err(Refusal::new("image_not_cropped", "the recipe cuts nothing out of it")),
+        let crop_boxes = prepared.crops.iter().flat_map(|crop| crop.shows.map(|side| side as f32)).collect();
+        let pixels = match prepared.crops.len() {
+            1 => prepared.crops.into_iter().next().map(|crop| crop.rgb).unwrap_or_default(),
+            _ => prepared.crops.iter().flat_map(|crop| &crop.rgb).copied().collect(),
         };
         if width.min(height) < self.settings.min_side {
             return Err(Refusal::new("image_too_small", format!("{width} x {height} pixels")));
         }
-        Ok(Picture { width, height, crop_box, perceptual_hash: None, pixels })
+        Ok(Picture { width, height, crop_boxes, perceptual_hash: None, pixels })
     }
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StructArray, UInt32Array};
+use arrow::datatypes::UInt32Type;
 use datafusion::common::JoinType;
 use datafusion::functions_aggregate::expr_fn::min;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{DataFrame, SessionContext, col};
+use pageloom_schemas::lists::{ListColumn, uint32_rows};
 use pageloom_schemas::{columns, tables};
 
 use crate::engine::commit::Commit;
@@ -161,7 +163,8 @@ async fn write_image_tokens(
     let joined = references.join(images, JoinType::Inner, &["image_key"], &["key"], None)?;
     let joined = joined.create_physical_plan().await?;
     let (seed, buckets) = (run.checked.job.seed, run.plan.buckets);
-    let reshape = move |batch: RecordBatch| image_tokens(&batch, seed, buckets);
+    let one_crop = run.checked.resources.images.codes_per_image() as usize;
+    let reshape = move |batch: RecordBatch| image_tokens(&batch, seed, buckets, one_crop);
     let plan = MapExec::plan("image_tokens", joined, tables::image_tokens(), Arc::new(reshape));
     // The image's key is inside `image`, so rows of one document are told apart by nothing that a sort can name;
     // their order has no meaning, for the document says where each image stands.
@@ -169,14 +172,23 @@ async fn write_image_tokens(
     write_plan(context, plan, log.exchange(run, unit, "image_tokens", tables::image_tokens())?).await
 }
 
-fn image_tokens(batch: &RecordBatch, seed: u64, buckets: u32) -> Result<RecordBatch, StepError> {
+/// Of several crops, a document has the first.
+fn image_tokens(batch: &RecordBatch, seed: u64, buckets: u32, one_crop: usize) -> Result<RecordBatch, StepError> {
     let document = columns::document_key();
     let document = document.of(batch)?;
     let bucket = document.iter().flatten().map(|key| bucket_of(order_hash(seed, key), buckets));
     let bucket: ArrayRef = Arc::new(UInt32Array::from_iter_values(bucket));
-    let parts = ["key", "grid_width", "grid_height", "codes"].map(|name| batch.column_by_name(name).cloned());
+    let mut codes = ListColumn::<UInt32Type>::default();
+    let all = columns::codes();
+    let all = uint32_rows(all.of(batch)?)?;
+    for row in 0..batch.num_rows() {
+        let crops = all.row(row);
+        codes.push(&crops[..one_crop.min(crops.len())])?;
+    }
+    let parts = ["key", "grid_width", "grid_height"].map(|name| batch.column_by_name(name).cloned());
     let parts: Option<Vec<ArrayRef>> = parts.into_iter().collect();
-    let parts = parts.ok_or_else(|| StepError::Bug("the join lost a column of the image table".into()))?;
+    let mut parts = parts.ok_or_else(|| StepError::Bug("the join lost a column of the image table".into()))?;
+    parts.push(codes.finish()?);
     let image = StructArray::try_new(columns::image_fields(), parts, None)?;
     Ok(RecordBatch::try_new(tables::image_tokens(), vec![bucket, Arc::new(document.clone()), Arc::new(image)])?)
 }
