@@ -69,6 +69,9 @@ pub enum StepError {
     /// The model refused to work.
     #[error("the image encoder failed: {0}")]
     Encoder(#[from] pageloom_vq::VqError),
+    /// A record needs more memory than the process may hold.
+    #[error("not enough memory: {0}; raise `units.memory_limit`, or set the step's limits lower")]
+    Memory(String),
     /// Something that can't happen did.
     #[error("bug in pageloom: {0}; please report it")]
     Bug(String),
@@ -98,6 +101,25 @@ pub enum RunError {
         /// Each unit with what its last attempt ended in.
         failed: Vec<String>,
     },
+    /// The disk is full, or a quota of it.
+    #[error(
+        "no room is left in {place}: {unit} failed: {cause}\n    hint: make room, {needed}; the same command goes on from here"
+    )]
+    NoRoom {
+        /// What is full.
+        place: String,
+        /// How much it takes.
+        needed: String,
+        /// Stage and index.
+        unit: String,
+        /// Why.
+        cause: String,
+    },
+    /// The process holds more memory than it may.
+    #[error(
+        "out of memory: {0}\n    hint: raise `units.memory_limit`, or lower `--parallel`; the same command goes on from here"
+    )]
+    Memory(String),
     /// DataFusion reported an error.
     #[error(transparent)]
     Engine(#[from] datafusion::error::DataFusionError),

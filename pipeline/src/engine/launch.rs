@@ -6,8 +6,10 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::engine::commit::{Commit, all_committed, commit, committed};
+use crate::engine::no_room::{ended, full};
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::progress::{Measure, StageDisplay};
+use crate::engine::reuse::take_over;
 use crate::engine::stages::{Before, run_unit};
 use crate::engine::unit::Run;
 use crate::error::RunError;
@@ -17,7 +19,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs a stage to its end and returns its commits, in the units' order.
 pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize) -> Result<Vec<Commit>, RunError> {
-    let units = units(run, stage, &before.sequences);
+    let units = run.plan.units(stage, &before);
+    if let Some(earlier) = &run.earlier {
+        take_over(run, earlier, stage, &units).await?;
+    }
     let mut open = Vec::new();
     for unit in &units {
         if committed(&run.store, unit).await?.is_none() {
@@ -61,7 +66,8 @@ async fn attempt(run: &Run, unit: &Unit, before: &Arc<Before>) -> Result<Option<
         });
         let error = match task.await.map_err(|error| panicked(unit, &error)) {
             Ok(Ok(())) => return Ok(None),
-            Ok(Err(RunError::Job(error))) => return Err(error.into()),
+            // What ends the whole run at once: every other unit would fare the same.
+            Ok(Err(error @ (RunError::Job(_) | RunError::NoRoom { .. }))) => return Err(error),
             Ok(Err(error)) | Err(error) => error,
         };
         // Another run may have done meanwhile what ours failed at.
@@ -81,23 +87,23 @@ fn panicked(unit: &Unit, error: &tokio::task::JoinError) -> RunError {
     RunError::Unit { unit: unit.to_string(), cause: error.to_string() }
 }
 
-/// The units of a stage; the last stage's follow from the sequences' commits.
-pub fn units(run: &Run, stage: Stage, sequences: &[Commit]) -> Vec<Unit> {
-    match stage {
-        Stage::Shards => run.plan.shard_units(sequences, run.checked.job.shards.rows_per_shard),
-        stage => run.plan.units(stage),
-    }
-}
-
 /// Runs one unit and commits it. That another attempt was first is no error: its output is as good as ours.
 pub async fn run_and_commit(run: &Run, unit: &Unit, before: &Before) -> Result<(), RunError> {
-    let record = run_unit(run, unit, before).await.map_err(|error| match error {
-        RunError::Job(error) => RunError::Job(error),
-        error => RunError::Unit { unit: unit.to_string(), cause: error.to_string() },
-    })?;
-    commit(&run.store, unit, &record).await?;
-    run.progress.unit_done();
-    Ok(())
+    let made = async {
+        let record = run_unit(run, unit, before).await?;
+        commit(&run.store, unit, &record).await
+    };
+    match made.await {
+        Ok(_) => {
+            run.progress.unit_done();
+            Ok(())
+        }
+        Err(RunError::Job(error)) => Err(RunError::Job(error)),
+        Err(error) => Err(match full(&error) {
+            Some(full) => ended(run, unit, before, full, error.to_string()).await,
+            None => RunError::Unit { unit: unit.to_string(), cause: error.to_string() },
+        }),
+    }
 }
 
 /// How much there is to do, in what.

@@ -7,8 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::CheckedJob;
 use crate::engine::commit::Commit;
+use crate::engine::exchange::segment;
+use crate::engine::stages::Before;
+use crate::engine::stages::shards::stretches_of_shard;
 use crate::error::RunError;
-use crate::sources::{Input, Piece, Split};
+use crate::identity::{Parts, digest_of};
+use crate::sources::{Input, Piece, SourceError, Split};
 
 /// The parts of a run, one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
@@ -72,14 +76,25 @@ pub struct PlannedSplit {
 pub struct RunPlan {
     /// Digest of the job, its tokenizers included.
     pub job: String,
+    /// Digests of what each stage follows from by itself.
+    #[serde(default)]
+    pub parts: Parts,
+    /// Digests of the sources' settings.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// Rows of every shard but the last.
+    #[serde(default)]
+    pub rows_per_shard: u64,
     /// One per unit of the documents stage.
     pub splits: Vec<PlannedSplit>,
     /// Buckets of the exchanges: units of the images and of the sequences stage.
     pub buckets: u32,
 }
 
-/// Bytes at either end of a piece that go into its identity.
+/// Bytes at either end of a piece that go into its identity in a plan, which is made again wherever a unit runs.
 const SAMPLE: u64 = 64 << 10;
+/// Bytes that are read at once where all are.
+const AT_ONCE: u64 = 4 << 20;
 
 impl RunPlan {
     /// The most buckets: one file holds all buckets of a unit, so more would only make row groups small.
@@ -98,7 +113,10 @@ impl RunPlan {
         }
         let bytes: u64 = splits.iter().flat_map(|split| &split.split.pieces).map(|piece| piece.length).sum();
         let buckets = bytes.div_ceil(checked.job.units.bytes.max(1)).clamp(1, Self::MAX_BUCKETS) as u32;
-        Ok(Self { job: checked.digest.clone(), splits, buckets })
+        let sources = checked.job.sources.iter();
+        let sources = sources.map(|source| digest_of(&serde_json::to_value(source).unwrap_or_default())).collect();
+        let (job, parts) = (checked.digest.clone(), checked.identity.parts());
+        Ok(Self { job, parts, sources, rows_per_shard: checked.job.shards.rows_per_shard, splits, buckets })
     }
 
     /// Digest of the whole plan.
@@ -107,30 +125,119 @@ impl RunPlan {
         blake3::hash(&json).to_hex().to_string()
     }
 
-    /// Units of every stage but the last, whose number follows from the rows of the sequences stage.
-    pub fn units(&self, stage: Stage) -> Vec<Unit> {
-        let count = match stage {
-            Stage::Documents => self.splits.len() as u32,
-            Stage::Images | Stage::Sequences => self.buckets,
-            Stage::Shards => 0,
-        };
-        self.numbered(stage, count)
+    /// How many units a stage has; unknown for the last, where it follows from the rows of the sequences stage.
+    pub fn count(&self, stage: Stage) -> Option<u32> {
+        match stage {
+            Stage::Documents => Some(self.splits.len() as u32),
+            Stage::Images | Stage::Sequences => Some(self.buckets),
+            Stage::Shards => None,
+        }
     }
 
-    /// Units of the last stage: one per shard.
-    pub fn shard_units(&self, sequences: &[Commit], rows_per_shard: u64) -> Vec<Unit> {
-        let rows: u64 = sequences.iter().map(|commit| commit.count("rows")).sum();
-        self.numbered(Stage::Shards, rows.div_ceil(rows_per_shard.max(1)) as u32)
-    }
-
-    fn numbered(&self, stage: Stage, count: u32) -> Vec<Unit> {
-        let digest = self.digest();
+    /// Units of a stage. What a unit follows from is what it reads of the stages before it, whose commits are `before`: so
+    /// it has the same identity in another run where that comes to the same, whatever else the other run's job says.
+    pub fn units(&self, stage: Stage, before: &Before) -> Vec<Unit> {
+        let rows: u64 = before.sequences.iter().map(|commit| commit.count("rows")).sum();
+        let count = self.count(stage).unwrap_or_else(|| rows.div_ceil(self.rows_per_shard.max(1)) as u32);
         let unit = |index: u32| {
-            let id = blake3::hash(format!("{digest}/{}/{index}", stage.name()).as_bytes());
-            Unit { stage, index, id: id.to_hex()[..16].to_owned() }
+            let mut follows = Follows::from(stage, self.buckets);
+            match stage {
+                Stage::Documents => self.document_follows(index, &mut follows),
+                Stage::Images => self.images_follow(index, &before.documents, &mut follows),
+                Stage::Sequences => self.sequences_follow(index, before, &mut follows),
+                Stage::Shards => self.shard_follows(index, count, &before.sequences, &mut follows),
+            }
+            Unit { stage, index, id: follows.id() }
         };
         (0..count).map(unit).collect()
     }
+
+    fn document_follows(&self, index: u32, follows: &mut Follows) {
+        let PlannedSplit { source, content, .. } = &self.splits[index as usize];
+        follows.text(&self.parts.documents).number((*source).into());
+        follows.text(self.sources.get(*source as usize).map_or("", String::as_str)).text(content);
+    }
+
+    fn images_follow(&self, index: u32, documents: &[Commit], follows: &mut Follows) {
+        follows.text(&self.parts.images).number(index.into());
+        for commit in documents {
+            follows.bucket(commit, "image_references", index);
+            // Locations say where images lie, not what they are: that stands in the digest of the split.
+            if follows.bucket(commit, "image_locations", index) {
+                follows.text(commit.input.as_deref().unwrap_or_default());
+            }
+        }
+    }
+
+    fn sequences_follow(&self, index: u32, before: &Before, follows: &mut Follows) {
+        follows.text(&self.parts.sequences).number(index.into());
+        for commit in &before.documents {
+            follows.bucket(commit, "documents", index);
+        }
+        for commit in &before.images {
+            follows.bucket(commit, "image_tokens", index);
+        }
+    }
+
+    fn shard_follows(&self, index: u32, count: u32, sequences: &[Commit], follows: &mut Follows) {
+        follows.text(&self.parts.shards).number(index.into()).number(count.into());
+        for (file, first, rows) in stretches_of_shard(sequences, index, self.rows_per_shard) {
+            follows.text(&file.sha256).number(first).number(rows);
+        }
+    }
+}
+
+/// What a unit follows from, on its way to an identity. Each text is told with its length, so that none runs into the next.
+struct Follows(blake3::Hasher);
+
+impl Follows {
+    fn from(stage: Stage, buckets: u32) -> Self {
+        let mut follows = Self(blake3::Hasher::new());
+        follows.text(stage.name()).number(buckets.into());
+        follows
+    }
+
+    fn number(&mut self, number: u64) -> &mut Self {
+        self.0.update(&number.to_le_bytes());
+        self
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.number(text.len() as u64).0.update(text.as_bytes());
+        self
+    }
+
+    /// The rows of a bucket, by their checksums; `false` if a commit has none, which then says nothing.
+    fn bucket(&mut self, commit: &Commit, table: &str, bucket: u32) -> bool {
+        let Some(found) = commit.file(table).and_then(|file| segment(file, bucket)) else { return false };
+        self.text(table).number(found.rows).number(found.bytes);
+        for checksum in &found.checksums {
+            self.number(*checksum);
+        }
+        true
+    }
+
+    fn id(&self) -> String {
+        self.0.finalize().to_hex()[..32].to_owned()
+    }
+}
+
+/// Digest of all that a split holds; in a bucket, of the tags that its store gives to versions of objects. Reads the
+/// split's files from end to end, which at a documents unit's end are still in the system's memory.
+pub fn whole_content(split: &Split, input: &dyn Input) -> Result<String, SourceError> {
+    let mut hasher = blake3::Hasher::new();
+    for piece in &split.pieces {
+        let Piece { path, offset, length } = piece;
+        hasher.update(path.as_bytes()).update(&offset.to_le_bytes()).update(&length.to_le_bytes());
+        if let Some(tag) = input.tag(path)? {
+            hasher.update(tag.as_bytes());
+            continue;
+        }
+        for from in (0..*length).step_by(AT_ONCE as usize) {
+            hasher.update(&input.read_range(path, offset + from, AT_ONCE.min(length - from))?);
+        }
+    }
+    Ok(hasher.finalize().to_hex()[..32].to_owned())
 }
 
 fn planned(source: u32, split: Split, input: &dyn Input) -> Result<PlannedSplit, RunError> {

@@ -46,6 +46,7 @@ pub fn resources() -> Resources {
         text: Arc::new(text),
         vocabulary: Arc::new(vocabulary),
         images,
+        memory: Arc::default(),
         inputs,
         folder: repository().join("jobs"),
     }

@@ -8,10 +8,11 @@ use crate::engine::commit::Commit;
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::stages::{Before, sequences, shards};
 use crate::engine::store::Store;
+use crate::engine::table_writer::TableFile;
 use crate::engine::unit::{Run, UnitLog};
 use crate::error::RunError;
 use crate::run::reopen;
-use crate::status::commits_of;
+use crate::status::{before_shards, commits_of};
 use crate::steps::apply_objective::Inverse;
 use crate::verify::check_sum;
 use crate::verify::compared::Compared;
@@ -38,11 +39,7 @@ pub async fn verify_deep(store: &Store, sample: Option<usize>) -> Result<Deep, R
     let run = reopen(store).await?;
     let mut findings = Vec::new();
     let mut deep = Deep { files: 0, bytes: 0, units: 0, documents: 0, inverted: 0, shards: 0 };
-    let before = Before {
-        documents: commits_of(store, Stage::Documents).await?,
-        images: commits_of(store, Stage::Images).await?,
-        sequences: commits_of(store, Stage::Sequences).await?,
-    };
+    let before = before_shards(store).await?;
     let shards = commits_of(store, Stage::Shards).await?;
     let stages = [&before.documents, &before.images, &before.sequences, &shards];
     for file in stages.into_iter().flatten().flat_map(|commit| commit.files.values()) {
@@ -50,13 +47,12 @@ pub async fn verify_deep(store: &Store, sample: Option<usize>) -> Result<Deep, R
         deep.files += 1;
         deep.bytes += file.bytes;
     }
-    let units = run.plan.units(Stage::Sequences);
+    let units = run.plan.units(Stage::Sequences, &before);
     for unit in spread(&units, sample) {
         remake_sequences(&run, unit, &before, &mut deep, &mut findings).await?;
     }
-    for unit in run.plan.shard_units(&before.sequences, run.checked.job.shards.rows_per_shard) {
-        compare_shard(&run, &unit, &before.sequences, &shards, &mut findings).await?;
-        deep.shards += 1;
+    for unit in run.plan.units(Stage::Shards, &before) {
+        deep.shards += compare_shard(&run, &unit, &before.sequences, &shards, &mut findings).await?;
     }
     if findings.is_empty() { Ok(deep) } else { Err(RunError::Unbalanced(findings)) }
 }
@@ -74,9 +70,8 @@ async fn remake_sequences(
     deep: &mut Deep,
     findings: &mut Vec<String>,
 ) -> Result<(), RunError> {
-    let committed = before.sequences.get(unit.index as usize).and_then(|commit| commit.file("sequences"));
-    let Some(file) = committed else { return Ok(()) };
-    let log = UnitLog::new(run.progress.clone());
+    let Some(file) = committed_file(&before.sequences, unit, "sequences", findings) else { return Ok(()) };
+    let log = UnitLog::new(run.progress.clone(), unit);
     let lost: Arc<Mutex<Vec<String>>> = Arc::default();
     let (inverse, found) = (inverse(run), lost.clone());
     let counted = log.clone();
@@ -112,11 +107,27 @@ async fn compare_shard(
     sequences: &[Commit],
     shards: &[Commit],
     findings: &mut Vec<String>,
-) -> Result<(), RunError> {
-    let Some(file) = shards.get(unit.index as usize).and_then(|commit| commit.file("shard")) else { return Ok(()) };
+) -> Result<u64, RunError> {
+    let Some(file) = committed_file(shards, unit, "shard", findings) else { return Ok(0) };
     let compared = Compared::with(&run.store, &file.path).await?;
-    if let Err(error) = shards::run_into(run, unit, sequences, compared).await {
+    if let Err(error) =
+        shards::run_into(run, unit, &UnitLog::new(run.progress.clone(), unit), sequences, compared).await
+    {
         findings.push(format!("{unit}: {error}"));
     }
-    Ok(())
+    Ok(1)
+}
+
+/// The file of a unit, by its commit; that there is none is a finding.
+fn committed_file<'a>(
+    commits: &'a [Commit],
+    unit: &Unit,
+    table: &str,
+    findings: &mut Vec<String>,
+) -> Option<&'a TableFile> {
+    let file = commits.iter().find(|commit| commit.unit == unit.id).and_then(|commit| commit.file(table));
+    if file.is_none() {
+        findings.push(format!("{unit} is not committed, so there is nothing to compare"));
+    }
+    file
 }

@@ -28,7 +28,7 @@ const BATCH_ROWS: usize = 64;
 
 /// Runs one unit: one bucket of images.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, documents: &[Commit]) -> Result<Files, RunError> {
-    let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
+    let context = session(&run.store, run.memory_of_unit(), BATCH_ROWS)?;
     let references = references(&context, &run.store, documents, unit.index)?;
     let located = located_images(&context, &run.store, documents, unit.index).await?;
     let located = count_images(located, log);
@@ -103,7 +103,7 @@ async fn count_without_tokens(
     references: DataFrame,
     images: &TableFile,
 ) -> Result<u64, RunError> {
-    let images = scan(context, std::slice::from_ref(&images.path), &tables::images()).await?;
+    let images = scan(context, images, &tables::images()).await?;
     let images = images.select(vec![col("key").alias("image_key")])?;
     let without = references.join(images, JoinType::LeftAnti, &["key"], &["image_key"], None)?;
     Ok(without.count().await? as u64)
@@ -118,7 +118,7 @@ async fn write_image_tokens(
     references: DataFrame,
     images: &TableFile,
 ) -> Result<TableFile, RunError> {
-    let images = scan(context, std::slice::from_ref(&images.path), &tables::images()).await?;
+    let images = scan(context, images, &tables::images()).await?;
     let images = images.select(["key", "grid_width", "grid_height", "codes"].map(col).to_vec())?;
     let references = references.select(vec![col("key").alias("image_key"), col("document_key")])?;
     let joined = references.join(images, JoinType::Inner, &["image_key"], &["key"], None)?;

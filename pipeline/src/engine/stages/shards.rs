@@ -13,14 +13,6 @@ use crate::token_columns::sequences as table;
 
 const BATCH_ROWS: usize = 256;
 
-/// A run of rows of one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stretch {
-    path: String,
-    first: u64,
-    rows: u64,
-}
-
 /// Runs one unit: one shard. Its name and its bytes are the same for whoever writes it, so it is written in place.
 pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, sequences: &[Commit]) -> Result<Files, RunError> {
     let total: u64 = sequences.iter().filter_map(|commit| commit.file("sequences")).map(|file| file.rows).sum();
@@ -28,7 +20,7 @@ pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, sequences: &[Commit]) ->
     let schema = table(&run.checked.job);
     let properties = shard_properties(&schema, run.checked.job.shards.rows_per_row_group, provenance(run))?;
     let writer = log.file(run, path, schema, properties)?;
-    let (shard, tokens) = run_into(run, unit, sequences, writer).await?;
+    let (shard, tokens) = run_into(run, unit, log, sequences, writer).await?;
     log.count("rows", shard.rows);
     log.count("shard_bytes", shard.bytes);
     log.count("row_tokens", tokens);
@@ -39,18 +31,24 @@ pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, sequences: &[Commit]) ->
 pub async fn run_into(
     run: &Run,
     unit: &Unit,
+    log: &UnitLog,
     sequences: &[Commit],
     mut sink: impl TableSink,
 ) -> Result<(TableFile, u64), RunError> {
-    let per_shard = run.checked.job.shards.rows_per_shard;
-    let files: Vec<TableFile> = sequences.iter().filter_map(|commit| commit.file("sequences").cloned()).collect();
-    let total: u64 = files.iter().map(|file| file.rows).sum();
-    let first = u64::from(unit.index) * per_shard;
     let mut tokens = 0;
-    for stretch in stretches(&files, first, per_shard.min(total.saturating_sub(first))) {
-        tokens += copy(run, &stretch, &mut sink).await?;
+    for (file, first, rows) in stretches_of_shard(sequences, unit.index, run.checked.job.shards.rows_per_shard) {
+        log.at_work().did("copies rows of", &file.path);
+        tokens += copy(run, &file.path, (first, rows), &mut sink).await?;
     }
     Ok((sink.finish().await?, tokens))
+}
+
+/// The rows of one shard: in which files they lie, from which row on, and how many.
+pub fn stretches_of_shard(sequences: &[Commit], index: u32, rows_per_shard: u64) -> Vec<(&TableFile, u64, u64)> {
+    let files: Vec<&TableFile> = sequences.iter().filter_map(|commit| commit.file("sequences")).collect();
+    let total: u64 = files.iter().map(|file| file.rows).sum();
+    let first = u64::from(index) * rows_per_shard;
+    stretches(&files, first, rows_per_shard.min(total.saturating_sub(first)))
 }
 
 /// `data/train-00000-of-00128.parquet`
@@ -71,22 +69,22 @@ fn provenance(run: &Run) -> Vec<(String, String)> {
 }
 
 /// Where `rows` rows from `first` on lie, counted over all files.
-fn stretches(files: &[TableFile], first: u64, rows: u64) -> Vec<Stretch> {
+fn stretches<'a>(files: &[&'a TableFile], first: u64, rows: u64) -> Vec<(&'a TableFile, u64, u64)> {
     let mut found = Vec::new();
     let (mut before, end) = (0, first + rows);
     for file in files {
         let (from, to) = (first.max(before), end.min(before + file.rows));
         if from < to {
-            found.push(Stretch { path: file.path.clone(), first: from - before, rows: to - from });
+            found.push((*file, from - before, to - from));
         }
         before += file.rows;
     }
     found
 }
 
-async fn copy(run: &Run, stretch: &Stretch, sink: &mut impl TableSink) -> Result<u64, RunError> {
-    let rows = open_table(&run.store, &stretch.path).await?;
-    let rows = rows.with_offset(stretch.first as usize).with_limit(stretch.rows as usize).with_batch_size(BATCH_ROWS);
+async fn copy(run: &Run, path: &str, (first, count): (u64, u64), sink: &mut impl TableSink) -> Result<u64, RunError> {
+    let rows = open_table(&run.store, path).await?;
+    let rows = rows.with_offset(first as usize).with_limit(count as usize).with_batch_size(BATCH_ROWS);
     let (mut rows, mut tokens) = (rows.build()?, 0);
     while let Some(batch) = rows.try_next().await? {
         run.progress.worked(batch.num_rows() as u64);
@@ -105,15 +103,12 @@ mod tests {
         TableFile { path: path.into(), rows, bytes: 0, sha256: String::new(), segments: None }
     }
 
-    fn stretch(path: &str, first: u64, rows: u64) -> Stretch {
-        Stretch { path: path.into(), first, rows }
-    }
-
     #[test]
     fn a_shard_takes_its_rows_across_files() {
         let files = [file("a", 3), file("b", 0), file("c", 4)];
-        assert_eq!(stretches(&files, 2, 3), [stretch("a", 2, 1), stretch("c", 0, 2)]);
-        assert_eq!(stretches(&files, 5, 2), [stretch("c", 2, 2)]);
-        assert_eq!(stretches(&files, 0, 0), []);
+        let [a, b, c] = &files;
+        assert_eq!(stretches(&[a, b, c], 2, 3), [(a, 2, 1), (c, 0, 2)]);
+        assert_eq!(stretches(&[a, b, c], 5, 2), [(c, 2, 2)]);
+        assert_eq!(stretches(&[a, b, c], 0, 0), []);
     }
 }
