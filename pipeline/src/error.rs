@@ -115,6 +115,16 @@ pub enum RunError {
         /// Why.
         cause: String,
     },
+    /// A unit's plan needs more memory than it has.
+    #[error("{unit} failed: {held} MB for its plan are too few ({cause})\n    hint: raise `units.memory_limit`, or lower `units.bytes`")]
+    Share {
+        /// Stage and index.
+        unit: String,
+        /// What it had.
+        held: u64,
+        /// Why.
+        cause: String,
+    },
     /// The process holds more memory than it may.
     #[error(
         "out of memory: {0}\n    hint: raise `units.memory_limit`, or lower `--parallel`; the same command goes on from here"

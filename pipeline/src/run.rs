@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use crate::check::{CheckedJob, check};
 use crate::engine::commit::all_committed;
 use crate::engine::launch::{run_and_commit, run_stage};
+use crate::engine::memory::Beside;
 use crate::engine::plan::{RunPlan, Stage, Unit};
 use crate::engine::progress::Progress;
 use crate::engine::stages::Before;
@@ -50,6 +51,9 @@ async fn to_the_end(run: &Run, parallel: usize) -> Result<Manifest, RunError> {
 
 /// Shares out the memory that the job's models have left; how many units may be in flight.
 fn share_memory(run: &Run, parallel: usize) -> Result<usize, RunError> {
+    // No more than there are units: what is left of the memory is for those that there are.
+    let most = Stage::ALL.into_iter().filter_map(|stage| run.plan.count(stage)).max().unwrap_or(1) as usize;
+    let parallel = parallel.clamp(1, most.max(1));
     let share = run.checked.resources.memory.share_out(parallel, run.checked.job.units.memory);
     let share = share.map_err(|why| JobError::from(Problem::new("units.memory_limit", why)))?;
     if share.parallel < parallel {
@@ -123,7 +127,7 @@ async fn open(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     if store.create_json(PLAN_RECORD, &plan).await? == Created::Before {
         refuse_other_input(&store, &plan, out).await?;
     }
-    Ok(Run { checked, plan: Arc::new(plan), store, progress, attempt: attempt(), earlier: None })
+    Ok(Run { checked, plan: Arc::new(plan), store, progress, attempt: attempt(), earlier: None, beside: Beside::Others })
 }
 
 /// A job beside an output that was begun, by this job or another. Nothing is written.
@@ -132,7 +136,7 @@ pub async fn look(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     let (checked, plan) = plan(job, &progress).await?;
     let store = Store::open(out, &checked.job.storage)?;
     let (checked, plan) = (Arc::new(checked), Arc::new(plan));
-    Ok(Run { checked, plan, store, progress, attempt: attempt(), earlier: None })
+    Ok(Run { checked, plan, store, progress, attempt: attempt(), earlier: None, beside: Beside::Others })
 }
 
 /// Compares the input with the digests of its manifests. That reads all of it, so it is done where a run begins, and not
@@ -162,7 +166,7 @@ pub async fn reopen(store: &Store) -> Result<Run, RunError> {
     }
     let plan = plan_of(store).await?;
     let (checked, plan, store) = (Arc::new(checked), Arc::new(plan), store.clone());
-    Ok(Run { checked, plan, store, progress, attempt: attempt(), earlier: None })
+    Ok(Run { checked, plan, store, progress, attempt: attempt(), earlier: None, beside: Beside::Others })
 }
 
 /// The other output of which a run takes over what it can.

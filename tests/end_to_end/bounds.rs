@@ -84,9 +84,9 @@ fn an_image_that_never_fits_fails_its_unit_by_name_and_with_a_remedy() {
 
 #[test]
 fn large_pages_stay_within_the_limit_and_give_the_same_bytes() {
-    const LIMIT: u64 = 900_000_000;
-    // 12 MB each: many small elements, which as a tree are much larger than as text.
-    let page = |name: &str| format!("<title>{name}</title>{}{PARAGRAPH}", "<p>a<b>b</b> <i>c</i>".repeat(600_000));
+    const LIMIT: u64 = 700_000_000;
+    // 6 MB each: many small elements, which as a tree are much larger than as text.
+    let page = |name: &str| format!("<title>{name}</title>{}{PARAGRAPH}", "<p>a<b>b</b> <i>c</i>".repeat(300_000));
     let site = (0..4).fold(Site::new(), |site, number| site.with(&format!("{number}.html"), page(&number.to_string())));
     let said = limited(&site.job(), &site.path("limited"), LIMIT, &["--parallel", "4"]);
     assert_eq!(said.code, 0, "{said:#?}");
@@ -126,6 +126,8 @@ fn a_slow_record_is_named_while_it_is_worked_on_and_no_unit_is_silent() {
     assert!(said.stderr.contains("images unit 0: `prepare_image` is done with file:///large.png"), "{}", said.stderr);
 }
 
+const SMALL: &[&str] = &["--set", "units.bytes=65536", "--set", "shards.rows_per_shard=1"];
+
 /// A disk of its own, which is gone at the end of the test. `None` where this user may not mount one.
 struct Disk(PathBuf);
 
@@ -157,11 +159,12 @@ impl Drop for Disk {
 #[test]
 fn a_full_disk_ends_the_run_with_what_it_takes_and_it_goes_on_to_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
-    let small = ["--set", "units.bytes=65536", "--set", "shards.rows_per_shard=1"];
+    // Without encoding any image, for the run is repeated often.
+    let small = [SMALL, &["--set", "images.0.fetch_image.max_bytes=1"]].concat();
     let reference = run(&demo_job(), &folder.path().join("free"), &small);
     let mut stages = std::collections::BTreeSet::new();
     // From a disk that holds the records and no page on, until all of the run fits.
-    for size in (16..4096).step_by(48) {
+    for size in (32..8192).step_by(64) {
         let Some(disk) = Disk::of_kilobytes(&folder.path().join("disk"), size) else { return };
         let out = disk.0.join("out");
         let arguments = [&["run", &text(&demo_job()), "--out", &text(&out)][..], &small].concat();
@@ -203,12 +206,12 @@ fn false_clock() -> Option<PathBuf> {
 fn a_clock_that_jumps_changes_no_byte() {
     let Some(library) = false_clock() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let small = ["--set", "units.bytes=65536", "--set", "shards.rows_per_shard=1"];
-    let reference = run(&demo_job(), &folder.path().join("true"), &small);
+    let small = SMALL;
+    let reference = run(&demo_job(), &folder.path().join("true"), small);
     let out = folder.path().join("false");
     // A clock that runs backwards a hundred times as fast, then one of the last century.
     for (clock, stop) in [("+0 x-100", true), ("@1971-01-01 00:00:00", false)] {
-        let mut run = command(&[&["run", &text(&demo_job()), "--out", &text(&out)][..], &small].concat());
+        let mut run = command(&[&["run", &text(&demo_job()), "--out", &text(&out)][..], small].concat());
         run.env("LD_PRELOAD", &library).env("FAKETIME", clock).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         let mut child = run.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
         if stop {

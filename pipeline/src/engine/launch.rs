@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::engine::commit::{Commit, all_committed, commit, committed};
-use crate::engine::no_room::{ended, full};
+use crate::engine::memory::{Beside, megabytes};
+use crate::engine::no_room::{ended, full, out_of_share};
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::progress::{Measure, StageDisplay};
 use crate::engine::reuse::take_over;
@@ -57,11 +58,12 @@ pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize)
 /// Tries a unit as often as the job allows; if it never succeeds, says what it ended in. A wrong job is an error at once.
 async fn attempt(run: &Run, unit: &Unit, before: &Arc<Before>) -> Result<Option<String>, RunError> {
     let attempts = run.checked.job.units.attempts.max(1);
-    let mut number = 1;
+    let (mut number, mut beside) = (1, Beside::Others);
     loop {
+        let _turn = run.checked.resources.memory.turn(beside).await;
         // In a task of its own, so that a panic costs this attempt and no other unit.
         let task = tokio::spawn({
-            let (run, unit, before) = (run.clone(), unit.clone(), before.clone());
+            let (run, unit, before) = (Run { beside, ..run.clone() }, unit.clone(), before.clone());
             async move { run_and_commit(&run, &unit, &before).await }
         });
         let error = match task.await.map_err(|error| panicked(unit, &error)) {
@@ -74,7 +76,13 @@ async fn attempt(run: &Run, unit: &Unit, before: &Arc<Before>) -> Result<Option<
         if committed(&run.store, unit).await.is_ok_and(|commit| commit.is_some()) {
             return Ok(None);
         }
-        if number >= attempts {
+        let out_of_share = matches!(error, RunError::Share { .. });
+        if out_of_share && beside == Beside::Others {
+            eprintln!("{unit} needs more memory than its share; it runs again by itself");
+            beside = Beside::Nobody;
+            continue;
+        }
+        if number >= attempts || out_of_share {
             return Ok(Some(error.to_string()));
         }
         eprintln!("{error}; attempt {} of {attempts} begins", number + 1);
@@ -101,6 +109,10 @@ pub async fn run_and_commit(run: &Run, unit: &Unit, before: &Before) -> Result<(
         Err(RunError::Job(error)) => Err(RunError::Job(error)),
         Err(error) => Err(match full(&error) {
             Some(full) => ended(run, unit, before, full, error.to_string()).await,
+            None if out_of_share(&error) => {
+                let (held, cause) = (megabytes(run.memory_of_unit()), error.to_string());
+                RunError::Share { unit: unit.to_string(), held, cause }
+            }
             None => RunError::Unit { unit: unit.to_string(), cause: error.to_string() },
         }),
     }

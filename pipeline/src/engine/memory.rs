@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::engine::clock::{resident_bytes, total_memory_bytes};
 
 /// The memory of the process. What can wait or spill to disk stays within its share; what can't is refused with its size,
@@ -11,8 +13,30 @@ use crate::engine::clock::{resident_bytes, total_memory_bytes};
 pub struct Memory {
     limit: Option<u64>,
     share: OnceLock<Share>,
+    turns: Turns,
     held: Mutex<u64>,
     freed: Condvar,
+}
+
+/// Which company a unit runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// As many as there are.
+    Others,
+    /// None: all memory of plans is its own.
+    Nobody,
+}
+
+/// More than ever run at once.
+const MOST_UNITS: u32 = 1 << 16;
+
+#[derive(Debug)]
+struct Turns(Semaphore);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Semaphore::new(MOST_UNITS as usize))
+    }
 }
 
 /// How the memory that the job's models leave is shared out.
@@ -22,6 +46,8 @@ pub struct Share {
     pub parallel: usize,
     /// Bytes that one unit's plan may hold before it spills.
     pub of_unit: u64,
+    /// Bytes that a unit's plan may hold that runs by itself.
+    pub of_unit_alone: u64,
     /// Bytes for all large records that are worked on at once.
     pub of_large: u64,
 }
@@ -45,14 +71,26 @@ impl Memory {
     pub fn share_out(&self, parallel: usize, of_unit: u64) -> Result<Share, String> {
         let share = match self.limit.zip(resident_bytes()) {
             Some((limit, resident)) => share(limit, resident, parallel, of_unit)?,
-            None => Share { parallel, of_unit, of_large: u64::MAX },
+            None => Share { parallel, of_unit, of_unit_alone: of_unit * parallel as u64, of_large: u64::MAX },
         };
         Ok(*self.share.get_or_init(|| share))
     }
 
-    /// What one unit's plan may hold: its share, or as the job says where nothing was shared out.
-    pub fn of_unit(&self, as_job_says: u64) -> u64 {
-        self.share.get().map_or(as_job_says, |share| share.of_unit)
+    /// What one unit's plan may hold, beside others or alone: its share, or as the job says where nothing was shared out.
+    pub fn of_unit(&self, beside: Beside, as_job_says: u64) -> u64 {
+        self.share.get().map_or(as_job_says, |share| match beside {
+            Beside::Others => share.of_unit,
+            Beside::Nobody => share.of_unit_alone,
+        })
+    }
+
+    /// Waits until a unit may run: beside others, or alone.
+    pub async fn turn(&self, beside: Beside) -> Option<SemaphorePermit<'_>> {
+        let permits = match beside {
+            Beside::Others => 1,
+            Beside::Nobody => MOST_UNITS,
+        };
+        self.turns.0.acquire_many(permits).await.ok()
     }
 
     /// Waits until there is room for work that needs so many bytes; what is larger than all of the room has it alone.
@@ -112,7 +150,7 @@ fn share(limit: u64, resident: u64, parallel: usize, of_unit: u64) -> Result<Sha
     }
     let parallel = parallel.clamp(1, (of_plans / LEAST_OF_UNIT) as usize);
     let of_unit = of_unit.min(of_plans / parallel as u64).max(LEAST_OF_UNIT);
-    Ok(Share { parallel, of_unit, of_large: free / 5 * 2 })
+    Ok(Share { parallel, of_unit, of_unit_alone: of_plans.max(of_unit), of_large: free / 5 * 2 })
 }
 
 /// What the process may hold: what its cgroup and those around it allow, or what the machine has. `root` is the system's.
@@ -190,7 +228,8 @@ mod tests {
     fn fewer_units_run_at_once_where_there_is_room_for_fewer() {
         let mib = |count: u64| count << 20;
         let free = |mibs| share(mib(mibs + 100), mib(100), 8, mib(512)).unwrap();
-        assert_eq!(free(10_000), Share { parallel: 8, of_unit: mib(500), of_large: mib(4000) });
+        let share_of_ten = Share { parallel: 8, of_unit: mib(500), of_unit_alone: mib(4000), of_large: mib(4000) };
+        assert_eq!(free(10_000), share_of_ten);
         assert_eq!((free(400).parallel, free(400).of_unit), (5, mib(32)));
         assert_eq!(free(80).parallel, 1);
         let refused = share(mib(150), mib(100), 8, mib(512)).unwrap_err();
@@ -200,7 +239,7 @@ mod tests {
     #[test]
     fn what_is_large_waits_for_room_and_what_is_larger_than_all_of_it_is_alone() {
         let memory = Memory::default();
-        let share = Share { parallel: 1, of_unit: 1, of_large: 100 };
+        let share = Share { parallel: 1, of_unit: 1, of_unit_alone: 1, of_large: 100 };
         memory.share.set(share).unwrap();
         assert_eq!(memory.room_for(101).unwrap_err(), "about 1 MB are needed, and 1 MB are there");
         let first = memory.room(60);

@@ -1,4 +1,4 @@
-//! Knows a full disk from other errors, however deep it lies in one, and says what it takes to go on.
+//! Knows a full disk, and a plan without memory, from other errors, however deep they lie, and says what it takes to go on.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -27,6 +27,11 @@ pub fn full(error: &RunError) -> Option<Full> {
     // Only DataFusion writes elsewhere than to a store.
     let of_store = find(error, &|error| error.is::<object_store::Error>());
     full.then_some(if of_store { Full::Output } else { Full::Spill })
+}
+
+/// Whether a unit's plan needed more memory than it had.
+pub fn out_of_share(error: &RunError) -> bool {
+    find(error, &|error| matches!(error.downcast_ref(), Some(DataFusionError::ResourcesExhausted(_))))
 }
 
 fn no_room(error: &std::io::Error) -> bool {
@@ -115,6 +120,13 @@ mod tests {
         assert_eq!(full(&spilt.into()), Some(Full::Spill));
         let ours = DataFusionError::External(Box::new(RunError::Storage(stored(disk(28)))));
         assert_eq!(full(&ours.into()), Some(Full::Output));
+    }
+
+    #[test]
+    fn a_plan_without_memory_is_found_however_deep_it_lies() {
+        let exhausted = DataFusionError::ResourcesExhausted("87 MB".into());
+        let found = DataFusionError::Context("sort".into(), Box::new(DataFusionError::External(Box::new(exhausted))));
+        assert!(out_of_share(&found.into()) && !out_of_share(&stored(disk(28)).into()));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::engine::clock::{Meter, Spent, metered, peak_memory_bytes, unix_second
 use crate::engine::commit::{Commit, StepReport};
 use crate::engine::exchange_writer::ExchangeWriter;
 use crate::engine::plan::{RunPlan, Unit};
+use crate::engine::memory::Beside;
 use crate::engine::progress::Progress;
 use crate::engine::store::Store;
 use crate::engine::table_writer::{TableFile, TableSink, TableWriter, table_properties};
@@ -36,12 +37,14 @@ pub struct Run {
     pub attempt: String,
     /// Another output, whose commits are taken over where their units are the same.
     pub earlier: Option<Store>,
+    /// Whether other units run at the same time.
+    pub beside: Beside,
 }
 
 impl Run {
     /// What one unit's plan may hold before it spills.
     pub fn memory_of_unit(&self) -> u64 {
-        self.checked.resources.memory.of_unit(self.checked.job.units.memory)
+        self.checked.resources.memory.of_unit(self.beside, self.checked.job.units.memory)
     }
 
     /// A name for one of a unit's files that no other attempt uses.
