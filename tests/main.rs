@@ -4,6 +4,8 @@
 mod end_to_end {
     pub mod bad_input;
     pub mod bad_jobs;
+    pub mod bounds;
+    pub mod changes;
     pub mod commands;
     pub mod demo_site;
     pub mod faults;
@@ -16,6 +18,7 @@ mod end_to_end {
     #[path = "../../pipeline/storage/tests/storage/server.rs"]
     pub mod s3_server;
     pub mod same_bytes;
+    pub mod secrets;
     pub mod site;
     pub mod sources;
     pub mod storage;

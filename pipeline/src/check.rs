@@ -12,7 +12,10 @@ use pageloom_vq::{self as vq, ImageSize, ImageTokenizer};
 use tokio::runtime::Handle;
 
 use crate::engine::input::{StoreInput, is_address};
+use crate::engine::memory::{LEAST_OF_UNIT, Memory};
+use crate::engine::plan::TrainingTable;
 use crate::error::{JobError, Problem, RunError, StepError};
+use crate::identity::Identity;
 use crate::job::{Job, LoadedJob};
 use crate::sources::{Input, Source, SourceConfig, SourceError};
 use crate::specials::Specials;
@@ -25,6 +28,8 @@ pub struct CheckedJob {
     pub job: Job,
     /// Hash of the job and of the tokenizers and files it names: what a run's output follows from, beside its input.
     pub digest: String,
+    /// What that is the hash of.
+    pub identity: Identity,
     /// The folder that the job's paths are relative to.
     pub folder: PathBuf,
     /// The sources, ready to read.
@@ -75,11 +80,21 @@ pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Re
         return Err(JobError(problems));
     };
     let input: Arc<dyn Input> = Arc::new(input);
-    let digest = digest(&job, &files, ids.as_ref(), images.as_ref());
+    let identity = identity(&job, &files, ids.as_ref(), images.as_ref());
     let inputs = job.sources.iter().map(|_| input.clone()).collect();
-    let resources = Resources { seed: job.seed, ids, images, inputs, folder: folder.clone() };
+    let memory = Arc::new(Memory::new(job.units.memory_limit));
+    let resources = Resources { seed: job.seed, ids, images, memory, inputs, folder: folder.clone() };
     let sources = job.sources.iter().map(|source| source.build()).collect();
-    Ok(CheckedJob { job, digest, folder, sources, places, resources, built: Mutex::default() })
+    Ok(CheckedJob {
+        job,
+        digest: identity.digest(),
+        identity,
+        folder,
+        sources,
+        places,
+        resources,
+        built: Mutex::default(),
+    })
 }
 
 impl CheckedJob {
@@ -208,15 +223,18 @@ fn check_chain(
     }
 }
 
-/// The text files that steps read, in the job's order: each file's name in the job and the digest of what it says.
-fn read_files(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Vec<(PathBuf, String)> {
+/// A text file that a step reads: the section of the step, the file's name in the job, and the digest of what it says.
+type StepFile = (&'static str, PathBuf, String);
+
+/// The text files that steps read, in the job's order.
+fn read_files(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Vec<StepFile> {
     let mut files = Vec::new();
     for (section, steps) in [("documents", &loaded.draft.documents), ("images", &loaded.draft.images)] {
         for (index, step) in steps.iter().flatten().enumerate() {
             for (setting, path) in step.files() {
                 let file = loaded.resolve(&path);
                 match std::fs::read_to_string(&file) {
-                    Ok(text) => files.push((path, blake3::hash(text.as_bytes()).to_hex().to_string())),
+                    Ok(text) => files.push((section, path, blake3::hash(text.as_bytes()).to_hex().to_string())),
                     Err(error) => {
                         let place = format!("{section}.{index}.{}.{setting}", step.name());
                         let message = format!("`{}` can't be read: {error}", file.display());
@@ -244,13 +262,13 @@ fn check_storage(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
 }
 
 fn check_numbers(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
-    const LEAST_MEMORY: u64 = 32 << 20;
     let (shards, units) = (&loaded.draft.shards, &loaded.draft.units);
     let positive = [
         ("shards.rows_per_shard", shards.as_ref().map(|shards| shards.rows_per_shard)),
         ("shards.rows_per_row_group", shards.as_ref().map(|shards| shards.rows_per_row_group)),
         ("units.bytes", units.as_ref().map(|units| units.bytes)),
         ("units.attempts", units.as_ref().map(|units| units.attempts.into())),
+        ("units.heartbeat_seconds", units.as_ref().map(|units| units.heartbeat_seconds.into())),
     ];
     let images = loaded.draft.image_shards.as_ref().and_then(Option::as_ref);
     let of_images = [
@@ -260,8 +278,8 @@ fn check_numbers(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
     for (path, _) in positive.into_iter().chain(of_images).filter(|(_, value)| *value == Some(0)) {
         problems.push(loaded.text.problem_at(path, "must be at least 1", None));
     }
-    if units.as_ref().is_some_and(|units| units.memory < LEAST_MEMORY) {
-        let hint = format!("give each unit at least {LEAST_MEMORY} bytes, or leave it out for the default");
+    if units.as_ref().is_some_and(|units| units.memory < LEAST_OF_UNIT) {
+        let hint = format!("give each unit at least {LEAST_OF_UNIT} bytes, or leave it out for the default");
         problems.push(loaded.text.problem_at("units.memory", "is too little to sort in", Some(hint)));
     }
 }
@@ -346,22 +364,29 @@ fn check_image_fits(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &
 
 /// What the output follows from, beside the input: not how much memory or how many attempts a unit
 /// may take, nor the job's name.
-fn digest(job: &Job, files: &[(PathBuf, String)], ids: Option<&Ids>, images: &dyn ImageTokenizer) -> String {
-    let identity = serde_json::json!({
+fn identity(job: &Job, files: &[StepFile], ids: Option<&Ids>, images: &dyn ImageTokenizer) -> Identity {
+    let of_section = |name: &str| -> serde_json::Map<String, serde_json::Value> {
+        let of_section = files.iter().filter(|(section, ..)| *section == name);
+        of_section.map(|(_, path, digest)| (path.display().to_string(), digest.as_str().into())).collect()
+    };
+    Identity::new(serde_json::json!({
         "format": tables::FORMAT_VERSION,
+        "program": env!("CARGO_PKG_VERSION"),
         "seed": job.seed,
         "sources": job.sources,
         "num_sentinels": job.tokenizers.num_sentinels,
         "pad_to_multiple_of": job.tokenizers.pad_to_multiple_of,
         "documents": job.documents,
-        "files": files,
+        "documents_files": of_section("documents"),
         "images": job.images,
+        "images_files": of_section("images"),
         "sequences": job.sequences,
         "shards": job.shards,
         "image_shards": job.image_shards,
+        "tables": TrainingTable::of(job),
+        "images_of_no_page": job.wants_all_images(),
         "unit_bytes": job.units.bytes,
         "text_tokenizer": ids.map(|ids| ids.text.digest()),
         "image_tokenizer": images.provenance(),
-    });
-    blake3::hash(identity.to_string().as_bytes()).to_hex().to_string()
+    }))
 }

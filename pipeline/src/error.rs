@@ -72,6 +72,9 @@ pub enum StepError {
     /// A file that the step reads says something that it can't use, with the file and the line.
     #[error("{0}")]
     File(String),
+    /// A record needs more memory than the process may hold.
+    #[error("not enough memory: {0}; raise `units.memory_limit`, or set the step's limits lower")]
+    Memory(String),
     /// Something that can't happen did.
     #[error("bug in pageloom: {0}; please report it")]
     Bug(String),
@@ -101,6 +104,37 @@ pub enum RunError {
         /// Each unit with what its last attempt ended in.
         failed: Vec<String>,
     },
+    /// The disk is full, or a quota of it.
+    #[error(
+        "no room is left in {place}: {unit} failed: {cause}\n    hint: make room, {needed}; the same command goes on from here"
+    )]
+    NoRoom {
+        /// What is full.
+        place: String,
+        /// How much it takes.
+        needed: String,
+        /// Stage and index.
+        unit: String,
+        /// Why.
+        cause: String,
+    },
+    /// A unit's plan needs more memory than it has.
+    #[error(
+        "{unit} failed: {held} MB for its plan are too few ({cause})\n    hint: raise `units.memory_limit`, or lower `units.bytes`"
+    )]
+    Share {
+        /// Stage and index.
+        unit: String,
+        /// What it had.
+        held: u64,
+        /// Why.
+        cause: String,
+    },
+    /// The process holds more memory than it may.
+    #[error(
+        "out of memory: {0}\n    hint: raise `units.memory_limit`, or lower `--parallel`; the same command goes on from here"
+    )]
+    Memory(String),
     /// DataFusion reported an error.
     #[error(transparent)]
     Engine(#[from] datafusion::error::DataFusionError),

@@ -54,10 +54,6 @@ pub struct Tokenizers {
     /// at: convolutional models take every multiple of what a place of their grid covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_size: Option<[u32; 2]>,
-    /// Output of an earlier run, finished or not: a folder relative to the job file, or `s3://bucket/prefix`. An image
-    /// with the same URL and pixels, for the same encoder, has its codes from there. Nothing that comes out follows from it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reuse: Option<String>,
     /// How many sentinels the vocabulary holds.
     #[serde(default = "default_sentinels")]
     pub num_sentinels: u32,
@@ -173,13 +169,19 @@ pub struct Units {
     pub bytes: u64,
     /// Memory that one unit's plan may hold before it spills to disk, in bytes.
     pub memory: u64,
+    /// The whole process stays below this, in bytes: fewer units run at once, plans spill, large pages and images wait for
+    /// each other. Unset: nine tenths of what the cgroup allows, or of what the machine has.
+    pub memory_limit: Option<u64>,
     /// A unit that fails so many times is given up: its stage goes on to its end, and the run ends there.
     pub attempts: u32,
+    /// A unit that takes longer says what it is at, each time that so many seconds have passed in silence; a record that
+    /// takes a third of it is named while it is worked on.
+    pub heartbeat_seconds: u32,
 }
 
 impl Default for Units {
     fn default() -> Self {
-        Self { bytes: 64 << 20, memory: 512 << 20, attempts: 3 }
+        Self { bytes: 64 << 20, memory: 512 << 20, memory_limit: None, attempts: 3, heartbeat_seconds: 25 }
     }
 }
 

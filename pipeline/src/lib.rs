@@ -3,10 +3,12 @@
 pub mod bench;
 pub mod check;
 pub mod clean;
+pub mod diff;
 pub mod engine;
 pub mod error;
 pub mod examples;
 pub mod finish;
+pub mod identity;
 pub mod job;
 pub mod job_text;
 pub mod keys;

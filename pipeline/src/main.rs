@@ -21,7 +21,7 @@ use pageloom::job::LoadedJob;
 use pageloom::job_text::settings_of;
 use pageloom::rejects::{FoundReject, Groups, each_reject};
 use pageloom::step::Resources;
-use pageloom::{replay, run, show, show_image, status, verify};
+use pageloom::{diff, replay, run, show, show_image, status, verify};
 
 /// Weaves web pages and their images into training sequences.
 ///
@@ -43,6 +43,10 @@ enum Command {
         /// Output folder or `s3://bucket/prefix`: new, empty, or begun by the same job.
         #[arg(long, default_value = "out")]
         out: Place,
+        /// Another output, of a job or input that was changed since: units that are still the same are taken over from it,
+        /// all others run. Nothing in it is touched; on one disk its files are shared.
+        #[arg(long, value_name = "OUT")]
+        reuse: Option<Place>,
         /// Units in flight, and threads that compute. The output does not depend on it.
         #[arg(long, default_value_t = cores())]
         parallel: usize,
@@ -56,6 +60,11 @@ enum Command {
     Plan {
         #[command(flatten)]
         job: JobOptions,
+        /// Compare with an output that was begun, by this job or another: which units would run again, and why.
+        ///
+        /// Reads the input, for what counts is its content. Writes nothing.
+        #[arg(long, value_name = "OUT")]
+        diff: Option<Place>,
         /// Print JSON, with every split.
         #[arg(long)]
         json: bool,
@@ -291,9 +300,14 @@ async fn told_to_stop() {
 
 async fn dispatch(command: Command) -> Result<(), RunError> {
     match command {
-        Command::Run { job, out, parallel } => run_job(&job, &out, parallel).await,
+        Command::Run { job, out, reuse, parallel } => run_job(&job, &out, parallel, reuse.as_ref()).await,
         Command::Check { job } => check_job(&job).await,
-        Command::Plan { job, json } => plan_job(&job, json).await,
+        Command::Plan { job, diff: Some(out), json } => {
+            let diff = diff::diff(load(&job)?, &out).await?;
+            print!("{}", if json { to_json(&diff)? + "\n" } else { diff.text(&out) });
+            Ok(())
+        }
+        Command::Plan { job, diff: None, json } => plan_job(&job, json).await,
         Command::Unit { job, out, stage, index } => {
             let unit = run::run_one(load(&job)?, &out, stage, index).await?;
             eprintln!("{unit} is committed");
@@ -370,8 +384,8 @@ fn load(options: &JobOptions) -> Result<LoadedJob, JobError> {
     LoadedJob::read(&options.job, &options.sets)
 }
 
-async fn run_job(options: &JobOptions, out: &Place, parallel: usize) -> Result<(), RunError> {
-    let manifest = run::run(load(options)?, out, parallel).await?;
+async fn run_job(options: &JobOptions, out: &Place, parallel: usize, reuse: Option<&Place>) -> Result<(), RunError> {
+    let manifest = run::run(load(options)?, out, parallel, reuse).await?;
     let rejected: u64 = manifest.rejects.values().sum();
     let nothing = manifest.rows + manifest.image_table.as_ref().map_or(0, |table| table.rows) == 0;
     if nothing {
@@ -415,7 +429,7 @@ async fn plan_job(options: &JobOptions, json: bool) -> Result<(), RunError> {
     }
     let width = Stage::NAME_WIDTH;
     for stage in Stage::ALL {
-        match (ShardedTable::of(&checked, stage), plan.units(stage).len()) {
+        match (ShardedTable::of(&checked, stage), plan.count(stage).unwrap_or_default()) {
             (Some(table), _) => println!("{:<width$} one unit per {} rows", stage.name(), table.rows_per_shard),
             (None, 0) => {}
             (None, units) => println!("{:<width$} {units} units", stage.name()),

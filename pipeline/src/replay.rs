@@ -92,7 +92,7 @@ async fn replay_document(
     if !steps.through(&run.checked.job.documents)? {
         return steps.finish_rejected();
     }
-    if before.images.len() < run.plan.units(Stage::Images).len() {
+    if before.images.len() < run.plan.buckets as usize {
         return steps.finish("kept; its images are not encoded yet, so that nothing more can be shown");
     }
     let bucket = bucket_of(order_hash(seed, &key.0), run.plan.buckets);

@@ -2,22 +2,26 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pageloom_storage::Settings;
 use tokio::runtime::Handle;
 
 use crate::check::{CheckedJob, check};
-use crate::engine::commit::{Commit, all_committed};
-use crate::engine::launch::{run_and_commit, run_stage, units};
+use crate::engine::commit::all_committed;
+use crate::engine::known_codes::KnownCodes;
+use crate::engine::launch::{run_and_commit, run_stage};
+use crate::engine::memory::Beside;
 use crate::engine::plan::{RunPlan, Stage, TrainingTable, Unit};
 use crate::engine::progress::Progress;
-use crate::engine::reuse::Reuse;
 use crate::engine::stages::Before;
 use crate::engine::stages::shards::ShardedTable;
 use crate::engine::store::{Created, Place, Store, attempt, json_bytes};
 use crate::engine::unit::Run;
+use crate::engine::watch::Watcher;
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::{Manifest, Shards, finish};
+use crate::identity::Identity;
 use crate::job::LoadedJob;
 use crate::status::plan_of;
 
@@ -26,36 +30,73 @@ pub const JOB_RECORD: &str = "job.json";
 /// The plan, in the output folder.
 pub const PLAN_RECORD: &str = "plan.json";
 
-/// Runs a job to its manifest. What is committed already is not run again.
-pub async fn run(job: LoadedJob, out: &Place, parallel: usize) -> Result<Manifest, RunError> {
-    let run = open(job, out).await?;
-    let documents = run_stage(&run, Stage::Documents, Before::default(), parallel).await?;
+/// Runs a job to its manifest. What is committed already is not run again; nor is what `reuse`, another run's output, has
+/// of the same units.
+pub async fn run(job: LoadedJob, out: &Place, parallel: usize, reuse: Option<&Place>) -> Result<Manifest, RunError> {
+    let mut run = open(job, out).await?;
+    if let Some(earlier) = reuse {
+        let earlier = open_earlier(earlier, &run)?;
+        run.known = Some(KnownCodes::open(earlier.clone()).await?);
+        run.earlier = Some(earlier);
+    }
+    let parallel = share_memory(&run, parallel)?;
+    watched(&run, to_the_end(&run, parallel)).await
+}
+
+/// Runs stage after stage.
+async fn to_the_end(run: &Run, parallel: usize) -> Result<Manifest, RunError> {
+    let documents = run_stage(run, Stage::Documents, Before::default(), parallel).await?;
     let before = Before { documents, ..Before::default() };
-    let images = run_stage(&run, Stage::Images, before.clone(), parallel).await?;
+    let images = run_stage(run, Stage::Images, before.clone(), parallel).await?;
     let before = Before { images, ..before };
     let image_shards = match run.plan.makes(TrainingTable::Images) {
-        true => run_stage(&run, Stage::ImageShards, before.clone(), parallel).await?,
+        true => run_stage(run, Stage::ImageShards, before.clone(), parallel).await?,
         false => Vec::new(),
     };
     if !run.plan.makes(TrainingTable::Sequences) {
-        return finish(&run, &before, &Shards { images: image_shards, sequences: Vec::new() }).await;
+        return finish(run, &before, &Shards { images: image_shards, sequences: Vec::new() }).await;
     }
-    let sequences = run_stage(&run, Stage::Sequences, before.clone(), parallel).await?;
+    let sequences = run_stage(run, Stage::Sequences, before.clone(), parallel).await?;
     let before = Before { sequences, ..before };
-    let shards = run_stage(&run, Stage::Shards, before.clone(), parallel).await?;
-    finish(&run, &before, &Shards { images: image_shards, sequences: shards }).await
+    let shards = run_stage(run, Stage::Shards, before.clone(), parallel).await?;
+    finish(run, &before, &Shards { images: image_shards, sequences: shards }).await
+}
+
+/// Shares out the memory that the job's models have left; how many units may be in flight.
+fn share_memory(run: &Run, parallel: usize) -> Result<usize, RunError> {
+    // No more than there are units: what is left of the memory is for those that there are.
+    let most = Stage::ALL.into_iter().filter_map(|stage| run.plan.count(stage)).max().unwrap_or(1) as usize;
+    let parallel = parallel.clamp(1, most.max(1));
+    let share = run.checked.resources.memory.share_out(parallel, run.checked.job.units.memory);
+    let share = share.map_err(|why| JobError::from(Problem::new("units.memory_limit", why)))?;
+    if share.parallel < parallel {
+        eprintln!("{} of {parallel} units run at once: more do not fit into the memory", share.parallel);
+    }
+    Ok(share.parallel)
+}
+
+/// Awaits work of a run while somebody looks at it: what is slow is told, and too much memory is its end.
+async fn watched<T>(run: &Run, work: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+    let silence = Duration::from_secs(run.checked.job.units.heartbeat_seconds.into());
+    let limit = run.checked.resources.memory.limit();
+    let (_watcher, exceeded) = Watcher::start(run.progress.watch.clone(), silence, limit);
+    tokio::select! {
+        done = work => done,
+        Ok(held) = exceeded => Err(RunError::Memory(held)),
+    }
 }
 
 /// Runs one unit of a job, for launchers that place units themselves.
 pub async fn run_one(job: LoadedJob, out: &Place, stage: Stage, index: u32) -> Result<Unit, RunError> {
     let run = open(job, out).await?;
     let before = before(&run, stage).await?;
-    let units = units(&run, stage, &before);
+    let units = run.plan.units(stage, &before);
     let Some(unit) = units.get(index as usize) else {
         let message = format!("stage {} has {} units", stage.name(), units.len());
         return Err(JobError::from(Problem::new(format!("--index {index}"), message).hint("indices start at 0")).into());
     };
-    run_and_commit(&run, unit, &before).await?;
+    share_memory(&run, 1)?;
+    watched(&run, run_and_commit(&run, unit, &before)).await?;
     Ok(unit.clone())
 }
 
@@ -63,13 +104,8 @@ pub async fn run_one(job: LoadedJob, out: &Place, stage: Stage, index: u32) -> R
 async fn before(run: &Run, stage: Stage) -> Result<Before, RunError> {
     let mut before = Before::default();
     for earlier in Stage::ALL.into_iter().take_while(|earlier| *earlier < stage) {
-        let commits: Vec<Commit> = all_committed(&run.store, &run.plan.units(earlier)).await?;
-        match earlier {
-            Stage::Documents => before.documents = commits,
-            Stage::Images => before.images = commits,
-            Stage::Sequences => before.sequences = commits,
-            Stage::ImageShards | Stage::Shards => {}
-        }
+        let commits = all_committed(&run.store, &run.plan.units(earlier, &before)).await?;
+        before = before.with(earlier, commits);
     }
     Ok(before)
 }
@@ -96,27 +132,33 @@ async fn open(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     }
     let store = Store::create(out, &checked.job.storage).await?;
     let job = serde_json::to_value(&checked.job).unwrap_or_default();
-    let record = JobRecord { digest: checked.digest.clone(), file, sets, job };
+    let (digest, identity) = (checked.digest.clone(), checked.identity.clone());
+    let record = JobRecord { digest, file, sets, job, identity };
     if store.create_json(JOB_RECORD, &record).await? == Created::Before {
         refuse_other_job(&store, &record, out).await?;
     }
     if store.create_json(PLAN_RECORD, &plan).await? == Created::Before {
         refuse_other_input(&store, &plan, out).await?;
     }
-    let reuse = reuse(&checked).await?;
-    Ok(Run { checked, plan: Arc::new(plan), store, reuse, progress, attempt: attempt() })
+    Ok(Run {
+        checked,
+        plan: Arc::new(plan),
+        store,
+        progress,
+        attempt: attempt(),
+        earlier: None,
+        known: None,
+        beside: Beside::Others,
+    })
 }
 
-/// The earlier run that the job names.
-async fn reuse(checked: &CheckedJob) -> Result<Option<Reuse>, RunError> {
-    let Some(place) = &checked.job.tokenizers.reuse else { return Ok(None) };
-    // Nothing is relative in an address, and everything is in a path.
-    let Ok(place) = place.parse::<Place>();
-    let place = match place {
-        Place::Folder(folder) => Place::Folder(checked.folder.join(folder)),
-        bucket => bucket,
-    };
-    Reuse::open(&place, &checked.job.storage).await.map(Some)
+/// A job beside an output that was begun, by this job or another. Nothing is written.
+pub async fn look(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
+    let progress = Arc::new(Progress::default());
+    let (checked, plan) = plan(job, &progress).await?;
+    let store = Store::open(out, &checked.job.storage)?;
+    let (checked, plan) = (Arc::new(checked), Arc::new(plan));
+    Ok(Run { checked, plan, store, progress, attempt: attempt(), earlier: None, known: None, beside: Beside::Others })
 }
 
 /// Compares the input with the digests of its manifests. That reads all of it, so it is done where a run begins, and not
@@ -145,17 +187,33 @@ pub async fn reopen(store: &Store) -> Result<Run, RunError> {
         return Err(JobError::from(problem.hint("set it back")).into());
     }
     let plan = plan_of(store).await?;
-    let (checked, store) = (Arc::new(checked), store.clone());
-    Ok(Run { checked, plan: Arc::new(plan), store, reuse: None, progress, attempt: attempt() })
+    let (checked, plan, store) = (Arc::new(checked), Arc::new(plan), store.clone());
+    Ok(Run { checked, plan, store, progress, attempt: attempt(), earlier: None, known: None, beside: Beside::Others })
 }
 
+/// The other output of which a run takes over what it can.
+fn open_earlier(earlier: &Place, run: &Run) -> Result<Store, RunError> {
+    let store = Store::open(earlier, &run.checked.job.storage)?;
+    if store.root() == run.store.root() {
+        let problem = Problem::new(format!("--reuse {earlier}"), "is the output itself");
+        return Err(
+            JobError::from(problem.hint("name a new folder with --out; nothing in the other is touched")).into()
+        );
+    }
+    Ok(store)
+}
+
+/// The job as it was run.
 #[derive(serde::Serialize, serde::Deserialize)]
-struct JobRecord {
+pub struct JobRecord {
     digest: String,
     /// Where the job file lay, and the options laid over it: to read it again.
     file: PathBuf,
     sets: Vec<String>,
     job: serde_json::Value,
+    /// What its output follows from, beside its input.
+    #[serde(default)]
+    pub identity: Identity,
 }
 
 /// Whether a run was begun there. An error if what is there is no run's: nothing is ever written among such files.
@@ -181,37 +239,18 @@ async fn refuse_other_job(store: &Store, record: &JobRecord, out: &Place) -> Res
     if there.digest == record.digest {
         return Ok(());
     }
-    let difference = first_difference("", &there.job, &record.job)
-        .unwrap_or_else(|| "a file that the job names says something else now".into());
+    let difference = there.identity.changes(&record.identity).into_iter().next();
+    let difference = difference.map_or("it tells no identity of its own".into(), |change| change.to_string());
     let problem = Problem::new(format!("--out {}", out), format!("holds the output of another job: {difference}"));
-    Err(JobError::from(problem.hint("name another folder with --out, or set the job back")).into())
+    Err(JobError::from(problem.hint(format!("{}, or set the job back", another(out)))).into())
 }
 
-/// Settings that change nothing of what comes out, as those of `storage`.
-const UNSEEN: [&str; 4] = ["name", "tokenizers.reuse", "units.memory", "units.attempts"];
-
-/// The first setting in which two jobs differ, as `path: there -> here`.
-fn first_difference(path: &str, there: &serde_json::Value, here: &serde_json::Value) -> Option<String> {
-    use serde_json::Value::{Array, Object};
-    match (there, here) {
-        (Object(one), Object(other)) => {
-            let mut keys: Vec<&String> = one.keys().chain(other.keys()).collect();
-            keys.sort();
-            keys.dedup();
-            let null = serde_json::Value::Null;
-            keys.into_iter().find_map(|key| {
-                let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                first_difference(&below, one.get(key).unwrap_or(&null), other.get(key).unwrap_or(&null))
-            })
-        }
-        (Array(one), Array(other)) if one.len() == other.len() => {
-            let pairs = one.iter().zip(other).enumerate();
-            pairs.into_iter().find_map(|(index, (one, other))| first_difference(&format!("{path}.{index}"), one, other))
-        }
-        _ if there == here || UNSEEN.contains(&path) => None,
-        _ if path.starts_with("storage.") => None,
-        _ => Some(format!("`{path}` is {there} there and {here} here")),
-    }
+/// What to do where an output is not that of this job on this input. Old output and new are never in one folder.
+fn another(out: &Place) -> String {
+    format!(
+        "`pageloom plan JOB --diff {out}` says what would run again; `pageloom run JOB --out NEW --reuse {out}` runs just \
+         that, and takes over the rest"
+    )
 }
 
 async fn refuse_other_input(store: &Store, plan: &RunPlan, out: &Place) -> Result<(), RunError> {
@@ -219,15 +258,19 @@ async fn refuse_other_input(store: &Store, plan: &RunPlan, out: &Place) -> Resul
     if there.as_ref() == Some(plan) {
         return Ok(());
     }
-    let problem = Problem::new(format!("--out {}", out), "the input has changed since this output was begun");
-    Err(JobError::from(problem.hint("name another folder with --out")).into())
+    let program = there.as_ref().is_some_and(|there| there.splits == plan.splits && there.parts != plan.parts);
+    let what = if program { "this output was begun by another version of pageloom" } else { INPUT_CHANGED };
+    let problem = Problem::new(format!("--out {}", out), what);
+    Err(JobError::from(problem.hint(another(out))).into())
 }
+
+const INPUT_CHANGED: &str = "the input has changed since this output was begun";
 
 /// A plan for people and launchers: what each stage consists of.
 pub fn describe_plan(checked: &CheckedJob, plan: &RunPlan) -> Result<String, RunError> {
     let stage = |stage: Stage| {
         let name = stage.name();
-        match (ShardedTable::of(checked, stage), plan.units(stage).len()) {
+        match (ShardedTable::of(checked, stage), plan.count(stage).unwrap_or_default()) {
             (Some(_), _) => Some(serde_json::json!({"stage": name, "units": null, "note": "known when its rows are"})),
             (None, 0) => None,
             (None, units) => Some(serde_json::json!({"stage": name, "units": units})),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::commit::{Commit, add_up};
 use crate::engine::plan::{RunPlan, Stage};
+use crate::engine::stages::Before;
 use crate::engine::store::Store;
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::MANIFEST;
@@ -40,7 +41,7 @@ pub async fn status(store: &Store) -> Result<Status, RunError> {
     let mut stages = Vec::new();
     for stage in Stage::ALL {
         let commits = commits_of(store, stage).await?;
-        let units = (!matches!(stage, Stage::Shards | Stage::ImageShards)).then(|| plan.units(stage).len());
+        let units = plan.count(stage).map(|count| count as usize);
         if units == Some(0) && commits.is_empty() {
             continue;
         }
@@ -80,6 +81,15 @@ pub async fn plan_of(store: &Store) -> Result<RunPlan, RunError> {
         JobError::from(problem.hint("name the folder that `pageloom run` was given as --out"))
     };
     Ok(store.read_json(PLAN_RECORD).await?.ok_or_else(missing)?)
+}
+
+/// All commits of all stages but the last.
+pub async fn before_shards(store: &Store) -> Result<Before, RunError> {
+    Ok(Before {
+        documents: commits_of(store, Stage::Documents).await?,
+        images: commits_of(store, Stage::Images).await?,
+        sequences: commits_of(store, Stage::Sequences).await?,
+    })
 }
 
 /// All commits of a stage, in the units' order.

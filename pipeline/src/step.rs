@@ -12,6 +12,8 @@ use pageloom_tokenizers::text::TextTokenizer;
 use pageloom_tokenizers::vocabulary::Vocabulary;
 use pageloom_vq::ImageTokenizer;
 
+use crate::engine::memory::Memory;
+use crate::engine::watch::Hand;
 use crate::error::StepError;
 use crate::sources::Input;
 
@@ -49,6 +51,8 @@ pub struct Resources {
     pub ids: Option<Ids>,
     /// Images to codes.
     pub images: Arc<dyn ImageTokenizer>,
+    /// The memory of the process, for what is large.
+    pub memory: Arc<Memory>,
     /// Where the bytes of each of the job's sources lie.
     pub inputs: Vec<Arc<dyn Input>>,
     /// The folder that the job's paths are relative to.
@@ -186,12 +190,24 @@ pub struct Rejects {
     step: String,
     rows: Vec<Reject>,
     dropped: Vec<Reject>,
+    hand: Option<Arc<Hand>>,
 }
 
 impl Rejects {
     /// An empty list for one step over rows of one kind.
     pub fn new(kind: Kind, step: impl Into<String>) -> Self {
-        Self { kind, step: step.into(), rows: Vec::new(), dropped: Vec::new() }
+        Self::watched(kind, step, None)
+    }
+
+    /// The same for rows that somebody watches.
+    pub fn watched(kind: Kind, step: impl Into<String>, hand: Option<Arc<Hand>>) -> Self {
+        Self { kind, step: step.into(), rows: Vec::new(), dropped: Vec::new(), hand }
+    }
+
+    /// The numbers of a batch's rows. Whoever watches sees which one is in hand, so that a slow one can be named.
+    pub fn each_row(&self, batch: &RecordBatch) -> impl Iterator<Item = usize> + use<> {
+        let hand = self.hand.clone();
+        (0..batch.num_rows()).inspect(move |row| hand.iter().for_each(|hand| hand.at(*row)))
     }
 
     /// Rows of the batch that left it.

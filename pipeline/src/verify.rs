@@ -10,12 +10,13 @@ use sha2::{Digest, Sha256};
 use crate::engine::commit::{Commit, add_up};
 use crate::engine::exchange::Segment;
 use crate::engine::plan::{Stage, TrainingTable};
+use crate::engine::stages::Before;
 use crate::engine::store::Store;
 use crate::engine::table_reader::open_table;
 use crate::engine::table_writer::{TableFile, hex};
 use crate::error::RunError;
 use crate::finish::{MANIFEST, Manifest, ShardFile};
-use crate::status::{commits_of, plan_of};
+use crate::status::{before_shards, commits_of, plan_of};
 
 mod compared;
 mod deep;
@@ -41,12 +42,10 @@ pub struct Balance {
     pub dropped_references: BTreeMap<String, u64>,
 }
 
-/// Commits of a whole run, by stage.
+/// Commits of a whole run.
 struct Books {
-    documents: Vec<Commit>,
-    images: Vec<Commit>,
+    before: Before,
     image_shards: Vec<Commit>,
-    sequences: Vec<Commit>,
     shards: Vec<Commit>,
     tables: Vec<TrainingTable>,
 }
@@ -71,17 +70,20 @@ pub async fn verify(store: &Store) -> Result<Balance, RunError> {
 async fn books(store: &Store, findings: &mut Vec<String>) -> Result<Books, RunError> {
     let plan = plan_of(store).await?;
     let books = Books {
-        documents: commits_of(store, Stage::Documents).await?,
-        images: commits_of(store, Stage::Images).await?,
+        before: before_shards(store).await?,
         image_shards: commits_of(store, Stage::ImageShards).await?,
-        sequences: commits_of(store, Stage::Sequences).await?,
         shards: commits_of(store, Stage::Shards).await?,
         tables: plan.tables.clone(),
     };
-    let planned =
-        [(Stage::Documents, &books.documents), (Stage::Images, &books.images), (Stage::Sequences, &books.sequences)];
+    let planned = [
+        (Stage::Documents, &books.before.documents),
+        (Stage::Images, &books.before.images),
+        (Stage::ImageShards, &books.image_shards),
+        (Stage::Sequences, &books.before.sequences),
+        (Stage::Shards, &books.shards),
+    ];
     for (stage, commits) in planned {
-        let units: Vec<String> = plan.units(stage).into_iter().map(|unit| unit.id).collect();
+        let units: Vec<String> = plan.units(stage, &books.before).into_iter().map(|unit| unit.id).collect();
         let there: Vec<String> = commits.iter().map(|commit| commit.unit.clone()).collect();
         if units != there {
             findings.push(format!("{}: {} of {} units are committed", stage.name(), there.len(), units.len()));
@@ -106,7 +108,7 @@ fn rejected(commit: &Commit, kind: &str) -> u64 {
 }
 
 fn check_documents(books: &Books, findings: &mut Vec<String>) {
-    for commit in &books.documents {
+    for commit in &books.before.documents {
         let place = format!("documents unit {}", commit.index);
         let skipped: u64 = commit.skipped.values().sum();
         let seen = commit.count("pages") + commit.count("image_locations") + skipped + rejected(commit, "record");
@@ -124,7 +126,7 @@ fn check_documents(books: &Books, findings: &mut Vec<String>) {
 }
 
 fn check_images(books: &Books, findings: &mut Vec<String>) {
-    for commit in &books.images {
+    for commit in &books.before.images {
         let place = format!("images unit {}", commit.index);
         let settled = commit.count("images") + rejected(commit, "image");
         equal(
@@ -138,21 +140,21 @@ fn check_images(books: &Books, findings: &mut Vec<String>) {
         return;
     }
     let references =
-        books.documents.iter().filter_map(|commit| commit.file("image_references")).map(|file| file.rows).sum();
-    let settled = sum(&books.images, "image_tokens") + sum(&books.images, "references_without_tokens");
+        books.before.documents.iter().filter_map(|commit| commit.file("image_references")).map(|file| file.rows).sum();
+    let settled = sum(&books.before.images, "image_tokens") + sum(&books.before.images, "references_without_tokens");
     equal(findings, "images", ("references", references), ("references with and without tokens", settled));
 }
 
 fn check_sequences(books: &Books, findings: &mut Vec<String>) {
-    let rejects: u64 = books.sequences.iter().map(|commit| rejected(commit, "document")).sum();
-    let settled = sum(&books.sequences, "documents") + rejects;
+    let rejects: u64 = books.before.sequences.iter().map(|commit| rejected(commit, "document")).sum();
+    let settled = sum(&books.before.sequences, "documents") + rejects;
     equal(
         findings,
         "sequences",
-        ("documents", sum(&books.documents, "documents")),
+        ("documents", sum(&books.before.documents, "documents")),
         ("packed and rejected ones", settled),
     );
-    for commit in &books.sequences {
+    for commit in &books.before.sequences {
         let place = format!("sequences unit {}", commit.index);
         equal(
             findings,
@@ -171,20 +173,20 @@ fn check_sequences(books: &Books, findings: &mut Vec<String>) {
         findings,
         "shards",
         ("rows", sum(&books.shards, "rows")),
-        ("rows of sequences", sum(&books.sequences, "rows")),
+        ("rows of sequences", sum(&books.before.sequences, "rows")),
     );
 }
 
 /// Every image is a row.
 fn check_image_rows(books: &Books, findings: &mut Vec<String>) {
-    let (images, rows) = (sum(&books.images, "images"), sum(&books.images, "rows"));
+    let (images, rows) = (sum(&books.before.images, "images"), sum(&books.before.images, "rows"));
     equal(findings, "images", ("images with tokens", images), ("rows of images", rows));
     equal(findings, "image_shards", ("rows", sum(&books.image_shards, "rows")), ("rows of images", rows));
 }
 
 /// Every committed file is there, with the size and rows of its commit; a shard's bytes have the checksum as well.
 async fn check_files(store: &Store, books: &Books, findings: &mut Vec<String>) {
-    for commit in [&books.documents, &books.images, &books.sequences].into_iter().flatten() {
+    for commit in [&books.before.documents, &books.before.images, &books.before.sequences].into_iter().flatten() {
         for file in commit.files.values() {
             if let Err(finding) = check_file(store, file).await {
                 findings.push(finding);
@@ -231,7 +233,8 @@ fn check_segments(file: &TableFile, segments: &[Segment]) -> Result<(), String> 
     }
 }
 
-async fn check_sum(store: &Store, file: &TableFile) -> Result<(), String> {
+/// An error says that a file's bytes have another checksum than its commit says.
+pub(crate) async fn check_sum(store: &Store, file: &TableFile) -> Result<(), String> {
     use futures::TryStreamExt;
     let objects: Arc<dyn ObjectStore> = store.objects();
     let broken = |error: object_store::Error| format!("{}: {error}", file.path);
@@ -260,7 +263,7 @@ async fn check_manifest(store: &Store, books: &Books, findings: &mut Vec<String>
     if manifest.image_table.is_some() != books.tables.contains(&TrainingTable::Images) {
         findings.push(format!("{MANIFEST} lists other tables than the plan does"));
     }
-    equal(findings, MANIFEST, ("rows", manifest.rows), ("rows of sequences", sum(&books.sequences, "rows")));
+    equal(findings, MANIFEST, ("rows", manifest.rows), ("rows of sequences", sum(&books.before.sequences, "rows")));
     Ok(())
 }
 
@@ -281,12 +284,12 @@ fn check_listed(commits: &[Commit], files: &[ShardFile], rows_per_shard: u64, fi
 }
 
 fn balance(books: &Books) -> Balance {
-    let commits = || [&books.documents, &books.images, &books.sequences].into_iter().flatten();
+    let commits = || [&books.before.documents, &books.before.images, &books.before.sequences].into_iter().flatten();
     Balance {
-        records: sum(&books.documents, "records"),
-        pages: sum(&books.documents, "pages"),
-        documents: sum(&books.sequences, "documents"),
-        images: sum(&books.images, "images"),
+        records: sum(&books.before.documents, "records"),
+        pages: sum(&books.before.documents, "pages"),
+        documents: sum(&books.before.sequences, "documents"),
+        images: sum(&books.before.images, "images"),
         rows: sum(&books.shards, "rows"),
         rejects: add_up(commits().map(|commit| &commit.rejects)),
         dropped_references: add_up(commits().map(|commit| &commit.dropped)),

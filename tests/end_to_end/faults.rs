@@ -99,10 +99,7 @@ fn being_told_to_terminate_leaves_a_run_that_goes_on() {
 fn a_signal_leaves_a_run_that_goes_on(signal: &str) {
     let folder = tempfile::tempdir().unwrap();
     let reference = undisturbed(folder.path());
-    let interrupt = |child: &mut Child| {
-        let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    };
+    let interrupt = |child: &mut Child| self::signal(child, signal);
     let (out, said) = stopped_in("images", folder.path(), interrupt);
     assert_eq!(said.code, 2, "{said:#?}");
     assert!(said.stderr.contains("stopped; the same command goes on from here"), "{}", said.stderr);
@@ -122,6 +119,37 @@ fn two_runs_in_one_folder_do_each_other_no_harm() {
         assert_eq!(said.code, 0, "{said:#?}");
     }
     assert_eq!(run(&demo_job(), &out, &SETTINGS).data(), reference.data());
+}
+
+/// Asks the system to do something with a process by its number.
+fn signal(child: &Child, signal: &str) {
+    let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn an_attempt_that_wakes_up_when_all_is_done_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = undisturbed(folder.path());
+    for stage in ["documents", "images", "sequences", "shards"] {
+        let out = folder.path().join(stage);
+        let mut asleep = start(&out);
+        while commits(&out, stage) == 0 && asleep.try_wait().unwrap().is_none() {
+            std::hint::spin_loop();
+        }
+        signal(&asleep, "-STOP");
+        let finished = run(&demo_job(), &out, &SETTINGS);
+        let manifest = finished.manifest();
+        signal(&asleep, "-CONT");
+        let said = Said::from(asleep.wait_with_output().unwrap());
+        assert_eq!(said.code, 0, "woken up in {stage}: {said:#?}");
+        let verified = pageloom(&["verify", &text(&out)]);
+        assert_eq!(verified.code, 0, "{verified:#?}");
+        assert_eq!((Finished::at(&out).data(), finished.manifest()), (reference.data(), manifest), "in {stage}");
+        let removed = pageloom(&["clean", &text(&out), "--remove"]);
+        assert_eq!(removed.code, 0, "{removed:#?}");
+        assert_eq!(Finished::at(&out).data(), reference.data());
+    }
 }
 
 #[test]

@@ -167,11 +167,8 @@ fn a_run_that_reuses_another_has_the_same_bytes() {
     let site = site.with("badge.png", photo("badge.png"));
     let of = |name: &str, options: &[&str]| run(&site.job(), &site.path(name), options).data();
     let plain = of("plain", &[]);
-    assert_eq!(of("reusing", &["--set", "tokenizers.reuse=out"]), plain);
+    assert_eq!(of("reusing", &["--reuse", &text(&site.path("out"))]), plain);
     assert_eq!(plain.len(), 1);
-    let nothing =
-        pageloom(&["run", &text(&site.job()), "--out", &text(&site.path("x")), "--set", "tokenizers.reuse=no"]);
-    assert!(nothing.code == 1 && nothing.stderr.contains("/no"), "{nothing:#?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a piece of work costs: CPU time of the thread that does it, and time on the wall.
 
 use std::ops::AddAssign;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -77,13 +78,22 @@ pub fn unix_seconds() -> f64 {
 
 /// The most memory that this process has held so far, where Linux says so.
 pub fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    peak_of(&status)
+    bytes_of(&std::fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
-/// The high-water mark in the text of a `/proc/*/status`.
-fn peak_of(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+/// The memory that this process holds, where Linux says so.
+pub fn resident_bytes() -> Option<u64> {
+    bytes_of(&std::fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
+}
+
+/// The memory that the machine has, where Linux says so.
+pub fn total_memory_bytes(root: &Path) -> Option<u64> {
+    bytes_of(&std::fs::read_to_string(root.join("proc/meminfo")).ok()?, "MemTotal:")
+}
+
+/// A size by its name in the text of a `/proc/*/status` or `/proc/meminfo`.
+fn bytes_of(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kibibytes << 10)
 }
@@ -126,8 +136,8 @@ mod tests {
 
     #[test]
     fn the_peak_is_read_in_bytes() {
-        assert_eq!(peak_of("Name:\tx\nVmPeak:\t  900 kB\nVmHWM:\t    300 kB\n"), Some(300 << 10));
-        assert_eq!(peak_of("Name:\tx\n"), None);
+        assert_eq!(bytes_of("Name:\tx\nVmPeak:\t  900 kB\nVmHWM:\t    300 kB\n", "VmHWM:"), Some(300 << 10));
+        assert_eq!(bytes_of("Name:\tx\n", "VmHWM:"), None);
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub struct Commit {
     pub unit: String,
     /// The unit's place in its stage.
     pub index: u32,
+    /// Digest of all that a documents unit's split held; see `plan::whole_content`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
     /// Files by table.
     pub files: BTreeMap<String, TableFile>,
     /// Row counts by name; which must balance stands in `verify`.

@@ -29,16 +29,16 @@ pub struct Segment {
     /// Bytes of its batches.
     pub bytes: u64,
     /// Of each block of its bytes: all have `BLOCK_BYTES`, but the last. A reader compares before it decodes.
-    pub checksums: Vec<u32>,
+    pub checksums: Vec<u64>,
 }
 
 /// Bytes of a block that has a checksum of its own, and the most that is asked for at once.
 pub const BLOCK_BYTES: usize = 1 << 20;
 
-/// The first four bytes of a block's BLAKE3, which sees every damage but one in four billion.
-pub fn checksum(block: &[u8]) -> u32 {
-    let [first, second, third, fourth, ..] = *blake3::hash(block).as_bytes();
-    u32::from_le_bytes([first, second, third, fourth])
+/// The first eight bytes of a block's BLAKE3: enough to see damage, and to tell one unit's rows from another's.
+pub fn checksum(block: &[u8]) -> u64 {
+    let [first, second, third, fourth, fifth, sixth, seventh, eighth, ..] = *blake3::hash(block).as_bytes();
+    u64::from_le_bytes([first, second, third, fourth, fifth, sixth, seventh, eighth])
 }
 
 impl TryFrom<Vec<u64>> for Segment {
@@ -48,7 +48,7 @@ impl TryFrom<Vec<u64>> for Segment {
         let [bucket, rows, offset, bytes, ref checksums @ ..] = numbers[..] else {
             return Err(format!("a segment has at least four numbers, not {}", numbers.len()));
         };
-        let checksums: Vec<u32> = checksums.iter().filter_map(|sum| u32::try_from(*sum).ok()).collect();
+        let checksums = checksums.to_vec();
         if checksums.len() as u64 != bytes.div_ceil(BLOCK_BYTES as u64) {
             return Err(format!("a segment of {bytes} bytes has {} checksums", checksums.len()));
         }
@@ -59,7 +59,6 @@ impl TryFrom<Vec<u64>> for Segment {
 impl From<Segment> for Vec<u64> {
     fn from(segment: Segment) -> Self {
         let Segment { bucket, rows, offset, bytes, checksums } = segment;
-        let checksums = checksums.into_iter().map(u64::from);
         [u64::from(bucket), rows, offset, bytes].into_iter().chain(checksums).collect()
     }
 }

@@ -79,7 +79,7 @@ struct Request {
 #[derive(Debug, Clone)]
 struct Block {
     bytes: usize,
-    checksum: u32,
+    checksum: u64,
     /// The rows of its segment, where these are its last bytes.
     ends: Option<u64>,
 }

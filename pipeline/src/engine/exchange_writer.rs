@@ -43,7 +43,7 @@ struct OpenSegment {
     rows: BatchCoalescer,
     /// Bytes behind the last whole block.
     block: Vec<u8>,
-    checksums: Vec<u32>,
+    checksums: Vec<u64>,
 }
 
 impl ExchangeWriter {
@@ -139,7 +139,7 @@ impl OpenSegment {
         }
     }
 
-    fn sums(mut self) -> Vec<u32> {
+    fn sums(mut self) -> Vec<u64> {
         if !self.block.is_empty() {
             self.checksums.push(checksum(&self.block));
         }

@@ -1,5 +1,6 @@
 //! What sources read through: files below the job's folder or wherever its paths lead, and objects of buckets.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -41,6 +42,33 @@ impl StoreInput {
 
     fn absolute(&self, path: &str) -> PathBuf {
         normal(&self.folder.join(path))
+    }
+
+    /// Links within a folder are followed. What lies behind one that leads out of it was not named by the job: whoever
+    /// made the folder's content could have any file of this machine read as a page.
+    fn refuse_links_out_of(&self, folder: &str, found: &[InputObject]) -> Result<(), InputError> {
+        let Ok(root) = self.absolute(folder).canonicalize() else { return Ok(()) };
+        let mut inside = BTreeSet::new();
+        for InputObject { path, .. } in found {
+            let file = self.absolute(path);
+            let is_link = file.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+            // A folder's way is looked up once, for all files in it.
+            let way = if is_link { file.as_path() } else { file.parent().unwrap_or(&file) };
+            if inside.contains(way) {
+                continue;
+            }
+            match way.canonicalize() {
+                Ok(real) if !real.starts_with(&root) => {
+                    let cause = format!(
+                        "a link leads out of `{folder}`, to {}: remove it, or name what it leads to as a source of its own",
+                        real.display()
+                    );
+                    return Err(InputError { path: path.clone(), cause });
+                }
+                _ => drop(inside.insert(way.to_owned())),
+            }
+        }
+        Ok(())
     }
 
     fn location(&self, path: &str) -> Result<object_store::path::Path, InputError> {
@@ -106,7 +134,9 @@ impl Input for StoreInput {
         }
         let listing = self.files.list(Some(&location)).try_collect::<Vec<_>>();
         let listing = self.runtime.block_on(listing).map_err(|error| failed(prefix, &error))?;
-        Ok(named(prefix, &location, listing))
+        let found = named(prefix, &location, listing);
+        self.refuse_links_out_of(prefix, &found)?;
+        Ok(found)
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send>, InputError> {
@@ -125,6 +155,10 @@ impl Input for StoreInput {
         };
         self.read.fetch_add(length, Ordering::Relaxed);
         Ok(bytes)
+    }
+
+    fn tag(&self, path: &str) -> Result<Option<String>, InputError> {
+        if is_address(path) { self.buckets.tag(path) } else { Ok(None) }
     }
 
     fn shared(&self) -> Arc<dyn Input> {
@@ -156,6 +190,31 @@ mod tests {
     #[test]
     fn dots_in_a_path_are_resolved_by_text() {
         assert_eq!(normal(Path::new("/a/jobs/../data/./x")), Path::new("/a/data/x"));
+    }
+
+    #[test]
+    fn a_link_is_followed_within_its_folder_and_refused_out_of_it() {
+        use std::os::unix::fs::symlink;
+        let (runtime, folder) = (tokio::runtime::Runtime::new().unwrap(), tempfile::tempdir().unwrap());
+        let site = folder.path().join("site");
+        std::fs::create_dir_all(site.join("real")).unwrap();
+        std::fs::create_dir_all(folder.path().join("private")).unwrap();
+        std::fs::write(site.join("real/a.html"), "a").unwrap();
+        std::fs::write(folder.path().join("private/key"), "secret").unwrap();
+        symlink("real", site.join("again")).unwrap();
+        symlink("real/a.html", site.join("b.html")).unwrap();
+        symlink(&site, folder.path().join("named")).unwrap();
+        let input =
+            StoreInput::new(folder.path(), Settings::default(), runtime.handle().clone(), Arc::default()).unwrap();
+        for named in ["site", "named"] {
+            assert_eq!(input.list(named).unwrap().len(), 3, "{named}");
+        }
+        for (target, link) in [("../private/key", "c.html"), ("../private", "folder")] {
+            symlink(target, site.join(link)).unwrap();
+            let refused = input.list("site").unwrap_err();
+            assert!(refused.path.contains(link) && refused.cause.contains("leads out of `site`"), "{refused}");
+            std::fs::remove_file(site.join(link)).unwrap();
+        }
     }
 
     #[test]

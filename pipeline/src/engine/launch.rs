@@ -6,9 +6,11 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::engine::commit::{Commit, all_committed, commit, committed};
+use crate::engine::memory::{Beside, megabytes};
+use crate::engine::no_room::{ended, full, out_of_share};
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::progress::{Measure, StageDisplay};
-use crate::engine::stages::shards::ShardedTable;
+use crate::engine::reuse::take_over;
 use crate::engine::stages::{Before, run_unit};
 use crate::engine::unit::Run;
 use crate::error::RunError;
@@ -18,7 +20,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Runs a stage to its end and returns its commits, in the units' order.
 pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize) -> Result<Vec<Commit>, RunError> {
-    let units = units(run, stage, &before);
+    let units = run.plan.units(stage, &before);
+    if let Some(earlier) = &run.earlier {
+        take_over(run, earlier, stage, &units).await?;
+    }
     let mut open = Vec::new();
     for unit in &units {
         if committed(&run.store, unit).await?.is_none() {
@@ -54,23 +59,31 @@ pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize)
 /// Tries a unit as often as the job allows; if it never succeeds, says what it ended in. A wrong job is an error at once.
 async fn attempt(run: &Run, unit: &Unit, before: &Arc<Before>) -> Result<Option<String>, RunError> {
     let attempts = run.checked.job.units.attempts.max(1);
-    let mut number = 1;
+    let (mut number, mut beside) = (1, Beside::Others);
     loop {
+        let _turn = run.checked.resources.memory.turn(beside).await;
         // In a task of its own, so that a panic costs this attempt and no other unit.
         let task = tokio::spawn({
-            let (run, unit, before) = (run.clone(), unit.clone(), before.clone());
+            let (run, unit, before) = (Run { beside, ..run.clone() }, unit.clone(), before.clone());
             async move { run_and_commit(&run, &unit, &before).await }
         });
         let error = match task.await.map_err(|error| panicked(unit, &error)) {
             Ok(Ok(())) => return Ok(None),
-            Ok(Err(RunError::Job(error))) => return Err(error.into()),
+            // What ends the whole run at once: every other unit would fare the same.
+            Ok(Err(error @ (RunError::Job(_) | RunError::NoRoom { .. }))) => return Err(error),
             Ok(Err(error)) | Err(error) => error,
         };
         // Another run may have done meanwhile what ours failed at.
         if committed(&run.store, unit).await.is_ok_and(|commit| commit.is_some()) {
             return Ok(None);
         }
-        if number >= attempts {
+        let out_of_share = matches!(error, RunError::Share { .. });
+        if out_of_share && beside == Beside::Others {
+            eprintln!("{unit} needs more memory than its share; it runs again by itself");
+            beside = Beside::Nobody;
+            continue;
+        }
+        if number >= attempts || out_of_share {
             return Ok(Some(error.to_string()));
         }
         eprintln!("{error}; attempt {} of {attempts} begins", number + 1);
@@ -83,23 +96,27 @@ fn panicked(unit: &Unit, error: &tokio::task::JoinError) -> RunError {
     RunError::Unit { unit: unit.to_string(), cause: error.to_string() }
 }
 
-/// The units of a stage; those of shards follow from the commits whose rows they take.
-pub fn units(run: &Run, stage: Stage, before: &Before) -> Vec<Unit> {
-    match ShardedTable::of(&run.checked, stage) {
-        Some(table) => run.plan.shard_units(stage, table.rows_of(before), table.rows_per_shard),
-        None => run.plan.units(stage),
-    }
-}
-
 /// Runs one unit and commits it. That another attempt was first is no error: its output is as good as ours.
 pub async fn run_and_commit(run: &Run, unit: &Unit, before: &Before) -> Result<(), RunError> {
-    let record = run_unit(run, unit, before).await.map_err(|error| match error {
-        RunError::Job(error) => RunError::Job(error),
-        error => RunError::Unit { unit: unit.to_string(), cause: error.to_string() },
-    })?;
-    commit(&run.store, unit, &record).await?;
-    run.progress.unit_done();
-    Ok(())
+    let made = async {
+        let record = run_unit(run, unit, before).await?;
+        commit(&run.store, unit, &record).await
+    };
+    match made.await {
+        Ok(_) => {
+            run.progress.unit_done();
+            Ok(())
+        }
+        Err(RunError::Job(error)) => Err(RunError::Job(error)),
+        Err(error) => Err(match full(&error) {
+            Some(full) => ended(run, unit, before, full, error.to_string()).await,
+            None if out_of_share(&error) => {
+                let (held, cause) = (megabytes(run.memory_of_unit()), error.to_string());
+                RunError::Share { unit: unit.to_string(), held, cause }
+            }
+            None => RunError::Unit { unit: unit.to_string(), cause: error.to_string() },
+        }),
+    }
 }
 
 /// How much there is to do, in what.

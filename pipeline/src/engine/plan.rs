@@ -7,8 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::CheckedJob;
 use crate::engine::commit::Commit;
+use crate::engine::exchange::segment;
+use crate::engine::stages::Before;
+use crate::engine::stages::shards::{IMAGE_ROWS, SEQUENCE_ROWS, stretches_of_shard};
 use crate::error::RunError;
-use crate::sources::{Input, Piece, Split};
+use crate::identity::{Parts, digest_of};
+use crate::sources::{Input, Piece, SourceError, Split};
 
 /// The parts of a run, one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
@@ -79,6 +83,15 @@ pub struct PlannedSplit {
 pub struct RunPlan {
     /// Digest of the job, its tokenizers included.
     pub job: String,
+    /// Digests of what each stage follows from by itself.
+    #[serde(default)]
+    pub parts: Parts,
+    /// Digests of the sources' settings.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// Rows of every shard but the last.
+    #[serde(default)]
+    pub rows_per_shard: u64,
     /// One per unit of the documents stage.
     pub splits: Vec<PlannedSplit>,
     /// Buckets of the exchanges: units of the images and of the sequences stage.
@@ -97,8 +110,19 @@ pub enum TrainingTable {
     Images,
 }
 
-/// Bytes at either end of a piece that go into its identity.
+impl TrainingTable {
+    /// Those that a job wants.
+    pub fn of(job: &Job) -> Vec<Self> {
+        let sequences = job.sequences.is_some().then_some(Self::Sequences);
+        let images = job.image_shards.is_some().then_some(Self::Images);
+        sequences.into_iter().chain(images).collect()
+    }
+}
+
+/// Bytes at either end of a piece that go into its identity in a plan, which is made again wherever a unit runs.
 const SAMPLE: u64 = 64 << 10;
+/// Bytes that are read at once where all are.
+const AT_ONCE: u64 = 4 << 20;
 
 impl RunPlan {
     /// The most buckets: one file holds all buckets of a unit, so more would only make row groups small.
@@ -117,10 +141,18 @@ impl RunPlan {
         }
         let bytes: u64 = splits.iter().flat_map(|split| &split.split.pieces).map(|piece| piece.length).sum();
         let buckets = bytes.div_ceil(checked.job.units.bytes.max(1)).clamp(1, Self::MAX_BUCKETS) as u32;
-        let sequences = checked.job.sequences.is_some().then_some(TrainingTable::Sequences);
-        let images = checked.job.image_shards.is_some().then_some(TrainingTable::Images);
-        let tables = sequences.into_iter().chain(images).collect();
-        Ok(Self { job: checked.digest.clone(), splits, buckets, tables })
+        let sources = checked.job.sources.iter();
+        let sources = sources.map(|source| digest_of(&serde_json::to_value(source).unwrap_or_default())).collect();
+        Ok(Self {
+            job: checked.digest.clone(),
+            parts: checked.identity.parts(),
+            sources,
+            rows_per_shard: checked.job.shards.rows_per_shard,
+            image_rows_per_shard: checked.job.image_shards.as_ref().map_or(0, |shards| shards.rows_per_shard),
+            splits,
+            buckets,
+            tables: TrainingTable::of(&checked.job),
+        })
     }
 
     /// Digest of the whole plan.
@@ -134,31 +166,132 @@ impl RunPlan {
         self.tables.contains(&table)
     }
 
-    /// Units of every stage but those of shards, whose number follows from the rows of the stage before them.
-    pub fn units(&self, stage: Stage) -> Vec<Unit> {
-        let count = match stage {
-            Stage::Documents => self.splits.len() as u32,
-            Stage::Images => self.buckets,
-            Stage::Sequences if self.makes(TrainingTable::Sequences) => self.buckets,
-            Stage::Sequences | Stage::Shards | Stage::ImageShards => 0,
-        };
-        self.numbered(stage, count)
+    /// How many units a stage has; unknown for shards, where it follows from the rows of the stage before them.
+    pub fn count(&self, stage: Stage) -> Option<u32> {
+        match stage {
+            Stage::Documents => Some(self.splits.len() as u32),
+            Stage::Images => Some(self.buckets),
+            Stage::Sequences if self.makes(TrainingTable::Sequences) => Some(self.buckets),
+            Stage::Shards if self.makes(TrainingTable::Sequences) => None,
+            Stage::ImageShards if self.makes(TrainingTable::Images) => None,
+            Stage::Sequences | Stage::Shards | Stage::ImageShards => Some(0),
+        }
     }
 
-    /// Units of a stage of shards, one for each: `rows_of` are the commits whose rows they take.
-    pub fn shard_units(&self, stage: Stage, rows_of: &[Commit], rows_per_shard: u64) -> Vec<Unit> {
-        let rows: u64 = rows_of.iter().map(|commit| commit.count("rows")).sum();
-        self.numbered(stage, rows.div_ceil(rows_per_shard.max(1)) as u32)
+    /// What the shards of a stage take their rows from: the commits, their table, and rows of each shard but the last.
+    fn rows_of<'a>(&self, stage: Stage, before: &'a Before) -> (&'a [Commit], &'static str, u64) {
+        match stage {
+            Stage::ImageShards => (&before.images, IMAGE_ROWS, self.image_rows_per_shard),
+            _ => (&before.sequences, SEQUENCE_ROWS, self.rows_per_shard),
+        }
     }
 
-    fn numbered(&self, stage: Stage, count: u32) -> Vec<Unit> {
-        let digest = self.digest();
+    /// Units of a stage. What a unit follows from is what it reads of the stages before it, whose commits are `before`: so
+    /// it has the same identity in another run where that comes to the same, whatever else the other run's job says.
+    pub fn units(&self, stage: Stage, before: &Before) -> Vec<Unit> {
+        let (commits, _, per_shard) = self.rows_of(stage, before);
+        let rows: u64 = commits.iter().map(|commit| commit.count("rows")).sum();
+        let count = self.count(stage).unwrap_or_else(|| rows.div_ceil(per_shard.max(1)) as u32);
         let unit = |index: u32| {
-            let id = blake3::hash(format!("{digest}/{}/{index}", stage.name()).as_bytes());
-            Unit { stage, index, id: id.to_hex()[..16].to_owned() }
+            let mut follows = Follows::from(stage, self.buckets);
+            match stage {
+                Stage::Documents => self.document_follows(index, &mut follows),
+                Stage::Images => self.images_follow(index, &before.documents, &mut follows),
+                Stage::Sequences => self.sequences_follow(index, before, &mut follows),
+                Stage::Shards | Stage::ImageShards => self.shard_follows(stage, index, count, before, &mut follows),
+            }
+            Unit { stage, index, id: follows.id() }
         };
         (0..count).map(unit).collect()
     }
+
+    fn document_follows(&self, index: u32, follows: &mut Follows) {
+        let PlannedSplit { source, content, .. } = &self.splits[index as usize];
+        follows.text(&self.parts.documents).number((*source).into());
+        follows.text(self.sources.get(*source as usize).map_or("", String::as_str)).text(content);
+    }
+
+    fn images_follow(&self, index: u32, documents: &[Commit], follows: &mut Follows) {
+        follows.text(&self.parts.images).number(index.into());
+        for commit in documents {
+            follows.bucket(commit, "image_references", index);
+            // Locations say where images lie, not what they are: that stands in the digest of the split.
+            if follows.bucket(commit, "image_locations", index) {
+                follows.text(commit.input.as_deref().unwrap_or_default());
+            }
+        }
+    }
+
+    fn sequences_follow(&self, index: u32, before: &Before, follows: &mut Follows) {
+        follows.text(&self.parts.sequences).number(index.into());
+        for commit in &before.documents {
+            follows.bucket(commit, "documents", index);
+        }
+        for commit in &before.images {
+            follows.bucket(commit, "image_tokens", index);
+        }
+    }
+
+    fn shard_follows(&self, stage: Stage, index: u32, count: u32, before: &Before, follows: &mut Follows) {
+        follows.text(&self.parts.shards).number(index.into()).number(count.into());
+        let (commits, table, per_shard) = self.rows_of(stage, before);
+        for (file, first, rows) in stretches_of_shard(commits, table, index, per_shard) {
+            follows.text(&file.sha256).number(first).number(rows);
+        }
+    }
+}
+
+/// What a unit follows from, on its way to an identity. Each text is told with its length, so that none runs into the next.
+struct Follows(blake3::Hasher);
+
+impl Follows {
+    fn from(stage: Stage, buckets: u32) -> Self {
+        let mut follows = Self(blake3::Hasher::new());
+        follows.text(stage.name()).number(buckets.into());
+        follows
+    }
+
+    fn number(&mut self, number: u64) -> &mut Self {
+        self.0.update(&number.to_le_bytes());
+        self
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        self.number(text.len() as u64).0.update(text.as_bytes());
+        self
+    }
+
+    /// The rows of a bucket, by their checksums; `false` if a commit has none, which then says nothing.
+    fn bucket(&mut self, commit: &Commit, table: &str, bucket: u32) -> bool {
+        let Some(found) = commit.file(table).and_then(|file| segment(file, bucket)) else { return false };
+        self.text(table).number(found.rows).number(found.bytes);
+        for checksum in &found.checksums {
+            self.number(*checksum);
+        }
+        true
+    }
+
+    fn id(&self) -> String {
+        self.0.finalize().to_hex()[..32].to_owned()
+    }
+}
+
+/// Digest of all that a split holds; in a bucket, of the tags that its store gives to versions of objects. Reads the
+/// split's files from end to end, which at a documents unit's end are still in the system's memory.
+pub fn whole_content(split: &Split, input: &dyn Input) -> Result<String, SourceError> {
+    let mut hasher = blake3::Hasher::new();
+    for piece in &split.pieces {
+        let Piece { path, offset, length } = piece;
+        hasher.update(path.as_bytes()).update(&offset.to_le_bytes()).update(&length.to_le_bytes());
+        if let Some(tag) = input.tag(path)? {
+            hasher.update(tag.as_bytes());
+            continue;
+        }
+        for from in (0..*length).step_by(AT_ONCE as usize) {
+            hasher.update(&input.read_range(path, offset + from, AT_ONCE.min(length - from))?);
+        }
+    }
+    Ok(hasher.finalize().to_hex()[..32].to_owned())
 }
 
 fn planned(source: u32, split: Split, input: &dyn Input) -> Result<PlannedSplit, RunError> {

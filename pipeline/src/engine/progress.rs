@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::engine::plan::Stage;
+use crate::engine::watch::Watch;
 
 /// Counters of the stage that runs now. Work is what the time left is reckoned from.
 #[derive(Debug, Default)]
 pub struct Progress {
     /// Bytes that sources have read.
     pub bytes_read: Arc<AtomicU64>,
+    /// What the units are at.
+    pub watch: Arc<Watch>,
     work_done: AtomicU64,
     work_total: AtomicU64,
     units_done: AtomicU64,

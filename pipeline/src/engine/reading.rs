@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::engine::clock::{Spent, Stopwatch};
 use crate::engine::exchange::image_bucket;
 use crate::engine::nodes::external;
-use crate::engine::plan::PlannedSplit;
+use crate::engine::plan::{PlannedSplit, whole_content};
 use crate::engine::unit::{Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::keys::{document_key, image_key};
@@ -68,6 +68,7 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
         };
         source.read(&split.split, input.as_ref(), &mut collector)?;
         collector.finish()?;
+        log.input(whole_content(&split.split, input.as_ref())?);
         let rows = (log.counted("records"), log.counted("pages") + log.counted("image_locations"));
         log.charge("read", rows, watch.spent());
         Ok(())
@@ -134,6 +135,7 @@ impl Records for Collector {
         self.log.count("pages", 1);
         self.log.count("page_bytes", document.body.len() as u64);
         self.progress.worked(document.body.len() as u64);
+        self.log.at_work().did("read", &document.url);
         self.pages.push(document_key(self.source, &document.locator), &document);
         if self.pages.full() { self.send_pages() } else { ControlFlow::Continue(()) }
     }
@@ -142,12 +144,14 @@ impl Records for Collector {
         self.log.count("records", 1);
         self.log.count("image_locations", 1);
         self.progress.worked(image.location.length);
+        self.log.at_work().did("read", &image.url);
         self.locations.push(self.source, self.buckets, &image);
         if self.locations.full() { self.send_locations() } else { ControlFlow::Continue(()) }
     }
 
     fn reject(&mut self, reject: RejectedRecord) -> ControlFlow<()> {
         self.log.count("records", 1);
+        self.log.at_work().did("rejected", &reject.locator);
         self.log.reject(Reject {
             kind: Kind::Record,
             key: shorten(&reject.locator, 2048),

@@ -1,92 +1,78 @@
-//! Images' codes that an earlier run has found, for those whose pixels are the same.
+//! Takes over from another output what the same units have committed there. The other output is only read.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use datafusion::common::ScalarValue;
-use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext, col, lit};
-use pageloom_schemas::{columns, tables};
-use pageloom_storage::Settings;
-use url::Url;
-
-use crate::engine::commit::Commit;
-use crate::engine::plan::Stage;
-use crate::engine::store::{Place, Store};
+use crate::engine::commit::{Commit, commit, committed};
+use crate::engine::plan::{Stage, Unit, whole_content};
+use crate::engine::store::Store;
+use crate::engine::table_writer::TableFile;
+use crate::engine::unit::Run;
 use crate::error::RunError;
-use crate::status::{commits_of, plan_of};
+use crate::status::commits_of;
+use crate::verify::check_sum;
 
-/// The images that a run has encoded.
-#[derive(Debug, Clone)]
-pub struct Reuse {
-    store: Store,
-    buckets: u32,
-    images: Arc<Vec<Commit>>,
-}
-
-/// The scheme and host under which DataFusion knows the earlier run's store.
-const URL: &str = "run://earlier/";
-
-impl Reuse {
-    /// Opens an earlier run, finished or not.
-    pub async fn open(place: &Place, settings: &Settings) -> Result<Self, RunError> {
-        let store = Store::open(place, settings)?;
-        let buckets = plan_of(&store).await?.buckets;
-        let images = Arc::new(commits_of(&store, Stage::Images).await?);
-        Ok(Self { store, buckets, images })
-    }
-
-    /// `image_key`, `known_from` and `known_codes` of all images that may be in one of so many buckets, each once.
-    pub async fn known(
-        &self,
-        context: &SessionContext,
-        bucket: u32,
-        buckets: u32,
-    ) -> Result<Option<DataFrame>, RunError> {
-        let range = overlapping(bucket, buckets, self.buckets);
-        let commits = self.images.iter().filter(|commit| range.contains(&commit.index));
-        let files: Vec<String> =
-            commits.filter_map(|commit| commit.file("images")).map(|file| format!("{URL}{}", file.path)).collect();
-        if files.is_empty() {
-            return Ok(None);
+/// Commits those units of a stage whose files lie in `earlier`, and says how many. A file is taken over only if its bytes
+/// have the checksum of its commit, and a split's documents only if all of what they were read from is as it was.
+pub async fn take_over(run: &Run, earlier: &Store, stage: Stage, units: &[Unit]) -> Result<(), RunError> {
+    let there: BTreeMap<String, Commit> =
+        commits_of(earlier, stage).await?.into_iter().map(|commit| (commit.unit.clone(), commit)).collect();
+    let mut taken = 0;
+    for unit in units {
+        let Some(found) = there.get(&unit.id) else { continue };
+        if committed(&run.store, unit).await?.is_some() || !reads_the_same(run, unit, found).await? {
+            continue;
         }
-        let base = Url::parse(URL).map_err(|error| RunError::Bug(error.to_string()))?;
-        context.register_object_store(&base, self.store.objects());
-        let schema = tables::images([]);
-        let images = context.read_parquet(files, ParquetReadOptions::default().schema(&schema)).await?;
-        let [key, from, codes] = ["key", "encoded_from", "codes"].map(col);
-        Ok(Some(images.select(vec![key.alias("image_key"), from.alias("known_from"), codes.alias("known_codes")])?))
-    }
-}
-
-/// Which of `of` buckets have keys in common with one of `buckets`: both cut the same line into equal parts.
-fn overlapping(bucket: u32, buckets: u32, of: u32) -> std::ops::RangeInclusive<u32> {
-    let (bucket, buckets, of) = (u64::from(bucket), u64::from(buckets.max(1)), u64::from(of.max(1)));
-    let first = bucket * of / buckets;
-    let last = ((bucket + 1) * of - 1) / buckets;
-    first as u32..=last as u32
-}
-
-/// The columns of what is known, of which nothing is.
-pub fn nothing_known() -> Result<Vec<datafusion::prelude::Expr>, RunError> {
-    let null = |field: arrow::datatypes::Field| -> Result<_, RunError> {
-        Ok(lit(ScalarValue::try_new_null(field.data_type())?).alias(field.name()))
-    };
-    Ok(vec![null(columns::known_from().field())?, null(columns::known_codes().field())?])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::exchange::bucket_of;
-
-    #[test]
-    fn every_key_is_in_a_bucket_that_overlaps_its_own() {
-        for (buckets, of) in [(1, 1), (1, 7), (7, 1), (3, 5), (5, 3), (4096, 3), (3, 4096)] {
-            for step in 0..1000_u64 {
-                let key = step.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                let range = overlapping(bucket_of(key, buckets), buckets, of);
-                assert!(range.contains(&bucket_of(key, of)), "{key} of {buckets} in {of}");
+        match files_of(run, earlier, unit, found).await? {
+            Ok(files) => {
+                commit(&run.store, unit, &Commit { index: unit.index, files, ..found.clone() }).await?;
+                taken += 1;
             }
+            Err(why) => eprintln!("{unit} runs again: {why}"),
         }
-        assert_eq!(overlapping(1, 4, 2), 0..=0);
     }
+    if taken > 0 {
+        let width = Stage::NAME_WIDTH;
+        eprintln!("{:<width$} {taken}/{} units are taken over from {}", stage.name(), units.len(), earlier.root());
+    }
+    Ok(())
+}
+
+/// Whether a unit would read what the other read. Units of later stages have it in their identity; a split's says no more
+/// than what stands at either end of its files.
+pub async fn reads_the_same(run: &Run, unit: &Unit, found: &Commit) -> Result<bool, RunError> {
+    if unit.stage != Stage::Documents {
+        return Ok(true);
+    }
+    let planned = run.plan.splits[unit.index as usize].clone();
+    let input = run.checked.resources.inputs[planned.source as usize].clone();
+    let whole = tokio::task::spawn_blocking(move || whole_content(&planned.split, input.as_ref()));
+    let whole = whole.await.map_err(|error| RunError::Bug(error.to_string()))??;
+    Ok(found.input.as_ref() == Some(&whole))
+}
+
+/// The unit's files, now in our store too; or why they can't be used.
+async fn files_of(
+    run: &Run,
+    earlier: &Store,
+    unit: &Unit,
+    found: &Commit,
+) -> Result<Result<BTreeMap<String, TableFile>, String>, RunError> {
+    let mut files = BTreeMap::new();
+    for (table, file) in &found.files {
+        if let Err(why) = check_sum(earlier, file).await {
+            return Ok(Err(why));
+        }
+        let path = match stage_names_its_files(unit.stage) {
+            true => file.path.clone(),
+            false => run.file(unit, table, file.path.rsplit('.').next().unwrap_or_default()),
+        };
+        run.store.copy_from(earlier, &file.path, &path).await?;
+        files.insert(table.clone(), TableFile { path, ..file.clone() });
+    }
+    Ok(Ok(files))
+}
+
+/// Shards are named for their readers, everything else for its attempt.
+fn stage_names_its_files(stage: Stage) -> bool {
+    matches!(stage, Stage::Shards | Stage::ImageShards)
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionConfig, SessionContext};
 
 use crate::engine::store::Store;
+use crate::engine::table_writer::TableFile;
 use crate::error::RunError;
 
 /// A session whose plans run in one partition, so that the rows' order is the plan's alone.
@@ -25,12 +25,15 @@ pub fn session(store: &Store, memory: u64, batch_rows: usize) -> Result<SessionC
     Ok(context)
 }
 
-/// The rows of some files of one table; no files are an empty table.
-pub async fn scan(context: &SessionContext, files: &[String], schema: &SchemaRef) -> Result<DataFrame, RunError> {
-    if files.is_empty() {
-        return Ok(context.read_table(Arc::new(EmptyTable::new(schema.clone())))?);
-    }
-    let urls: Vec<String> = files.iter().map(|file| Store::url(file)).collect();
+/// The rows of one file. That they are as many as its record says is asked of DataFusion, which takes a file that it does
+/// not find for a table without rows.
+pub async fn scan(context: &SessionContext, file: &TableFile, schema: &SchemaRef) -> Result<DataFrame, RunError> {
     let options = ParquetReadOptions::default().schema(schema.as_ref());
-    Ok(context.read_parquet(urls, options).await?)
+    let rows = context.read_parquet(Store::url(&file.path), options).await?;
+    let found = rows.clone().count().await? as u64;
+    if found == file.rows {
+        return Ok(rows);
+    }
+    let cause = format!("{found} rows are found in it, but {} were written", file.rows);
+    Err(RunError::Record { path: file.path.clone(), cause })
 }

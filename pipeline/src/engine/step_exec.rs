@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::ExecutionPlan;
@@ -11,8 +11,10 @@ use futures::FutureExt;
 use rayon::prelude::*;
 
 use crate::engine::clock::{Spent, Stopwatch};
+use crate::engine::memory::{Memory, Room};
 use crate::engine::nodes::{MapExec, external};
 use crate::engine::unit::UnitLog;
+use crate::engine::watch::AtWork;
 use crate::error::StepError;
 use crate::step::{Kind, Refusal, Rejects, Step};
 
@@ -21,6 +23,11 @@ const BATCHES_IN_HAND: usize = 2;
 /// Parts of a batch for each thread: more than one, because rows differ.
 const PARTS_PER_THREAD: usize = 4;
 
+/// What a thread may hold however small its pages are: a tokenizer remembers words for each.
+const BYTES_OF_A_THREAD: usize = 24 << 20;
+/// What a step may hold while it works on a byte: a page as bytes, as text, as a tree, as markup and as tokens.
+const BYTES_FOR_A_BYTE: usize = 16;
+
 /// One step of a job, as a function for a plan node.
 struct StepNode {
     name: &'static str,
@@ -28,6 +35,7 @@ struct StepNode {
     step: Arc<dyn Step>,
     schema: SchemaRef,
     log: Arc<UnitLog>,
+    memory: Arc<Memory>,
 }
 
 /// A node that runs one step; it gives rows of `schema`, the step's promise.
@@ -36,10 +44,10 @@ pub fn step_plan(
     kind: Kind,
     step: Arc<dyn Step>,
     schema: SchemaRef,
-    log: Arc<UnitLog>,
+    (log, memory): (Arc<UnitLog>, Arc<Memory>),
     input: Arc<dyn ExecutionPlan>,
 ) -> Arc<dyn ExecutionPlan> {
-    let node = Arc::new(StepNode { name, kind, step, schema: schema.clone(), log });
+    let node = Arc::new(StepNode { name, kind, step, schema: schema.clone(), log, memory });
     let compute = move |batch| node.clone().compute(batch).boxed();
     MapExec::in_background(name, input, schema, BATCHES_IN_HAND, Arc::new(compute))
 }
@@ -60,13 +68,24 @@ impl StepNode {
         Ok(batch)
     }
 
+    /// Pages are worked on in fewer threads, and large ones one after another, where there is no memory for more. An image's
+    /// step asks by itself, by the pixels, and would wait here for what its own thread holds.
+    fn room(&self, rows: &RecordBatch) -> Option<Room<'_>> {
+        let bytes =
+            rows.columns().iter().filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum::<usize>();
+        let bytes = (bytes * BYTES_FOR_A_BYTE).max(BYTES_OF_A_THREAD) as u64;
+        (self.kind == Kind::Document).then(|| self.memory.room(bytes))
+    }
+
     /// Spreads the batch over all threads. Steps themselves never do: a part is computed on one thread from its first row
     /// to its last, so that its time is the step's and nobody else's.
     fn spread(&self, batch: &RecordBatch) -> Result<(Spent, RecordBatch, Rejects), StepError> {
         let (step, schema) = (self.step.as_ref(), &self.schema);
         let compute = |rows: RecordBatch| {
+            let _room = self.room(&rows);
             let watch = Stopwatch::start();
-            let (kept, rejects) = guarded(step, self.kind, self.name, schema, rows)?;
+            let at_work = Some(self.log.at_work());
+            let (kept, rejects) = watched(at_work, step, self.kind, self.name, schema, rows)?;
             Ok((watch.spent(), kept, rejects))
         };
         let parts = parts(batch, PARTS_PER_THREAD * rayon::current_num_threads());
@@ -94,7 +113,20 @@ pub type Outcome = Result<(RecordBatch, Rejects), StepError>;
 
 /// The step's outcome on a batch. Where it panics, the batch is halved until the row that does it stands alone.
 pub fn guarded(step: &dyn Step, kind: Kind, name: &str, schema: &SchemaRef, batch: RecordBatch) -> Outcome {
-    let mut rejects = Rejects::new(kind, name);
+    watched(None, step, kind, name, schema, batch)
+}
+
+/// As [`guarded`]; whoever watches the unit sees which row is in hand.
+fn watched(
+    at_work: Option<&Arc<AtWork>>,
+    step: &dyn Step,
+    kind: Kind,
+    name: &str,
+    schema: &SchemaRef,
+    batch: RecordBatch,
+) -> Outcome {
+    let in_hand = at_work.map(|at_work| at_work.take(name, &batch));
+    let mut rejects = Rejects::watched(kind, name, in_hand.as_ref().map(|in_hand| in_hand.hand().clone()));
     let outcome = catch_unwind(AssertUnwindSafe(|| step.process(batch.clone(), &mut rejects)));
     match outcome {
         Ok(kept) => balanced(name, schema, batch.num_rows(), kept?, rejects),
@@ -110,9 +142,9 @@ pub fn guarded(step: &dyn Step, kind: Kind, name: &str, schema: &SchemaRef, batc
         }
         Err(_) => {
             let middle = batch.num_rows() / 2;
-            let (first, mut rejects) = guarded(step, kind, name, schema, batch.slice(0, middle))?;
+            let (first, mut rejects) = watched(at_work, step, kind, name, schema, batch.slice(0, middle))?;
             let rest = batch.slice(middle, batch.num_rows() - middle);
-            let (second, more) = guarded(step, kind, name, schema, rest)?;
+            let (second, more) = watched(at_work, step, kind, name, schema, rest)?;
             rejects.append(more);
             Ok((concat_batches(schema, [&first, &second])?, rejects))
         }

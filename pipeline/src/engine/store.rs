@@ -1,15 +1,18 @@
 //! The output folder of a run, behind the `object_store` trait that DataFusion reads through.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::TryStreamExt;
+use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use pageloom_storage::Settings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::AsyncWriteExt;
 use url::Url;
 
 use crate::error::{Problem, RunError};
@@ -136,6 +139,25 @@ impl Store {
         removed.map_err(|error| RunError::Record { path: path.into(), cause: error.to_string() })
     }
 
+    /// Makes a file of another store one of ours, over what may be there. On one disk it stands in both folders from then
+    /// on, and takes room once.
+    pub async fn copy_from(&self, other: &Self, from: &str, to: &str) -> Result<(), RunError> {
+        if let (Place::Folder(theirs), Place::Folder(ours)) = (&other.root, &self.root) {
+            let (from, to, piece) = (theirs.join(from), ours.join(to), ours.join(STAGING).join(attempt()));
+            let linked = tokio::task::spawn_blocking(move || link(&from, &piece, &to)).await;
+            if linked.is_ok_and(|linked| linked.is_ok()) {
+                return Ok(());
+            }
+        }
+        let mut pieces = other.objects.get(&Path::from(from)).await?.into_stream();
+        let mut file = BufWriter::new(self.objects.clone(), Path::from(to));
+        while let Some(piece) = pieces.try_next().await? {
+            file.put(piece).await?;
+        }
+        let shut = file.shutdown().await;
+        shut.map_err(|error| RunError::Record { path: to.into(), cause: error.to_string() })
+    }
+
     /// A file's bytes; `None` if it is not there.
     pub async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, RunError> {
         match self.objects.get(&Path::from(path)).await {
@@ -169,10 +191,25 @@ impl Store {
     }
 }
 
-/// Different for every process and time of asking, so that no two attempts write to one name.
+/// A second name for a file, by way of a piece: what may be there already is replaced and never missing.
+fn link(from: &FilePath, piece: &FilePath, to: &FilePath) -> std::io::Result<()> {
+    for folder in [piece, to].into_iter().filter_map(FilePath::parent) {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::hard_link(from, piece)?;
+    let renamed = std::fs::rename(piece, to);
+    // Where both are the same file already, renaming leaves both.
+    let _ = std::fs::remove_file(piece);
+    renamed
+}
+
+/// Different for every process and time of asking, so that no two attempts write to one name: not even where machines
+/// count their processes alike, or a clock is set back.
 pub fn attempt() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{}-{}", std::process::id(), now.as_nanos())
+    // Each of these hashers has keys of its own, which the system draws.
+    let drawn = RandomState::new().hash_one(now);
+    format!("{}-{}-{drawn:016x}", std::process::id(), now.as_nanos())
 }
 
 /// A record as indented JSON with a final line feed.

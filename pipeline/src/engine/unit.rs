@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
@@ -12,11 +13,13 @@ use crate::check::CheckedJob;
 use crate::engine::clock::{Meter, Spent, metered, peak_memory_bytes, unix_seconds};
 use crate::engine::commit::{Commit, StepReport};
 use crate::engine::exchange_writer::ExchangeWriter;
+use crate::engine::known_codes::KnownCodes;
+use crate::engine::memory::Beside;
 use crate::engine::plan::{RunPlan, Unit};
 use crate::engine::progress::Progress;
-use crate::engine::reuse::Reuse;
 use crate::engine::store::Store;
 use crate::engine::table_writer::{TableFile, TableSink, TableWriter, table_properties};
+use crate::engine::watch::{AtWork, UnitAtWork};
 use crate::error::RunError;
 use crate::step::{Reject, Rejects};
 
@@ -29,15 +32,24 @@ pub struct Run {
     pub plan: Arc<RunPlan>,
     /// Where output goes.
     pub store: Store,
-    /// An earlier run, whose images need not be encoded again.
-    pub reuse: Option<Reuse>,
+    /// The images of the other output, which need not be encoded again.
+    pub known: Option<KnownCodes>,
     /// Who watches.
     pub progress: Arc<Progress>,
     /// Marks this process's files, so that two attempts at one unit never write to one name.
     pub attempt: String,
+    /// Another output, whose commits are taken over where their units are the same.
+    pub earlier: Option<Store>,
+    /// Whether other units run at the same time.
+    pub beside: Beside,
 }
 
 impl Run {
+    /// What one unit's plan may hold before it spills.
+    pub fn memory_of_unit(&self) -> u64 {
+        self.checked.resources.memory.of_unit(self.beside, self.checked.job.units.memory)
+    }
+
     /// A name for one of a unit's files that no other attempt uses.
     pub fn file(&self, unit: &Unit, table: &str, ending: &str) -> String {
         format!("work/{}/{:05}-{}/{}-{table}.{ending}", unit.stage.name(), unit.index, unit.id, self.attempt)
@@ -48,8 +60,10 @@ impl Run {
 #[derive(Debug)]
 pub struct UnitLog {
     began: f64,
+    started: Instant,
     books: Mutex<Books>,
     progress: Arc<Progress>,
+    at_work: UnitAtWork,
     /// What the unit's own task costs, writing and packing in it.
     task: Meter,
     writing: Arc<Meter>,
@@ -66,13 +80,21 @@ struct Books {
     skipped: BTreeMap<String, u64>,
     counts: BTreeMap<String, u64>,
     steps: Vec<StepReport>,
+    input: Option<String>,
 }
 
 impl UnitLog {
     /// Empty books.
-    pub fn new(progress: Arc<Progress>) -> Arc<Self> {
+    pub fn new(progress: Arc<Progress>, unit: &Unit) -> Arc<Self> {
+        let at_work = progress.watch.begin(unit.to_string());
         let (task, writing, packing) = (Meter::default(), Arc::default(), Meter::default());
-        Arc::new(Self { began: unix_seconds(), books: Mutex::default(), progress, task, writing, packing })
+        let (began, started) = (unix_seconds(), Instant::now());
+        Arc::new(Self { began, started, books: Mutex::default(), progress, at_work, task, writing, packing })
+    }
+
+    /// What the unit is at, for those who watch.
+    pub fn at_work(&self) -> &Arc<AtWork> {
+        self.at_work.at_work()
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -146,6 +168,11 @@ impl UnitLog {
         *self.books().skipped.entry(kind.into()).or_default() += 1;
     }
 
+    /// What the unit's split was found to hold.
+    pub fn input(&self, digest: String) {
+        self.books().input = Some(digest);
+    }
+
     /// Adds to a count.
     pub fn count(&self, name: &str, rows: u64) {
         *self.books().counts.entry(name.into()).or_default() += rows;
@@ -174,6 +201,7 @@ impl UnitLog {
         Ok(Commit {
             unit: unit.id.clone(),
             index: unit.index,
+            input: books.input,
             files,
             counts: books.counts,
             rejects: tally(&books.rejects),
@@ -181,7 +209,8 @@ impl UnitLog {
             dropped: tally(&books.dropped),
             steps: books.steps,
             began: self.began,
-            seconds: unix_seconds() - self.began,
+            // Not by the clock on the wall, which may be set while the unit runs.
+            seconds: self.started.elapsed().as_secs_f64(),
             threads: rayon::current_num_threads() as u32,
             peak_memory_bytes: peak_memory_bytes(),
         })

@@ -61,7 +61,7 @@ impl Step for ApplyObjective {
         let outcome = |row: usize| -> Result<Result<Vec<PlacedExample>, Refusal>, StepError> {
             Ok(self.examples(key.value(row), &document(tokens.row(row), images, row)?))
         };
-        let outcomes: Result<Vec<_>, StepError> = (0..batch.num_rows()).map(outcome).collect();
+        let outcomes: Result<Vec<_>, StepError> = rejects.each_row(&batch).map(outcome).collect();
         let (batch, examples) = rejects.keep_ok(&batch, outcomes?)?;
         self.settings.columns().replace(&batch, vec![examples_column(&examples)?])
     }

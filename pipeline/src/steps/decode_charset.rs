@@ -58,7 +58,7 @@ impl Step for Settings {
             let content_type = if content_type.is_valid(row) { content_type.value(row) } else { "" };
             self.html(body.value(row), content_type)
         };
-        let outcomes: Vec<Result<String, Refusal>> = (0..batch.num_rows()).map(decoded).collect();
+        let outcomes: Vec<Result<String, Refusal>> = rejects.each_row(&batch).map(decoded).collect();
         let (batch, pages) = rejects.keep_ok(&batch, outcomes)?;
         let page_chars = UInt64Array::from_iter_values(pages.iter().map(|page| chars(page) as u64));
         let html = StringArray::from_iter_values(pages);

@@ -17,8 +17,8 @@ use known::{Codes, Known};
 
 /// The encoder is the job's `tokenizers.image`; an image's codes don't depend on what shares its batch.
 ///
-/// Pixels that were encoded before are not encoded again: those of the same image under another URL, and those of an
-/// earlier run, which `tokenizers.reuse` names.
+/// Pixels that were encoded before are not encoded again: those of the same image under another URL, and those of the
+/// output that `run --reuse` names.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {}

@@ -73,7 +73,8 @@ impl Step for FetchImage {
         let url = columns::url();
         let url = url.of(&batch)?;
         let locations = locations(&batch)?;
-        let outcomes: Vec<Result<Vec<u8>, Refusal>> = (0..batch.num_rows())
+        let outcomes: Vec<Result<Vec<u8>, Refusal>> = rejects
+            .each_row(&batch)
             .map(|row| self.bytes(url.value(row), locations[row].as_ref()))
             .collect();
         let (batch, images) = rejects.keep_ok(&batch, outcomes)?;

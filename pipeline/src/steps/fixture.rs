@@ -45,6 +45,7 @@ pub fn resources() -> Resources {
         seed: 2026,
         ids: Some(Ids { text: Arc::new(text), vocabulary: Arc::new(vocabulary) }),
         images,
+        memory: Arc::default(),
         inputs,
         folder: repository().join("jobs"),
     }

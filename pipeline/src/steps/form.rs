@@ -48,7 +48,7 @@ impl Step for FormStep {
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
         let (url, html) = (columns::url(), columns::html());
         let (url, html) = (url.of(&batch)?, html.of(&batch)?);
-        let rows = 0..batch.num_rows();
+        let rows = rejects.each_row(&batch);
         let mut outcomes: Vec<Result<MarkupDocument, Refusal>> =
             rows.map(|row| self.document(html.value(row), url.value(row))).collect();
         for (row, outcome) in outcomes.iter_mut().enumerate() {

@@ -7,12 +7,13 @@ use arrow::datatypes::Float32Type;
 use pageloom_schemas::columns;
 use pageloom_schemas::lists::ListColumn;
 use pageloom_vq::{ImageSize, ImageTokenizer};
-use pageloom_vq::pixels::{self, Draw, Limits, Preprocessing, Resize, Rounding, Size, prepare, recipes};
+use pageloom_vq::pixels::{self, Draw, Limits, Preprocessing, Resize, Rounding, Size, header, prepare, recipes};
 use serde::{Deserialize, Serialize};
 
+use crate::engine::memory::{Memory, Room};
 use crate::error::StepError;
 use crate::random::KeyedRandom;
-use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
+use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings, shorten};
 
 /// Each image is brought to the encoder's size as a recipe says, which ends in a crop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,7 +127,8 @@ impl StepSettings for Settings {
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
         let recipe = self.preprocessing(resources.images.as_ref());
-        Ok(Arc::new(PrepareImage { settings: self.clone(), seed: resources.seed, recipe }))
+        let memory = resources.memory.clone();
+        Ok(Arc::new(PrepareImage { settings: self.clone(), seed: resources.seed, recipe, memory }))
     }
 }
 
@@ -135,6 +137,17 @@ struct PrepareImage {
     settings: Settings,
     seed: u64,
     recipe: Preprocessing,
+    memory: Arc<Memory>,
+}
+
+/// What decoding and resizing may hold for a pixel: 16 bits of four channels, and what is made of them.
+const BYTES_FOR_A_PIXEL: u64 = 12;
+
+/// Not a reject: another machine has the memory, and the shards would differ.
+fn too_large(batch: &RecordBatch, row: usize, why: &str) -> StepError {
+    let url = columns::url();
+    let url = url.of(batch).map_or("", |url| url.value(row));
+    StepError::Memory(format!("to decode {}, {why}", shorten(url, 300)))
 }
 
 struct Picture {
@@ -149,10 +162,14 @@ impl Step for PrepareImage {
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
         let (key, bytes) = (columns::key(), columns::bytes());
         let (key, bytes) = (key.of(&batch)?, bytes.of(&batch)?);
-        let outcomes: Vec<Result<Picture, Refusal>> = (0..batch.num_rows())
-            .map(|row| self.picture(key.value(row), bytes.value(row)))
+        let outcomes: Result<Vec<_>, StepError> = rejects
+            .each_row(&batch)
+            .map(|row| {
+                let _room = self.room(bytes.value(row)).map_err(|why| too_large(&batch, row, &why))?;
+                Ok(self.picture(key.value(row), bytes.value(row)))
+            })
             .collect();
-        let (batch, pictures) = rejects.keep_ok(&batch, outcomes)?;
+        let (batch, pictures) = rejects.keep_ok(&batch, outcomes?)?;
         let mut boxes = ListColumn::<Float32Type>::default();
         for picture in &pictures {
             boxes.push(&picture.crop_boxes)?;
@@ -169,6 +186,14 @@ impl Step for PrepareImage {
 }
 
 impl PrepareImage {
+    /// Room to decode an image in, by the pixels that its header says; `picture` refuses those that have too many.
+    fn room(&self, bytes: &[u8]) -> Result<Option<Room<'_>>, String> {
+        let Ok(header) = header(bytes) else { return Ok(None) };
+        let pixels = u64::from(header.width) * u64::from(header.height);
+        let decoded = pixels <= self.settings.max_pixels;
+        decoded.then(|| self.memory.room_for(pixels * BYTES_FOR_A_PIXEL)).transpose()
+    }
+
     fn picture(&self, key: &[u8], bytes: &[u8]) -> Result<Picture, Refusal> {
         let draw = match self.recipe.crop {
             pixels::Crop::Random { .. } => {

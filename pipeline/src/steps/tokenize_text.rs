@@ -46,9 +46,8 @@ impl Step for TokenizeText {
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
         let (markup, images) = (columns::markup(), columns::markup_images());
         let (markup, images) = (markup.of(&batch)?, images.of(&batch)?);
-        let rows = 0..batch.num_rows();
+        let rows = rejects.each_row(&batch);
         let outcomes: Result<Vec<_>, StepError> = rows
-            
             .map(|row| Ok(tokenize(markup.value(row), &image_places_of(images, row)?, &self.tokenizer)))
             .collect();
         let (batch, documents) = rejects.keep_ok(&batch, outcomes?)?;

@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 
 use crate::engine::commit::Commit;
-use crate::engine::launch::units;
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::stages::shards::ShardedTable;
 use crate::engine::stages::{Before, sequences, shards};
 use crate::engine::store::Store;
+use crate::engine::table_writer::TableFile;
 use crate::engine::unit::{Run, UnitLog};
 use crate::error::RunError;
 use crate::job::Sequences;
 use crate::run::reopen;
-use crate::status::commits_of;
+use crate::status::{before_shards, commits_of};
 use crate::steps::apply_objective::Inverse;
 use crate::verify::check_sum;
 use crate::verify::compared::Compared;
@@ -41,11 +41,7 @@ pub async fn verify_deep(store: &Store, sample: Option<usize>) -> Result<Deep, R
     let run = reopen(store).await?;
     let mut findings = Vec::new();
     let mut deep = Deep { files: 0, bytes: 0, units: 0, documents: 0, inverted: 0, shards: 0 };
-    let before = Before {
-        documents: commits_of(store, Stage::Documents).await?,
-        images: commits_of(store, Stage::Images).await?,
-        sequences: commits_of(store, Stage::Sequences).await?,
-    };
+    let before = before_shards(store).await?;
     let image_shards = commits_of(store, Stage::ImageShards).await?;
     let shards = commits_of(store, Stage::Shards).await?;
     let stages = [&before.documents, &before.images, &image_shards, &before.sequences, &shards];
@@ -54,12 +50,13 @@ pub async fn verify_deep(store: &Store, sample: Option<usize>) -> Result<Deep, R
         deep.files += 1;
         deep.bytes += file.bytes;
     }
-    for unit in spread(&run.plan.units(Stage::Sequences), sample) {
+    let units = run.plan.units(Stage::Sequences, &before);
+    for unit in spread(&units, sample) {
         remake_sequences(&run, unit, &before, &mut deep, &mut findings).await?;
     }
     for (stage, shards) in [(Stage::ImageShards, &image_shards), (Stage::Shards, &shards)] {
         let Some(table) = ShardedTable::of(&run.checked, stage) else { continue };
-        for unit in units(&run, stage, &before) {
+        for unit in run.plan.units(stage, &before) {
             deep.shards += compare_shard(&run, &unit, &table, &before, shards, &mut findings).await?;
         }
     }
@@ -79,9 +76,8 @@ async fn remake_sequences(
     deep: &mut Deep,
     findings: &mut Vec<String>,
 ) -> Result<(), RunError> {
-    let committed = before.sequences.get(unit.index as usize).and_then(|commit| commit.file("sequences"));
-    let Some(file) = committed else { return Ok(()) };
-    let log = UnitLog::new(run.progress.clone());
+    let Some(file) = committed_file(&before.sequences, unit, "sequences", findings) else { return Ok(()) };
+    let log = UnitLog::new(run.progress.clone(), unit);
     let lost: Arc<Mutex<Vec<String>>> = Arc::default();
     let (inverse, found) = (inverse(run)?, lost.clone());
     let counted = log.clone();
@@ -121,11 +117,25 @@ async fn compare_shard(
     shards: &[Commit],
     findings: &mut Vec<String>,
 ) -> Result<u64, RunError> {
-    let committed = shards.iter().find(|commit| commit.unit == unit.id);
-    let Some(file) = committed.and_then(|commit| commit.file("shard")) else { return Ok(0) };
+    let Some(file) = committed_file(shards, unit, "shard", findings) else { return Ok(0) };
     let compared = Compared::with(&run.store, &file.path).await?;
-    if let Err(error) = shards::run_into(run, unit, table, table.rows_of(before), compared).await {
+    let log = UnitLog::new(run.progress.clone(), unit);
+    if let Err(error) = shards::run_into(run, unit, &log, table, table.rows_of(before), compared).await {
         findings.push(format!("{unit}: {error}"));
     }
     Ok(1)
+}
+
+/// The file of a unit, by its commit; that there is none is a finding.
+fn committed_file<'a>(
+    commits: &'a [Commit],
+    unit: &Unit,
+    table: &str,
+    findings: &mut Vec<String>,
+) -> Option<&'a TableFile> {
+    let file = commits.iter().find(|commit| commit.unit == unit.id).and_then(|commit| commit.file(table));
+    if file.is_none() {
+        findings.push(format!("{unit} is not committed, so there is nothing to compare"));
+    }
+    file
 }

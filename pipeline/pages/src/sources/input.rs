@@ -16,6 +16,11 @@ pub trait Input: Send + Sync {
     /// A range of a file, whole.
     fn read_range(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, InputError>;
 
+    /// What differs between versions of a file, where the storage keeps such a tag: the file need not be read to compare.
+    fn tag(&self, _path: &str) -> Result<Option<String>, InputError> {
+        Ok(None)
+    }
+
     /// The same storage, for readers that own what they read from.
     fn shared(&self) -> Arc<dyn Input>;
 

@@ -62,6 +62,13 @@ impl Buckets {
         Ok(range.map_err(|error| failed(path, &error))?.into())
     }
 
+    /// An object's entity tag.
+    pub fn tag(&self, path: &str) -> Result<Option<String>, InputError> {
+        let (store, location) = self.find(path)?;
+        let meta = self.runtime.block_on(store.head(&location)).map_err(|error| failed(path, &error))?;
+        Ok(meta.e_tag)
+    }
+
     /// The bucket of an address, and the key in it, which is told as it is: a `%` or a `?` in it is meant.
     fn find(&self, address: &str) -> Result<(Arc<dyn ObjectStore>, Path), InputError> {
         let (scheme, rest) = address.split_once("://").unwrap_or(("", address));

@@ -28,7 +28,7 @@ const BATCH_ROWS: usize = 256;
 
 /// Runs one unit.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>) -> Result<Files, RunError> {
-    let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
+    let context = session(&run.store, run.memory_of_unit(), BATCH_ROWS)?;
     let reading = read(run, &run.plan.splits[unit.index as usize], log.clone());
     let pages = StreamExec::plan(reading.pages);
     let tokenised = steps_over(run, pages, &run.checked.job.documents, Kind::Document, log)?;

@@ -14,9 +14,9 @@ use pageloom_schemas::{columns, tables};
 use crate::engine::commit::Commit;
 use crate::engine::exchange::bucket_of;
 use crate::engine::exchange_reader::bucket;
+use crate::engine::known_codes::nothing_known;
 use crate::engine::nodes::{MapExec, sort};
 use crate::engine::plan::{TrainingTable, Unit};
-use crate::engine::reuse::nothing_known;
 use crate::engine::session::{scan, session};
 use crate::engine::stages::{image_rows, steps_over};
 use crate::engine::store::Store;
@@ -31,7 +31,7 @@ const BATCH_ROWS: usize = 64;
 
 /// Runs one unit: one bucket of images.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, documents: &[Commit]) -> Result<Files, RunError> {
-    let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
+    let context = session(&run.store, run.memory_of_unit(), BATCH_ROWS)?;
     let references = references(&context, &run.store, documents, unit.index)?;
     let located = located_images(&context, run, documents, unit.index).await?;
     let located = count_images(located, log);
@@ -102,8 +102,8 @@ async fn with_known(
     located: DataFrame,
     index: u32,
 ) -> Result<DataFrame, RunError> {
-    let known = match &run.reuse {
-        Some(reuse) => reuse.known(context, index, run.plan.buckets).await?,
+    let known = match &run.known {
+        Some(codes) => codes.known(context, index, run.plan.buckets).await?,
         None => None,
     };
     if let Some(known) = known {
@@ -142,7 +142,7 @@ async fn count_without_tokens(
     references: DataFrame,
     images: &TableFile,
 ) -> Result<u64, RunError> {
-    let images = scan(context, std::slice::from_ref(&images.path), &tables::images([])).await?;
+    let images = scan(context, images, &tables::images([])).await?;
     let images = images.select(vec![col("key").alias("image_key")])?;
     let without = references.join(images, JoinType::LeftAnti, &["key"], &["image_key"], None)?;
     Ok(without.count().await? as u64)
@@ -157,7 +157,7 @@ async fn write_image_tokens(
     references: DataFrame,
     images: &TableFile,
 ) -> Result<TableFile, RunError> {
-    let images = scan(context, std::slice::from_ref(&images.path), &tables::images([])).await?;
+    let images = scan(context, images, &tables::images([])).await?;
     let images = images.select(["key", "grid_width", "grid_height", "codes"].map(col).to_vec())?;
     let references = references.select(vec![col("key").alias("image_key"), col("document_key")])?;
     let joined = references.join(images, JoinType::Inner, &["image_key"], &["key"], None)?;

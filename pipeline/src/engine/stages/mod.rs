@@ -21,7 +21,7 @@ use crate::steps::StepConfig;
 
 /// Runs one unit up to its commit record, which the caller commits. `before` are the commits it reads.
 pub async fn run_unit(run: &Run, unit: &Unit, before: &Before) -> Result<Commit, RunError> {
-    let log = UnitLog::new(run.progress.clone());
+    let log = UnitLog::new(run.progress.clone(), unit);
     let files = log.task(async {
         match unit.stage {
             Stage::Documents => documents::run(run, unit, &log).await,
@@ -46,6 +46,18 @@ pub struct Before {
     pub sequences: Vec<Commit>,
 }
 
+impl Before {
+    /// The same with the commits of one more stage.
+    pub fn with(self, stage: Stage, commits: Vec<Commit>) -> Self {
+        match stage {
+            Stage::Documents => Self { documents: commits, ..self },
+            Stage::Images => Self { images: commits, ..self },
+            Stage::Sequences => Self { sequences: commits, ..self },
+            Stage::ImageShards | Stage::Shards => self,
+        }
+    }
+}
+
 /// Puts the job's steps over a plan, one node each.
 fn steps_over(
     run: &Run,
@@ -58,7 +70,8 @@ fn steps_over(
     for config in steps {
         let schema: SchemaRef = config.columns().apply(&plan.schema()).map_err(StepError::Bug)?;
         let step = run.checked.step(config)?;
-        plan = step_plan(config.name(), kind, step, schema, log.clone(), plan);
+        let memory = run.checked.resources.memory.clone();
+        plan = step_plan(config.name(), kind, step, schema, (log.clone(), memory), plan);
     }
     Ok(plan)
 }

@@ -53,7 +53,7 @@ pub async fn run_into(
     sink: impl TableSink,
     look: impl Fn(RecordBatch) -> Result<RecordBatch, StepError> + Send + Sync + 'static,
 ) -> Result<TableFile, RunError> {
-    let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
+    let context = session(&run.store, run.memory_of_unit(), BATCH_ROWS)?;
     let documents = illustrated_documents(&context, &run.store, before, unit.index).await?;
     let documents = sort(documents, &["order", "key"])?;
     let [interleave, objective] = wanted(run)?.steps();
@@ -120,11 +120,13 @@ fn push_examples(
     let (key, examples) = (key.of(batch)?, examples.of(batch)?);
     let watch = Stopwatch::start();
     for row in 0..batch.num_rows() {
+        let document = Key::from_slice(key.value(row)).unwrap_or_default();
+        log.at_work().did("packed", &document.to_string());
         for PlacedExample { example, left_out } in examples_of(examples, row)? {
             log.count("examples", 1);
             log.count("example_tokens", example.input_ids.len() as u64);
             log.count("left_out_tokens", left_out.into());
-            packer.push(Key::from_slice(key.value(row)).unwrap_or_default().0, example, rows);
+            packer.push(document.0, example, rows);
         }
     }
     log.packed((batch.num_rows() as u64, rows.len() as u64), watch.spent());

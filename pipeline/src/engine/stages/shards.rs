@@ -17,14 +17,6 @@ use crate::token_columns::sequences;
 
 const BATCH_ROWS: usize = 256;
 
-/// A run of rows of one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stretch {
-    path: String,
-    first: u64,
-    rows: u64,
-}
-
 /// A table that trainers read, as its shards are written.
 #[derive(Debug, Clone)]
 pub struct ShardedTable {
@@ -46,6 +38,10 @@ pub struct ShardedTable {
 pub const SEQUENCES: &str = "data";
 /// Folder of the shards of images.
 pub const IMAGES: &str = "images";
+/// The table of rows of sequences, among the files of a commit.
+pub const SEQUENCE_ROWS: &str = "sequences";
+/// The table of rows of images, among the files of a commit.
+pub const IMAGE_ROWS: &str = "image_rows";
 
 impl ShardedTable {
     /// What a stage of shards writes; none for any other stage, or where the job doesn't want that table.
@@ -54,7 +50,7 @@ impl ShardedTable {
         match stage {
             Stage::Shards => job.sequences.as_ref().map(|of| Self {
                 stage,
-                rows: "sequences",
+                rows: SEQUENCE_ROWS,
                 folder: SEQUENCES,
                 schema: sequences(of),
                 tokens: "input_ids",
@@ -63,7 +59,7 @@ impl ShardedTable {
             }),
             Stage::ImageShards => job.image_shards.as_ref().map(|of| Self {
                 stage,
-                rows: "image_rows",
+                rows: IMAGE_ROWS,
                 folder: IMAGES,
                 schema: image_rows::schema(checked),
                 tokens: "tokens",
@@ -89,7 +85,7 @@ pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, before: &Before) -> Resu
     let path = shard_path(table.folder, unit.index, total.div_ceil(table.rows_per_shard));
     let properties = shard_properties(&table.schema, table.rows_per_row_group, provenance(run))?;
     let writer = log.file(run, path, table.schema.clone(), properties)?;
-    let (shard, tokens) = run_into(run, unit, &table, rows_of, writer).await?;
+    let (shard, tokens) = run_into(run, unit, log, &table, rows_of, writer).await?;
     log.count("rows", shard.rows);
     log.count("shard_bytes", shard.bytes);
     log.count("row_tokens", tokens);
@@ -100,19 +96,30 @@ pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, before: &Before) -> Resu
 pub async fn run_into(
     run: &Run,
     unit: &Unit,
+    log: &UnitLog,
     table: &ShardedTable,
     rows_of: &[Commit],
     mut sink: impl TableSink,
 ) -> Result<(TableFile, u64), RunError> {
-    let per_shard = table.rows_per_shard;
-    let files: Vec<TableFile> = rows_of.iter().filter_map(|commit| commit.file(table.rows).cloned()).collect();
-    let total: u64 = files.iter().map(|file| file.rows).sum();
-    let first = u64::from(unit.index) * per_shard;
     let mut tokens = 0;
-    for stretch in stretches(&files, first, per_shard.min(total.saturating_sub(first))) {
-        tokens += copy(run, &stretch, table, &mut sink).await?;
+    for (file, first, rows) in stretches_of_shard(rows_of, table.rows, unit.index, table.rows_per_shard) {
+        log.at_work().did("copies rows of", &file.path);
+        tokens += copy(run, &file.path, (first, rows), table, &mut sink).await?;
     }
     Ok((sink.finish().await?, tokens))
+}
+
+/// The rows of one shard: in which files they lie, from which row on, and how many.
+pub fn stretches_of_shard<'a>(
+    rows_of: &'a [Commit],
+    table: &str,
+    index: u32,
+    rows_per_shard: u64,
+) -> Vec<(&'a TableFile, u64, u64)> {
+    let files: Vec<&TableFile> = rows_of.iter().filter_map(|commit| commit.file(table)).collect();
+    let total: u64 = files.iter().map(|file| file.rows).sum();
+    let first = u64::from(index) * rows_per_shard;
+    stretches(&files, first, rows_per_shard.min(total.saturating_sub(first)))
 }
 
 /// `data/train-00000-of-00128.parquet`
@@ -133,27 +140,33 @@ fn provenance(run: &Run) -> Vec<(String, String)> {
 }
 
 /// Where `rows` rows from `first` on lie, counted over all files.
-fn stretches(files: &[TableFile], first: u64, rows: u64) -> Vec<Stretch> {
+fn stretches<'a>(files: &[&'a TableFile], first: u64, rows: u64) -> Vec<(&'a TableFile, u64, u64)> {
     let mut found = Vec::new();
     let (mut before, end) = (0, first + rows);
     for file in files {
         let (from, to) = (first.max(before), end.min(before + file.rows));
         if from < to {
-            found.push(Stretch { path: file.path.clone(), first: from - before, rows: to - from });
+            found.push((*file, from - before, to - from));
         }
         before += file.rows;
     }
     found
 }
 
-async fn copy(run: &Run, stretch: &Stretch, table: &ShardedTable, sink: &mut impl TableSink) -> Result<u64, RunError> {
-    let rows = open_table(&run.store, &stretch.path).await?;
-    let rows = rows.with_offset(stretch.first as usize).with_limit(stretch.rows as usize).with_batch_size(BATCH_ROWS);
+async fn copy(
+    run: &Run,
+    path: &str,
+    (first, count): (u64, u64),
+    table: &ShardedTable,
+    sink: &mut impl TableSink,
+) -> Result<u64, RunError> {
+    let rows = open_table(&run.store, path).await?;
+    let rows = rows.with_offset(first as usize).with_limit(count as usize).with_batch_size(BATCH_ROWS);
     let (mut rows, mut tokens) = (rows.build()?, 0);
     while let Some(batch) = rows.try_next().await? {
         run.progress.worked(batch.num_rows() as u64);
         let lists = batch.column_by_name(table.tokens).and_then(|column| column.as_list_opt::<i32>());
-        let lost = || RunError::Bug(format!("{}: no column `{}`", stretch.path, table.tokens));
+        let lost = || RunError::Bug(format!("{path}: no column `{}`", table.tokens));
         let offsets = lists.ok_or_else(lost)?.value_offsets();
         tokens += offsets.windows(2).map(|ends| (ends[1] - ends[0]) as u64).sum::<u64>();
         sink.write(batch).await?;
@@ -169,15 +182,12 @@ mod tests {
         TableFile { path: path.into(), rows, bytes: 0, sha256: String::new(), segments: None }
     }
 
-    fn stretch(path: &str, first: u64, rows: u64) -> Stretch {
-        Stretch { path: path.into(), first, rows }
-    }
-
     #[test]
     fn a_shard_takes_its_rows_across_files() {
         let files = [file("a", 3), file("b", 0), file("c", 4)];
-        assert_eq!(stretches(&files, 2, 3), [stretch("a", 2, 1), stretch("c", 0, 2)]);
-        assert_eq!(stretches(&files, 5, 2), [stretch("c", 2, 2)]);
-        assert_eq!(stretches(&files, 0, 0), []);
+        let [a, b, c] = &files;
+        assert_eq!(stretches(&[a, b, c], 2, 3), [(a, 2, 1), (c, 0, 2)]);
+        assert_eq!(stretches(&[a, b, c], 5, 2), [(c, 2, 2)]);
+        assert_eq!(stretches(&[a, b, c], 0, 0), []);
     }
 }

@@ -1,0 +1,193 @@
+//! Compares a job and its input with an output that was begun: which units would run again, and why.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::engine::commit::Commit;
+use crate::engine::plan::{PlannedSplit, RunPlan, Stage, Unit};
+use crate::engine::reuse::reads_the_same;
+use crate::engine::stages::Before;
+use crate::engine::store::Place;
+use crate::engine::unit::Run;
+use crate::error::RunError;
+use crate::identity::Change;
+use crate::job::LoadedJob;
+use crate::run::{JOB_RECORD, JobRecord, look};
+use crate::status::{commits_of, plan_of};
+
+/// What `run --out NEW --reuse OUT` would do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Diff {
+    /// Settings, tokenizers, models and files that are others now.
+    pub changes: Vec<Change>,
+    /// Stage by stage.
+    pub stages: Vec<StageDiff>,
+}
+
+/// The units of one stage.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageDiff {
+    /// Its name.
+    pub stage: &'static str,
+    /// Its units; none where that can't be known before those of other stages have run.
+    pub units: Option<usize>,
+    /// Units that are taken over.
+    pub same: usize,
+    /// Units that run again, by what has changed for them.
+    pub again: BTreeMap<String, usize>,
+    /// Whether it depends on what units before hand on, once they have run: a unit that is handed the same is taken over.
+    pub depends: bool,
+    /// Splits of the other output that this job's input no longer has.
+    pub gone: usize,
+}
+
+/// Compares. All input is read whose names and sizes are as they were, for it is the content that counts, and not its time.
+pub async fn diff(job: LoadedJob, out: &Place) -> Result<Diff, RunError> {
+    let run = look(job, out).await?;
+    let there = plan_of(&run.store).await?;
+    let record: Option<JobRecord> = run.store.read_json(JOB_RECORD).await?;
+    let changes = record.map(|record| record.identity.changes(&run.checked.identity)).unwrap_or_default();
+    let mut stages = Vec::new();
+    let mut before = Some(Before::default());
+    for stage in Stage::ALL {
+        let commits = commits_of(&run.store, stage).await?;
+        let Some(known) = before else {
+            stages.push(unknown(&run, stage, &changes));
+            continue;
+        };
+        let (found, same) = compare(&run, stage, &known, &there, &commits, &changes).await?;
+        before = found.again.is_empty().then(|| known.with(stage, same));
+        stages.push(found);
+    }
+    Ok(Diff { changes, stages })
+}
+
+/// A stage whose units' identities follow from units that have to run first.
+fn unknown(run: &Run, stage: Stage, changes: &[Change]) -> StageDiff {
+    let units = run.plan.count(stage).map(|count| count as usize);
+    let why = settings(changes, stage);
+    let depends = why.is_none();
+    let again = why.into_iter().map(|why| (why, units.unwrap_or_default())).collect();
+    StageDiff { stage: stage.name(), units, same: 0, again, depends, gone: 0 }
+}
+
+/// A stage whose units are known; also the commits that would be taken over, in the units' order.
+async fn compare(
+    run: &Run,
+    stage: Stage,
+    before: &Before,
+    there: &RunPlan,
+    commits: &[Commit],
+    changes: &[Change],
+) -> Result<(StageDiff, Vec<Commit>), RunError> {
+    let units = run.plan.units(stage, before);
+    let (mut same, mut again) = (Vec::new(), BTreeMap::new());
+    for unit in &units {
+        let found = commits.iter().find(|commit| commit.unit == unit.id);
+        match found {
+            Some(found) if reads_the_same(run, unit, found).await? => same.push(found.clone()),
+            found => {
+                let why = match stage {
+                    Stage::Documents => why_documents(run, unit, there, found.is_some(), changes),
+                    stage => settings(changes, stage).unwrap_or_else(|| {
+                        let done = commits.iter().any(|commit| commit.index == unit.index);
+                        if done { "what is handed to it has changed" } else { NOT_DONE }.to_owned()
+                    }),
+                };
+                *again.entry(why).or_default() += 1;
+            }
+        }
+    }
+    let gone = if stage == Stage::Documents { gone(&run.plan, there) } else { 0 };
+    let units = Some(units.len());
+    Ok((StageDiff { stage: stage.name(), units, same: same.len(), again, depends: false, gone }, same))
+}
+
+const NOT_DONE: &str = "it was not done there";
+
+/// The settings that make a stage another, if any do.
+fn settings(changes: &[Change], stage: Stage) -> Option<String> {
+    let touching = changes.iter().filter(|change| change.touches(stage.name()));
+    let touching: Vec<String> = touching.map(|change| format!("`{}`", change.path)).collect();
+    (!touching.is_empty()).then(|| format!("{} changed", touching.join(", ")))
+}
+
+/// Why a split has to be read again. `found` if only its content is another, between what stands at the files' ends.
+fn why_documents(run: &Run, unit: &Unit, there: &RunPlan, found: bool, changes: &[Change]) -> String {
+    if let Some(settings) = settings(changes, Stage::Documents) {
+        return settings;
+    }
+    if there.buckets != run.plan.buckets {
+        return format!("the input's size makes {} buckets, and made {}", run.plan.buckets, there.buckets);
+    }
+    let split = &run.plan.splits[unit.index as usize];
+    let source = format!("sources.{}", split.source);
+    let of_source = |change: &&Change| change.path == source || change.path.starts_with(&format!("{source}."));
+    if let Some(change) = changes.iter().find(of_source) {
+        return change.to_string();
+    }
+    let first = split.split.pieces.first().map_or("", |piece| piece.path.as_str());
+    let alike = there.splits.iter().find(|other| begins_alike(other, split));
+    match alike {
+        _ if found => content_changed(split),
+        None => format!("`{first}` is new, or stood elsewhere"),
+        Some(other) if other.split != split.split => format!("files from `{first}` on were added, removed or resized"),
+        Some(other) if other.content != split.content => content_changed(split),
+        Some(_) => NOT_DONE.to_owned(),
+    }
+}
+
+fn content_changed(split: &PlannedSplit) -> String {
+    let mut names: Vec<&str> = split.split.pieces.iter().map(|piece| piece.path.as_str()).collect();
+    names.dedup();
+    match names.as_slice() {
+        [only] => format!("the content of `{only}` has changed"),
+        [first, .., last] => format!("the content of one of {} files, `{first}` to `{last}`, has changed", names.len()),
+        [] => "its content has changed".to_owned(),
+    }
+}
+
+fn begins_alike(one: &PlannedSplit, other: &PlannedSplit) -> bool {
+    let begin = |split: &PlannedSplit| split.split.pieces.first().map(|piece| (piece.path.clone(), piece.offset));
+    one.source == other.source && begin(one) == begin(other)
+}
+
+fn gone(here: &RunPlan, there: &RunPlan) -> usize {
+    there.splits.iter().filter(|split| !here.splits.iter().any(|other| begins_alike(split, other))).count()
+}
+
+impl Diff {
+    /// For a person.
+    pub fn text(&self, out: &Place) -> String {
+        let changes: String = self.changes.iter().map(|change| format!("{change}\n")).collect();
+        let stages: String = self.stages.iter().map(StageDiff::text).collect();
+        let nothing = self.stages.iter().all(|stage| stage.again.is_empty() && !stage.depends);
+        let end = match nothing {
+            true => "nothing runs again: the same command goes on there, or has ended\n".to_owned(),
+            false => format!("`pageloom run JOB --out NEW --reuse {out}` runs just these, and takes over the rest\n"),
+        };
+        format!("{changes}{stages}{end}")
+    }
+}
+
+impl StageDiff {
+    fn text(&self) -> String {
+        let units = self.units.map_or("all".to_owned(), |units| units.to_string());
+        let mut lines = Vec::new();
+        if self.depends {
+            lines.push(format!("{units} units run again, but for those that are handed the same as before"));
+        } else if self.units.is_some() {
+            lines.push(format!("{} of {units} units are the same", self.same));
+        }
+        for (why, count) in &self.again {
+            let count = if self.units.is_none() { &units } else { &count.to_string() };
+            lines.push(format!("{count} run again: {why}"));
+        }
+        if self.gone > 0 {
+            lines.push(format!("{} of the other output's splits are gone from the input", self.gone));
+        }
+        let lines = lines.iter().enumerate();
+        lines.map(|(index, line)| format!("{:<9} {line}\n", if index == 0 { self.stage } else { "" })).collect()
+    }
+}

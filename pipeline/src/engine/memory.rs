@@ -1,0 +1,254 @@
+//! How much memory the process may hold, and how it is shared out: to the units' plans, and to what is large by itself.
+
+use std::path::Path;
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::engine::clock::{resident_bytes, total_memory_bytes};
+
+/// The memory of the process. What can wait or spill to disk stays within its share; what can't is refused with its size,
+/// or ends the run with a word before the system ends it without one.
+#[derive(Debug, Default)]
+pub struct Memory {
+    limit: Option<u64>,
+    share: OnceLock<Share>,
+    turns: Turns,
+    held: Mutex<u64>,
+    freed: Condvar,
+}
+
+/// Which company a unit runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// As many as there are.
+    Others,
+    /// None: all memory of plans is its own.
+    Nobody,
+}
+
+/// More than ever run at once.
+const MOST_UNITS: u32 = 1 << 16;
+
+#[derive(Debug)]
+struct Turns(Semaphore);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Semaphore::new(MOST_UNITS as usize))
+    }
+}
+
+/// How the memory that the job's models leave is shared out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Units in flight.
+    pub parallel: usize,
+    /// Bytes that one unit's plan may hold before it spills.
+    pub of_unit: u64,
+    /// Bytes that a unit's plan may hold that runs by itself.
+    pub of_unit_alone: u64,
+    /// Bytes for all large records that are worked on at once.
+    pub of_large: u64,
+}
+
+/// The least that a plan can sort in.
+pub const LEAST_OF_UNIT: u64 = 32 << 20;
+
+impl Memory {
+    /// Below a limit; below what the machine allows, less a tenth, if there is none.
+    pub fn new(limit: Option<u64>) -> Self {
+        let of_machine = || allowed(Path::new("/")).map(|bytes| bytes / 10 * 9);
+        Self { limit: limit.or_else(of_machine), ..Self::default() }
+    }
+
+    /// What the process is to stay below; unknown on a system that doesn't tell.
+    pub fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    /// Shares out what is left, once everything is loaded that stays. An error says how much it would take.
+    pub fn share_out(&self, parallel: usize, of_unit: u64) -> Result<Share, String> {
+        let share = match self.limit.zip(resident_bytes()) {
+            Some((limit, resident)) => share(limit, resident, parallel, of_unit)?,
+            None => Share { parallel, of_unit, of_unit_alone: of_unit * parallel as u64, of_large: u64::MAX },
+        };
+        Ok(*self.share.get_or_init(|| share))
+    }
+
+    /// What one unit's plan may hold, beside others or alone: its share, or as the job says where nothing was shared out.
+    pub fn of_unit(&self, beside: Beside, as_job_says: u64) -> u64 {
+        self.share.get().map_or(as_job_says, |share| match beside {
+            Beside::Others => share.of_unit,
+            Beside::Nobody => share.of_unit_alone,
+        })
+    }
+
+    /// Waits until a unit may run: beside others, or alone.
+    pub async fn turn(&self, beside: Beside) -> Option<SemaphorePermit<'_>> {
+        let permits = match beside {
+            Beside::Others => 1,
+            Beside::Nobody => MOST_UNITS,
+        };
+        self.turns.0.acquire_many(permits).await.ok()
+    }
+
+    /// Waits until there is room for work that needs so many bytes; what is larger than all of the room has it alone.
+    pub fn room(&self, bytes: u64) -> Room<'_> {
+        let all = self.share.get().map_or(u64::MAX, |share| share.of_large);
+        let bytes = bytes.min(all);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        while *held > 0 && held.saturating_add(bytes) > all {
+            held = self.freed.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+        *held = held.saturating_add(bytes);
+        Room { memory: self, bytes }
+    }
+
+    /// As [`Self::room`] for what is known to need so much: an error says that it will never fit.
+    pub fn room_for(&self, bytes: u64) -> Result<Room<'_>, String> {
+        match self.share.get() {
+            Some(share) if bytes > share.of_large => {
+                Err(format!("about {} MB are needed, and {} MB are there", megabytes(bytes), megabytes(share.of_large)))
+            }
+            _ => Ok(self.room(bytes)),
+        }
+    }
+}
+
+/// Room for some work, until it is dropped.
+#[derive(Debug)]
+pub struct Room<'a> {
+    memory: &'a Memory,
+    bytes: u64,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        let mut held = self.memory.held.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = held.saturating_sub(self.bytes);
+        self.memory.freed.notify_all();
+    }
+}
+
+/// Megabytes, for people.
+pub fn megabytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1_000_000)
+}
+
+/// Two fifths of what is free for plans, as much for large records; the rest is what nobody counts: batches on their way,
+/// writers, and memory that was freed and not given back.
+fn share(limit: u64, resident: u64, parallel: usize, of_unit: u64) -> Result<Share, String> {
+    let free = limit.saturating_sub(resident);
+    let of_plans = free / 5 * 2;
+    if of_plans < LEAST_OF_UNIT {
+        let (resident, wanted) = (megabytes(resident), megabytes(resident + LEAST_OF_UNIT / 2 * 5));
+        return Err(format!(
+            "{} MB are too few: the job's models hold {resident} MB, so that it takes {wanted} MB at least",
+            megabytes(limit)
+        ));
+    }
+    let parallel = parallel.clamp(1, (of_plans / LEAST_OF_UNIT) as usize);
+    let of_unit = of_unit.min(of_plans / parallel as u64).max(LEAST_OF_UNIT);
+    Ok(Share { parallel, of_unit, of_unit_alone: of_plans.max(of_unit), of_large: free / 5 * 2 })
+}
+
+/// What the process may hold: what its cgroup and those around it allow, or what the machine has. `root` is the system's.
+fn allowed(root: &Path) -> Option<u64> {
+    let groups = std::fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
+    let of_groups = groups.lines().flat_map(|line| of_group(root, line));
+    of_groups.chain(total_memory_bytes(root)).min()
+}
+
+/// The limits of a group and of those around it, by a line of `/proc/self/cgroup`: `0::/path` of version 2, or
+/// `4:memory:/path` of version 1. In a container the path may be the host's; then only the outermost is found, its own.
+fn of_group(root: &Path, line: &str) -> Vec<u64> {
+    let mut fields = line.splitn(3, ':').skip(1);
+    let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { return Vec::new() };
+    let (folder, file) = match controllers {
+        "" => ("sys/fs/cgroup", "memory.max"),
+        _ if controllers.split(',').any(|name| name == "memory") => ("sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+        _ => return Vec::new(),
+    };
+    let limit = |group: &Path| -> Option<u64> {
+        let group = group.strip_prefix("/").unwrap_or(group);
+        std::fs::read_to_string(root.join(folder).join(group).join(file)).ok()?.trim().parse().ok()
+    };
+    Path::new(path).ancestors().filter_map(limit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn system(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    fn allowed_by(files: &[(&str, &str)]) -> Option<u64> {
+        allowed(system(files).path())
+    }
+
+    #[test]
+    fn the_tightest_group_around_the_process_counts() {
+        let two = [
+            ("proc/self/cgroup", "0::/slice/pod\n"),
+            ("sys/fs/cgroup/slice/memory.max", "3000\n"),
+            ("sys/fs/cgroup/slice/pod/memory.max", "max\n"),
+            ("proc/meminfo", "MemTotal:       1024 kB\n"),
+        ];
+        assert_eq!(allowed_by(&two), Some(3000));
+        let one = [
+            ("proc/self/cgroup", "5:cpu:/a\n4:memory,hugetlb:/a/b\n"),
+            ("sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "2000\n"),
+            ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "9223372036854771712\n"),
+        ];
+        assert_eq!(allowed_by(&one), Some(2000));
+    }
+
+    #[test]
+    fn a_group_named_as_the_host_sees_it_is_found_at_the_root() {
+        let files = [("proc/self/cgroup", "0::/host/path\n"), ("sys/fs/cgroup/memory.max", "4000\n")];
+        assert_eq!(allowed_by(&files), Some(4000));
+    }
+
+    #[test]
+    fn without_a_group_the_machine_counts_and_without_either_nothing_is_known() {
+        assert_eq!(allowed_by(&[("proc/meminfo", "MemFree: 1 kB\nMemTotal:       1024 kB\n")]), Some(1 << 20));
+        assert_eq!(allowed_by(&[]), None);
+    }
+
+    #[test]
+    fn fewer_units_run_at_once_where_there_is_room_for_fewer() {
+        let mib = |count: u64| count << 20;
+        let free = |mibs| share(mib(mibs + 100), mib(100), 8, mib(512)).unwrap();
+        let share_of_ten = Share { parallel: 8, of_unit: mib(500), of_unit_alone: mib(4000), of_large: mib(4000) };
+        assert_eq!(free(10_000), share_of_ten);
+        assert_eq!((free(400).parallel, free(400).of_unit), (5, mib(32)));
+        assert_eq!(free(80).parallel, 1);
+        let refused = share(mib(150), mib(100), 8, mib(512)).unwrap_err();
+        assert!(refused.contains("the job's models hold 105 MB, so that it takes 189 MB at least"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_large_waits_for_room_and_what_is_larger_than_all_of_it_is_alone() {
+        let memory = Memory::default();
+        let share = Share { parallel: 1, of_unit: 1, of_unit_alone: 1, of_large: 100 };
+        memory.share.set(share).unwrap();
+        assert_eq!(memory.room_for(101).unwrap_err(), "about 1 MB are needed, and 1 MB are there");
+        let first = memory.room(60);
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| drop(memory.room(1000)));
+            assert!(!second.is_finished());
+            drop(first);
+            second.join().unwrap();
+        });
+        assert_eq!(*memory.held.lock().unwrap(), 0);
+    }
+}

@@ -1,0 +1,305 @@
+//! What every unit is at, so that a run can say so: a unit is never silent for long, and a slow record is named while it is
+//! worked on.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arrow::array::{Array, RecordBatch};
+use pageloom_schemas::{Key, columns};
+use tokio::sync::oneshot;
+
+use crate::engine::clock::resident_bytes;
+use crate::engine::memory::megabytes;
+use crate::step::shorten;
+
+/// The units that are worked on now.
+#[derive(Debug, Default)]
+pub struct Watch {
+    units: Mutex<BTreeMap<u64, Arc<AtWork>>>,
+    numbers: AtomicU64,
+}
+
+/// One unit, from its beginning to its commit.
+#[derive(Debug)]
+pub struct AtWork {
+    unit: String,
+    began: Instant,
+    told: Mutex<Instant>,
+    last: Mutex<String>,
+    hands: Mutex<BTreeMap<u64, Arc<Hand>>>,
+    numbers: AtomicU64,
+}
+
+/// Rows that one step is working on, on one thread.
+#[derive(Debug)]
+pub struct Hand {
+    step: String,
+    rows: RecordBatch,
+    began: Instant,
+    /// The row in hand; none where a step takes all at once.
+    row: AtomicUsize,
+    /// When it was taken, in milliseconds from the beginning.
+    taken: AtomicU64,
+    named: AtomicBool,
+}
+
+const ALL_ROWS: usize = usize::MAX;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Watch {
+    /// A unit begins, and is watched until what is returned is dropped.
+    pub fn begin(self: &Arc<Self>, unit: String) -> UnitAtWork {
+        let (number, now) = (self.numbers.fetch_add(1, Ordering::Relaxed), Instant::now());
+        let at_work = Arc::new(AtWork {
+            unit,
+            began: now,
+            told: Mutex::new(now),
+            last: Mutex::default(),
+            hands: Mutex::default(),
+            numbers: AtomicU64::new(0),
+        });
+        lock(&self.units).insert(number, at_work.clone());
+        UnitAtWork { watch: self.clone(), number, at_work }
+    }
+
+    /// What is to be said now: each unit that was silent for `silence`, and each record that was just found to be in hand
+    /// for `slow` and was not named before.
+    pub fn lines(&self, now: Instant, silence: Duration, slow: Duration) -> Vec<String> {
+        let units: Vec<Arc<AtWork>> = lock(&self.units).values().cloned().collect();
+        units.iter().flat_map(|unit| unit.lines(now, silence, slow)).collect()
+    }
+
+    /// All units with what they are at, in few words.
+    fn at_work(&self, now: Instant) -> String {
+        let units = lock(&self.units);
+        let told: Vec<String> = units.values().map(|unit| format!("{}: {}", unit.unit, unit.what(now))).collect();
+        told.join("\n  ")
+    }
+}
+
+/// A unit that is watched.
+#[derive(Debug)]
+pub struct UnitAtWork {
+    watch: Arc<Watch>,
+    number: u64,
+    at_work: Arc<AtWork>,
+}
+
+impl UnitAtWork {
+    /// The unit itself.
+    pub fn at_work(&self) -> &Arc<AtWork> {
+        &self.at_work
+    }
+}
+
+impl Drop for UnitAtWork {
+    fn drop(&mut self) {
+        lock(&self.watch.units).remove(&self.number);
+    }
+}
+
+impl AtWork {
+    /// Notes the last thing that was done, where that is done record by record: `read`, and which one.
+    pub fn did(&self, what: &str, record: &str) {
+        let mut last = lock(&self.last);
+        last.clear();
+        last.push_str(what);
+        last.push(' ');
+        last.push_str(&record[..record.floor_char_boundary(SHOWN)]);
+    }
+
+    /// A step takes rows in hand, until what is returned is dropped.
+    pub fn take(self: &Arc<Self>, step: &str, rows: &RecordBatch) -> InHand {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let hand = Arc::new(Hand {
+            step: step.to_owned(),
+            rows: rows.clone(),
+            began: Instant::now(),
+            row: AtomicUsize::new(ALL_ROWS),
+            taken: AtomicU64::new(0),
+            named: AtomicBool::new(false),
+        });
+        lock(&self.hands).insert(number, hand.clone());
+        InHand { at_work: self.clone(), number, hand }
+    }
+
+    fn lines(&self, now: Instant, silence: Duration, slow: Duration) -> Vec<String> {
+        let hands: Vec<Arc<Hand>> = lock(&self.hands).values().cloned().collect();
+        let slow = hands.iter().filter(|hand| hand.held(now) >= slow && !hand.named.swap(true, Ordering::Relaxed));
+        let mut lines: Vec<String> = slow.map(|hand| format!("slow: {}: {}", self.unit, hand.what(now))).collect();
+        let mut told = lock(&self.told);
+        if now.saturating_duration_since(*told) >= silence {
+            let seconds = now.saturating_duration_since(self.began).as_secs();
+            lines.push(format!("{}: at work for {seconds} s; {}", self.unit, self.what(now)));
+        }
+        if !lines.is_empty() {
+            *told = now;
+        }
+        lines
+    }
+
+    /// The rows that have been in hand for longest, or what was done last.
+    fn what(&self, now: Instant) -> String {
+        let hands = lock(&self.hands);
+        let longest = hands.values().max_by_key(|hand| hand.held(now));
+        let last = lock(&self.last);
+        match longest {
+            Some(hand) => hand.what(now),
+            None if last.is_empty() => "it reads what the units before handed on".to_owned(),
+            None => format!("the last it did was: {last}"),
+        }
+    }
+}
+
+/// Characters of a name that are shown.
+const SHOWN: usize = 300;
+
+impl Hand {
+    /// Goes on to a row.
+    pub fn at(&self, row: usize) {
+        self.taken.store(self.began.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.row.store(row, Ordering::Relaxed);
+    }
+
+    fn held(&self, now: Instant) -> Duration {
+        let taken = Duration::from_millis(self.taken.load(Ordering::Relaxed));
+        now.saturating_duration_since(self.began).saturating_sub(taken)
+    }
+
+    fn what(&self, now: Instant) -> String {
+        format!("`{}` has {} in hand for {} s", self.step, self.record(), self.held(now).as_secs())
+    }
+
+    /// The row by its address and key; the first one where all are taken at once.
+    fn record(&self) -> String {
+        let row = self.row.load(Ordering::Relaxed);
+        let (row, which) = match row {
+            ALL_ROWS if self.rows.num_rows() > 1 => (0, format!("{} records from ", self.rows.num_rows())),
+            ALL_ROWS => (0, String::new()),
+            row => (row, String::new()),
+        };
+        let (url, key) = (columns::url(), columns::key());
+        let url = url.of(&self.rows).ok().filter(|url| row < url.len()).map(|url| shorten(url.value(row), SHOWN));
+        let key = key.of(&self.rows).ok().filter(|key| row < key.len());
+        let key = key.and_then(|key| Key::from_slice(key.value(row))).map(|key| format!("(key {key})"));
+        let named = url.into_iter().chain(key).collect::<Vec<_>>().join(" ");
+        format!("{which}{named}")
+    }
+}
+
+/// Rows in hand.
+#[derive(Debug)]
+pub struct InHand {
+    at_work: Arc<AtWork>,
+    number: u64,
+    hand: Arc<Hand>,
+}
+
+impl InHand {
+    /// The rows themselves, for the step that goes through them.
+    pub fn hand(&self) -> &Arc<Hand> {
+        &self.hand
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        lock(&self.at_work.hands).remove(&self.number);
+        if self.hand.named.load(Ordering::Relaxed) {
+            let (unit, hand) = (&self.at_work.unit, &self.hand);
+            let seconds = hand.began.elapsed().as_secs();
+            eprintln!("{unit}: `{}` is done with {}, after {seconds} s", hand.step, hand.record());
+        }
+    }
+}
+
+/// How often a run is looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A thread that looks at a run, of its own because all others may be busy. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Watcher {
+    _running: Sender<()>,
+}
+
+impl Watcher {
+    /// Says what units are at where they are silent for `silence`, and names a record that is in hand for a third of that.
+    /// What is returned beside it ends when the process holds more memory than `limit`, with what to say of it.
+    pub fn start(watch: Arc<Watch>, silence: Duration, limit: Option<u64>) -> (Self, oneshot::Receiver<String>) {
+        let (running, ended) = channel::<()>();
+        let (exceeded, exceeds) = oneshot::channel();
+        std::thread::spawn(move || {
+            let mut exceeded = Some(exceeded);
+            while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                let now = Instant::now();
+                watch.lines(now, silence, silence / 3).iter().for_each(|line| eprintln!("{line}"));
+                let over = limit.zip(resident_bytes()).filter(|(limit, resident)| resident > limit);
+                if let Some((limit, resident)) = over
+                    && let Some(exceeded) = exceeded.take()
+                {
+                    let (limit, resident) = (megabytes(limit), megabytes(resident));
+                    let at_work = watch.at_work(now);
+                    let _ =
+                        exceeded.send(format!("{resident} MB are held, more than {limit} MB; at work:\n  {at_work}"));
+                }
+            }
+        });
+        (Self { _running: running }, exceeds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, FixedSizeBinaryArray, StringArray};
+    use arrow::datatypes::Schema;
+
+    use super::*;
+
+    fn rows(urls: &[&str]) -> RecordBatch {
+        let keys = FixedSizeBinaryArray::try_from_iter(urls.iter().map(|_| [7u8; 16])).unwrap();
+        let columns: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(StringArray::from(urls.to_vec()))];
+        let schema = Schema::new(vec![columns::key().field(), columns::url().field()]);
+        RecordBatch::try_new(Arc::new(schema), columns).unwrap()
+    }
+
+    const SILENCE: Duration = Duration::from_secs(30);
+    const SLOW: Duration = Duration::from_secs(10);
+
+    fn lines(watch: &Watch, seconds: u64) -> Vec<String> {
+        watch.lines(Instant::now() + Duration::from_secs(seconds), SILENCE, SLOW)
+    }
+
+    #[test]
+    fn a_slow_record_is_named_once_while_it_is_in_hand() {
+        let watch = Arc::new(Watch::default());
+        let unit = watch.begin("documents unit 3".into());
+        let hand = unit.at_work().take("minimal_html", &rows(&["http://a/", "http://b/"]));
+        hand.hand().at(1);
+        assert!(lines(&watch, 9).is_empty());
+        let named = lines(&watch, 11);
+        assert_eq!(named.len(), 1, "{named:?}");
+        assert!(named[0].starts_with("slow: documents unit 3: `minimal_html` has http://b/ (key 0707"), "{named:?}");
+        assert!(lines(&watch, 12).is_empty());
+    }
+
+    #[test]
+    fn a_silent_unit_says_what_it_is_at_until_it_is_done() {
+        let watch = Arc::new(Watch::default());
+        let unit = watch.begin("images unit 0".into());
+        assert!(lines(&watch, 31)[0].starts_with("images unit 0: at work for 31 s; it reads what"));
+        unit.at_work().did("packed", "document 7");
+        assert!(lines(&watch, 40).is_empty());
+        assert!(lines(&watch, 62)[0].ends_with("the last it did was: packed document 7"));
+        let hand = unit.at_work().take("encode_image", &rows(&["http://a/", "http://b/"]));
+        hand.hand().named.store(true, Ordering::Relaxed);
+        assert!(lines(&watch, 93)[0].contains("`encode_image` has 2 records from http://a/"));
+        drop((hand, unit));
+        assert!(lines(&watch, 900).is_empty());
+    }
+}

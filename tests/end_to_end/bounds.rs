@@ -1,0 +1,228 @@
+//! What a run may take: memory within its limit, a disk within its size, no silence, and no trust in clocks.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use flate2::write::ZlibEncoder;
+use flate2::{Compression, Crc};
+
+use super::site::{Finished, PARAGRAPH, Said, Site, command, demo_job, done, pageloom, run, text};
+
+/// A PNG in colour whose every row is alike: small as a file, however many pixels it has.
+fn large_png(side: u32) -> Vec<u8> {
+    let mut row = vec![0_u8; 1];
+    row.extend((0..side * 3).map(|at| (at % 251) as u8));
+    let mut pixels = ZlibEncoder::new(Vec::new(), Compression::fast());
+    for _ in 0..side {
+        pixels.write_all(&row).unwrap();
+    }
+    let mut header = [side.to_be_bytes(), side.to_be_bytes()].concat();
+    header.extend([8, 2, 0, 0, 0]);
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (kind, data) in [(b"IHDR", header), (b"IDAT", pixels.finish().unwrap()), (b"IEND", Vec::new())] {
+        let mut checksum = Crc::new();
+        checksum.update(kind);
+        checksum.update(&data);
+        png.extend((data.len() as u32).to_be_bytes());
+        png.extend(kind);
+        png.extend(&data);
+        png.extend(checksum.sum().to_be_bytes());
+    }
+    png
+}
+
+/// A page that shows images of 16 million pixels, each of which takes about 190 MB to decode.
+fn site_of_large_images(count: u32) -> Site {
+    let tags: String = (0..count).map(|image| format!("<p><img src=\"{image}.png\"></p>")).collect();
+    let site = Site::new().with("page.html", format!("<body>{PARAGRAPH}{tags}{PARAGRAPH}</body>"));
+    let png = large_png(4000);
+    // Each with bytes of its own behind its end, so that no two are one image.
+    (0..count).fold(site, |site, image| site.with(&format!("{image}.png"), [&png[..], &[image as u8]].concat()))
+}
+
+fn peak_memory(out: &Path) -> u64 {
+    let mut peak = 0;
+    for stage in ["documents", "images", "sequences", "shards"] {
+        for commit in fs::read_dir(out.join("commits").join(stage)).unwrap() {
+            let commit: serde_json::Value = serde_json::from_slice(&fs::read(commit.unwrap().path()).unwrap()).unwrap();
+            peak = peak.max(commit["peak_memory_bytes"].as_u64().unwrap());
+        }
+    }
+    peak
+}
+
+fn limited(job: &Path, out: &Path, limit: u64, options: &[&str]) -> Said {
+    let limit = format!("units.memory_limit={limit}");
+    pageloom(&[&["run", &text(job), "--out", &text(out), "--set", &limit][..], options].concat())
+}
+
+#[test]
+fn large_images_wait_for_each_other_where_memory_is_short_and_give_the_same_bytes() {
+    const LIMIT: u64 = 800_000_000;
+    let site = site_of_large_images(6);
+    let said = limited(&site.job(), &site.path("limited"), LIMIT, &["--parallel", "4"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    let peak = peak_memory(&site.path("limited"));
+    assert!(peak < LIMIT, "{peak}");
+    let free = run(&site.job(), &site.path("free"), &["--parallel", "4"]);
+    assert_eq!((Finished::at(&site.path("limited")).data(), free.count("images")), (free.data(), 6));
+}
+
+#[test]
+fn an_image_that_never_fits_fails_its_unit_by_name_and_with_a_remedy() {
+    let site = site_of_large_images(1);
+    let said = limited(&site.job(), &site.path("out"), 400_000_000, &["--set", "units.attempts=1"]);
+    assert_eq!(said.code, 2, "{said:#?}");
+    for word in ["images unit 0", "to decode file:///0.png", "about 192 MB are needed", "units.memory_limit"] {
+        assert!(said.stderr.contains(word), "no {word:?} in:\n{}", said.stderr);
+    }
+    let said = limited(&site.job(), &site.path("out"), 800_000_000, &[]);
+    assert_eq!(said.code, 0, "{said:#?}");
+}
+
+#[test]
+fn large_pages_stay_within_the_limit_and_give_the_same_bytes() {
+    const LIMIT: u64 = 700_000_000;
+    // 6 MB each: many small elements, which as a tree are much larger than as text.
+    let page = |name: &str| format!("<title>{name}</title>{}{PARAGRAPH}", "<p>a<b>b</b> <i>c</i>".repeat(300_000));
+    let site = (0..4).fold(Site::new(), |site, number| site.with(&format!("{number}.html"), page(&number.to_string())));
+    let said = limited(&site.job(), &site.path("limited"), LIMIT, &["--parallel", "4"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    let peak = peak_memory(&site.path("limited"));
+    assert!(peak < LIMIT, "{peak}");
+    assert_eq!(Finished::at(&site.path("limited")).data(), run(&site.job(), &site.path("free"), &[]).data());
+}
+
+#[test]
+fn a_limit_that_holds_no_unit_is_refused_with_what_it_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = limited(&demo_job(), &folder.path().join("out"), 50_000_000, &[]);
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert!(said.stderr.contains("units.memory_limit: 50 MB are too few"), "{}", said.stderr);
+    assert!(said.stderr.contains("it takes"), "{}", said.stderr);
+}
+
+#[test]
+fn fewer_units_run_at_once_where_memory_is_short_and_give_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (small, out) = (["--set", "units.bytes=65536", "--parallel", "16"], folder.path().join("limited"));
+    let said = limited(&demo_job(), &out, 400_000_000, &small);
+    assert_eq!(said.code, 0, "{said:#?}");
+    assert!(said.stderr.contains("of 16 units run at once"), "{}", said.stderr);
+    assert!(peak_memory(&out) < 400_000_000, "{}", peak_memory(&out));
+    assert_eq!(Finished::at(&out).data(), run(&demo_job(), &folder.path().join("free"), &small).data());
+}
+
+#[test]
+fn a_slow_record_is_named_while_it_is_worked_on_and_no_unit_is_silent() {
+    let site = Site::new().with("page.html", format!("<body>{PARAGRAPH}<img src=\"large.png\">{PARAGRAPH}</body>"));
+    let site = site.with("large.png", large_png(9000));
+    let said =
+        done(&["run", &text(&site.job()), "--out", &text(&site.path("out")), "--set", "units.heartbeat_seconds=1"]);
+    let slow = said.stderr.lines().find(|line| line.starts_with("slow: images unit 0: `prepare_image` has"));
+    assert!(slow.is_some_and(|line| line.contains("file:///large.png (key ")), "{}", said.stderr);
+    assert!(said.stderr.contains("images unit 0: `prepare_image` is done with file:///large.png"), "{}", said.stderr);
+}
+
+const SMALL: &[&str] = &["--set", "units.bytes=65536", "--set", "shards.rows_per_shard=1"];
+
+/// A disk of its own, which is gone at the end of the test. `None` where this user may not mount one.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn of_kilobytes(folder: &Path, size: u32) -> Option<Self> {
+        fs::create_dir_all(folder).unwrap();
+        let options = format!("size={size}k");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).output();
+        if mounted.is_ok_and(|said| said.status.success()) {
+            return Some(Self(folder.to_owned()));
+        }
+        eprintln!("left out: a disk of a size can't be mounted here");
+        None
+    }
+
+    fn grow(&self, size: u32) {
+        let options = format!("remount,size={size}k");
+        let grown = Command::new("mount").args(["-o", &options]).arg(&self.0).status().unwrap();
+        assert!(grown.success());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_ends_the_run_with_what_it_takes_and_it_goes_on_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    // Without encoding any image, for the run is repeated often.
+    let small = [SMALL, &["--set", "images.0.fetch_image.max_bytes=1"]].concat();
+    let reference = run(&demo_job(), &folder.path().join("free"), &small);
+    let mut stages = std::collections::BTreeSet::new();
+    // From a disk that holds the records and no page on, until all of the run fits.
+    for size in (32..8192).step_by(64) {
+        let Some(disk) = Disk::of_kilobytes(&folder.path().join("disk"), size) else { return };
+        let out = disk.0.join("out");
+        let arguments = [&["run", &text(&demo_job()), "--out", &text(&out)][..], &small].concat();
+        let said = pageloom(&arguments);
+        if said.code == 0 {
+            assert!(stages.len() > 1, "the disk was full in no stage but {stages:?}");
+            assert_eq!(Finished::at(&out).data(), reference.data());
+            return;
+        }
+        assert_eq!(said.code, 2, "{said:#?}");
+        assert!(said.stderr.contains("No space left on device"), "{}", said.stderr);
+        let named = said.stderr.lines().find(|line| line.starts_with("error: no room is left in"));
+        if let Some(line) = named {
+            assert!(line.contains(&text(&out)), "{line}");
+            assert!(
+                said.stderr.contains("hint: make room, about") && said.stderr.contains("that are open"),
+                "{said:#?}"
+            );
+            stages.insert(line.split(": ").nth(2).unwrap().split(' ').next().unwrap().to_owned());
+        }
+        disk.grow(16 << 10);
+        assert_eq!(run(&demo_job(), &out, &small).data(), reference.data(), "{size} KB");
+        done(&["clean", &text(&out), "--remove"]);
+    }
+    panic!("the run never fitted");
+}
+
+/// The library that lies about the time, where it is installed.
+fn false_clock() -> Option<PathBuf> {
+    let places = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map(|machine| format!("/usr/lib/{machine}/faketime"));
+    let library = places.iter().map(|place| Path::new(place).join("libfaketimeMT.so.1")).find(|path| path.exists());
+    if library.is_none() {
+        eprintln!("left out: libfaketime is not installed here");
+    }
+    library
+}
+
+#[test]
+fn a_clock_that_jumps_changes_no_byte() {
+    let Some(library) = false_clock() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let small = SMALL;
+    let reference = run(&demo_job(), &folder.path().join("true"), small);
+    let out = folder.path().join("false");
+    // A clock that runs backwards a hundred times as fast, then one of the last century.
+    for (clock, stop) in [("+0 x-100", true), ("@1971-01-01 00:00:00", false)] {
+        let mut run = command(&[&["run", &text(&demo_job()), "--out", &text(&out)][..], small].concat());
+        run.env("LD_PRELOAD", &library).env("FAKETIME", clock).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        let mut child = run.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        if stop {
+            while !out.join("commits/documents").exists() && child.try_wait().unwrap().is_none() {
+                std::hint::spin_loop();
+            }
+            child.kill().unwrap();
+        }
+        let said = Said::from(child.wait_with_output().unwrap());
+        assert!(stop || said.code == 0, "{said:#?}");
+    }
+    done(&["verify", &text(&out)]);
+    assert_eq!(Finished::at(&out).data(), reference.data());
+}
