@@ -12,6 +12,7 @@ use crate::engine::stages::Before;
 use crate::engine::stages::shards::{IMAGE_ROWS, SEQUENCE_ROWS, stretches_of_shard};
 use crate::error::RunError;
 use crate::identity::{Parts, digest_of};
+use crate::job::Job;
 use crate::sources::{Input, Piece, SourceError, Split};
 
 /// The parts of a run, one after another.
@@ -92,6 +93,8 @@ pub struct RunPlan {
     /// Rows of every shard but the last.
     #[serde(default)]
     pub rows_per_shard: u64,
+    /// Rows of every shard of images but the last; 0 where there is no such table.
+    pub image_rows_per_shard: u64,
     /// One per unit of the documents stage.
     pub splits: Vec<PlannedSplit>,
     /// Buckets of the exchanges: units of the images and of the sequences stage.
