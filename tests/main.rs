@@ -4,6 +4,7 @@
 mod end_to_end {
     pub mod bad_input;
     pub mod bad_jobs;
+    pub mod blocks;
     pub mod commands;
     pub mod demo_site;
     pub mod faults;

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use crate::engine::input::{StoreInput, is_address};
 use crate::error::{JobError, Problem, RunError, StepError};
 use crate::job::{Job, LoadedJob};
+use crate::packing::PackingConfig;
 use crate::sources::{Input, Source, SourceConfig, SourceError};
 use crate::specials::Specials;
 use crate::step::{Ids, Resources, Step};
@@ -171,6 +172,23 @@ fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
     for message in of_sequences {
         problems.push(loaded.text.problem_at("sequences.objective", message, None));
     }
+    if sequences.objective.takes_blocks() && !matches!(sequences.packing, PackingConfig::OneDocument(_)) {
+        let message =
+            "the objective takes blocks, documents that are joined before it, and each block has a row of its own";
+        let hint = "write `packing = { one_document = { sequence_length = … } }`: rows are then as long as blocks";
+        problems.push(loaded.text.problem_at("sequences.packing", message.to_owned(), Some(hint.to_owned())));
+    }
+}
+
+/// An objective that cuts texts needs a tokenizer that gives them back.
+fn check_text(loaded: &LoadedJob, text: &TextTokenizer, problems: &mut Vec<Problem>) {
+    let cuts_text = loaded.draft.sequences.iter().flatten().any(|sequences| sequences.objective.cuts_text());
+    if cuts_text && !text.gives_texts_back() {
+        let message =
+            "the objective cuts texts between characters, but this tokenizer's tokens don't give a text back as it was";
+        let hint = "take a byte-level tokenizer that puts no space in front, or leave out `cuts`".to_owned();
+        problems.push(loaded.text.problem_at("sequences.objective", message.to_owned(), Some(hint)));
+    }
 }
 
 /// Follows the columns through a section's steps, from what its stage begins with to what the stage must have at its end.
@@ -309,6 +327,7 @@ fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<Lo
     };
     check_image_fits(loaded, images.as_ref(), problems);
     check_masks(loaded, images.as_ref(), problems);
+    ids.iter().for_each(|ids| check_text(loaded, &ids.text, problems));
     Some((ids, images))
 }
 

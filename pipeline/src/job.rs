@@ -86,11 +86,18 @@ pub struct Sequences {
     /// How often each document is seen, each time with draws of its own.
     #[serde(default = "apply_objective::one_view")]
     pub views: u32,
-    /// How examples become rows.
+    /// How examples become rows. Where the objective takes blocks (`causal_masking` as `metaseq` or `cm3leon`, `fim` at
+    /// context level), it is `one_document`: documents are joined, each followed by its end, into blocks as long as a row,
+    /// which are cut as `image_spans` says, and what the objective makes of a block is a row.
     pub packing: PackingConfig,
 }
 
 impl Sequences {
+    /// The tokens of the blocks that documents are joined into; none where the objective takes documents.
+    pub fn block_length(&self) -> Option<u32> {
+        self.packing.row_length().filter(|_| self.objective.takes_blocks())
+    }
+
     /// The steps before packing: what puts images into documents, and what makes examples of those.
     pub fn steps(&self) -> [StepConfig; 2] {
         [
@@ -158,6 +165,11 @@ impl Default for ImageShards {
 }
 
 impl Job {
+    /// The tokens of the blocks that documents are joined into; none where the objective takes documents.
+    pub fn block_length(&self) -> Option<u32> {
+        self.sequences.as_ref().and_then(Sequences::block_length)
+    }
+
     /// Whether images are wanted that no document shows.
     pub fn wants_all_images(&self) -> bool {
         let wanted = self.image_shards.as_ref().map(|shards| shards.images);

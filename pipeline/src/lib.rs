@@ -21,9 +21,10 @@ pub mod speed;
 pub mod status;
 pub mod step;
 pub mod steps;
+pub mod text_tokens;
 pub mod token_columns;
 pub mod verify;
 pub mod words;
 
 pub use pageloom_pages::{html, sources};
-pub use pageloom_training::{objectives, packing, random};
+pub use pageloom_training::{blocks, objectives, packing, random};

@@ -157,6 +157,18 @@ fn check_sequences(books: &Books, findings: &mut Vec<String>) {
         equal(
             findings,
             &place,
+            ("tokens of joined documents", commit.count("joined_tokens")),
+            ("those of blocks and dropped ones", commit.count("block_tokens") + commit.count("dropped_joined_tokens")),
+        );
+        equal(
+            findings,
+            &place,
+            ("blocks", commit.count("blocks")),
+            ("packed and rejected ones", commit.count("packed_blocks") + rejected(commit, "block")),
+        );
+        equal(
+            findings,
+            &place,
             ("examples", commit.count("examples")),
             ("examples begun in rows", commit.count("examples_begun")),
         );

@@ -248,6 +248,27 @@ pub fn run_fields() -> Fields {
     Fields::from(vec![Field::new("start", DataType::UInt32, false), Field::new("end", DataType::UInt32, false)])
 }
 
+/// What a row was joined of, in order: `{document, start, end, document_offset}`, the stretch of the row's tokens that is
+/// from one document, and where it begins there.
+pub fn joined() -> Column<ListArray> {
+    Column::required("joined", list_of(DataType::Struct(joined_fields())))
+}
+
+/// Fields of one stretch of [`joined`].
+pub fn joined_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("document", key_type(), false),
+        Field::new("start", DataType::UInt32, false),
+        Field::new("end", DataType::UInt32, false),
+        Field::new("document_offset", DataType::UInt32, false),
+    ])
+}
+
+/// How many blocks have begun in the document that a block begins in.
+pub fn block_number() -> Column<UInt32Array> {
+    Column::required("block_number", DataType::UInt32)
+}
+
 /// What the objective makes of one document: one example, or a few that belong together.
 pub fn examples() -> Column<ListArray> {
     Column::required("examples", list_of(DataType::Struct(example_fields())))
@@ -305,6 +326,11 @@ pub fn objectives() -> Column<ListArray> {
     Column::required("objectives", list_of(DataType::Utf8))
 }
 
+/// Which part of a mixture made each piece, from 0; 0 where there is no mixture.
+pub fn parts() -> Column<ListArray> {
+    Column::required("parts", list_of(DataType::Int32))
+}
+
 /// Which view of its document each piece is of, from 0.
 pub fn views() -> Column<ListArray> {
     Column::required("views", list_of(DataType::Int32))
@@ -324,6 +350,28 @@ pub fn prefix_lens() -> Column<ListArray> {
 /// own position does.
 pub fn label_shifts() -> Column<ListArray> {
     Column::required("label_shifts", list_of(DataType::Int32))
+}
+
+/// How many of a row's sources each piece has; 0 for padding.
+pub fn source_counts() -> Column<ListArray> {
+    Column::required("source_counts", list_of(DataType::Int32))
+}
+
+/// The document of each source, as 32 hexadecimal digits. A source is a range of a document's tokens that are in a piece's
+/// example, in their order before the objective moved any.
+pub fn source_keys() -> Column<ListArray> {
+    Column::required("source_keys", list_of(DataType::Utf8))
+}
+
+/// Where each source starts, in tokens of its document.
+pub fn source_starts() -> Column<ListArray> {
+    Column::required("source_starts", list_of(DataType::Int32))
+}
+
+/// Where each source ends, in tokens of its document. What was put behind a document when it was joined with others, its end
+/// or a break, counts as its last token.
+pub fn source_ends() -> Column<ListArray> {
+    Column::required("source_ends", list_of(DataType::Int32))
 }
 
 /// Positions that differ from counting, one per token; only where the job's objective has such.

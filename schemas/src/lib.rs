@@ -3,6 +3,7 @@
 pub mod column;
 pub mod columns;
 pub mod features;
+pub mod joined;
 pub mod key;
 pub mod lists;
 pub mod places;

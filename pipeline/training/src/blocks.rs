@@ -2,7 +2,7 @@
 //!
 //! Documents go in in their order, each followed by its end; where a block is full it is cut, and the rest goes on in the
 //! next. A block is then given to the objective as if it were a document, with draws that are keyed by the block: see
-//! [`Block::random`]. Its examples are as long as the block or shorter, so they go into rows of the same length by the
+//! [`random_key`]. Its examples are as long as the block or shorter, so they go into rows of the same length by the
 //! packing `one_document`. The same documents in the same order give the same blocks, so whoever needs the same rows
 //! however work is spread keeps one builder to a bucket.
 
@@ -42,11 +42,9 @@ impl Block {
         self.parts.first().map_or([0; 16], |part| part.document)
     }
 
-    /// The draws of this block under the job's seed: keyed by its first document and its number, so that no two blocks
-    /// have the same, and a block can be made again from the documents that it holds.
+    /// The draws of this block under the job's seed: see [`random_key`].
     pub fn random(&self, seed: u64, purpose: &str, view: u32) -> KeyedRandom {
-        let key = self.key().into_iter().chain(self.number.to_le_bytes());
-        KeyedRandom::new(seed, purpose, &key.collect::<Vec<u8>>(), view)
+        KeyedRandom::new(seed, purpose, &random_key(&self.key(), self.number), view)
     }
 
     /// Which document this token of the block is from, and where it stands there; none behind the block's end.
@@ -54,6 +52,12 @@ impl Block {
         let part = self.parts.get(self.parts.partition_point(|part| part.tokens.end <= token))?;
         Some((part.document, part.document_offset + token - part.tokens.start))
     }
+}
+
+/// What the draws of a block are keyed by: its first document and its number, so that no two blocks have the same, and a
+/// block can be made again from the documents that it holds.
+pub fn random_key(document: &[u8], number: u32) -> Vec<u8> {
+    document.iter().copied().chain(number.to_le_bytes()).collect()
 }
 
 /// Makes blocks of documents, one after another.

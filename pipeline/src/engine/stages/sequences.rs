@@ -1,4 +1,5 @@
-//! Sequences: documents of one bucket meet their images' tokens, become examples in global order, and are packed.
+//! Sequences: documents of one bucket meet their images' tokens, become examples in global order, alone or joined into
+//! blocks, and are packed.
 
 use std::sync::Arc;
 
@@ -27,7 +28,9 @@ use crate::packing::{PackedRow, Packer};
 use crate::specials::specials;
 use crate::step::Kind;
 use crate::token_columns::{has_room_for, sequences as table};
+use join::joined_parts;
 
+mod join;
 mod rows;
 
 /// Documents of a batch.
@@ -44,7 +47,8 @@ pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, before: &Before) ->
     Ok(vec![("sequences", run_into(run, unit, log, before, writer, Ok).await?)])
 }
 
-/// Makes the rows of one unit and hands them to `sink`. `look` sees the documents before they become examples.
+/// Makes the rows of one unit and hands them to `sink`. `look` sees the documents, or the blocks that they are joined
+/// into, before they become examples.
 pub async fn run_into(
     run: &Run,
     unit: &Unit,
@@ -56,11 +60,16 @@ pub async fn run_into(
     let context = session(&run.store, run.checked.job.units.memory, BATCH_ROWS)?;
     let documents = illustrated_documents(&context, &run.store, before, unit.index).await?;
     let documents = sort(documents, &["order", "key"])?;
-    let [interleave, objective] = wanted(run)?.steps();
+    let sequences = wanted(run)?;
+    let [interleave, objective] = sequences.steps();
     let documents = steps_over(run, documents, &[interleave], Kind::Document, log)?;
-    let schema = documents.schema();
-    let documents = MapExec::plan("look", documents, schema, Arc::new(look));
-    let examples = steps_over(run, documents, &[objective], Kind::Document, log)?;
+    let (given, kind) = match sequences.objective.takes_blocks() {
+        true => (join::blocks(run, sequences, &context, documents, log)?, Kind::Block),
+        false => (documents, Kind::Document),
+    };
+    let schema = given.schema();
+    let given = MapExec::plan("look", given, schema, Arc::new(look));
+    let examples = steps_over(run, given, &[objective], kind, log)?;
     pack(run, &context, examples, log, sink).await
 }
 
@@ -95,10 +104,16 @@ async fn pack(
     let mut batches = execute_stream(examples, context.task_ctx())?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {
-        log.count("documents", batch.num_rows() as u64);
+        match sequences.objective.takes_blocks() {
+            true => log.count("packed_blocks", batch.num_rows() as u64),
+            false => {
+                log.count("documents", batch.num_rows() as u64);
+                run.progress.worked(batch.num_rows() as u64);
+            }
+        }
         push_examples(&batch, packer.as_mut(), &mut rows, log)?;
-        write_rows(&mut rows, of_tokens, &mut writer, log).await?;
-        run.progress.worked(batch.num_rows() as u64);
+        write_rows(&rows, of_tokens, &mut writer, log).await?;
+        packer.reuse(&mut rows);
     }
     packer.finish(&mut rows);
     log.packed((0, rows.len() as u64), Spent::default());
@@ -106,7 +121,7 @@ async fn pack(
     log.count("dropped_tokens", report.dropped_tokens);
     log.count("cut_examples", report.cut_examples);
     log.count("cut_images", report.cut_images);
-    write_rows(&mut rows, of_tokens, &mut writer, log).await?;
+    write_rows(&rows, of_tokens, &mut writer, log).await?;
     writer.finish().await
 }
 
@@ -120,7 +135,9 @@ fn push_examples(
     let (key, examples) = (key.of(batch)?, examples.of(batch)?);
     let watch = Stopwatch::start();
     for row in 0..batch.num_rows() {
-        for PlacedExample { example, left_out } in examples_of(examples, row)? {
+        let joined = joined_parts(batch, row)?;
+        for PlacedExample { mut example, left_out } in examples_of(examples, row)? {
+            example.joined.clone_from(&joined);
             log.count("examples", 1);
             log.count("example_tokens", example.input_ids.len() as u64);
             log.count("left_out_tokens", left_out.into());
@@ -132,7 +149,7 @@ fn push_examples(
 }
 
 async fn write_rows(
-    rows: &mut Vec<PackedRow>,
+    rows: &[PackedRow],
     of_tokens: TokenColumns,
     writer: &mut impl TableSink,
     log: &UnitLog,
@@ -151,6 +168,5 @@ async fn write_rows(
     let documents = rows.iter().flat_map(|row| &row.segments);
     let begun = documents.filter(|segment| segment.document.is_some() && segment.document_offset == 0).count();
     log.count("examples_begun", begun as u64);
-    rows.clear();
     writer.write(batch).await
 }

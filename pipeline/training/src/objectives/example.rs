@@ -1,10 +1,12 @@
 //! What goes into an objective and what comes out.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::{Specials, TokenId};
+use crate::blocks::BlockPart;
 
 /// The label of a token that the model is not trained to predict.
 pub const NO_LOSS: TokenId = -100;
@@ -66,6 +68,8 @@ pub struct Example {
     pub view: u32,
     /// Which of the document's tokens are in here, in order: all but those that a rule on length has left out.
     pub source: Vec<Range<u32>>,
+    /// What the document was joined of, as the caller knows it; objectives leave it at none: it is one document.
+    pub joined: Option<Arc<[BlockPart]>>,
     /// Where each passage stands in `input_ids`, with its number in the document; empty unless passages were moved.
     pub passages: Vec<(u32, Range<u32>)>,
 }

@@ -42,6 +42,13 @@ impl ObjectiveSettings for Mixture {
         if !self.parts.iter().all(is_weight) || !self.parts.iter().any(|part| part.weight > 0.0) {
             problems.push("no weight may be negative, and one must be above 0".to_owned());
         }
+        let of_blocks = self.parts.iter().position(|part| part.objective.takes_blocks());
+        let of_documents = self.parts.iter().position(|part| !part.objective.takes_blocks());
+        if let (Some(blocks), Some(documents)) = (of_blocks, of_documents) {
+            problems.push(format!(
+                "part {blocks} takes packed blocks, but part {documents} single documents: a mixture has the one or the other"
+            ));
+        }
         for (index, part) in self.parts.iter().enumerate() {
             if matches!(part.objective, ObjectiveConfig::Mixture(_)) {
                 problems.push(format!("part {index} is a mixture itself: give its parts here"));
@@ -64,6 +71,10 @@ impl ObjectiveSettings for Mixture {
 
     fn reads_text(&self) -> bool {
         self.parts.iter().any(|part| part.objective.reads_text())
+    }
+
+    fn cuts_text(&self) -> bool {
+        self.parts.iter().any(|part| part.objective.cuts_text())
     }
 
     fn takes_blocks(&self) -> bool {

@@ -80,6 +80,11 @@ pub trait ObjectiveSettings: Serialize + DeserializeOwned {
         false
     }
 
+    /// Whether parts of a text become tokens of their own: then texts of a job's tokens have to add up.
+    fn cuts_text(&self) -> bool {
+        false
+    }
+
     /// Whether the objective is published for packed blocks of several documents: see [`crate::blocks`].
     fn takes_blocks(&self) -> bool {
         false
@@ -130,6 +135,11 @@ macro_rules! register {
             /// Whether the objective needs the text of tokens to be what it says.
             pub fn reads_text(&self) -> bool {
                 match self { $(Self::$variant(settings) => settings.reads_text(),)+ }
+            }
+
+            /// Whether parts of a text become tokens of their own: then texts of a job's tokens have to add up.
+            pub fn cuts_text(&self) -> bool {
+                match self { $(Self::$variant(settings) => settings.cuts_text(),)+ }
             }
 
             /// Whether the objective is published for packed blocks of several documents.

@@ -19,7 +19,7 @@ pub use cut::{ImagesAtCuts, LongExamples, RowLength};
 pub use one_document::OneDocument;
 pub use passthrough::Passthrough;
 pub use report::FillReport;
-pub use row::{PackedRow, Segment};
+pub use row::{PackedRow, Segment, SourceRange};
 
 use crate::objectives::{Example, TokenId};
 

@@ -1,0 +1,155 @@
+//! Joins documents, in their order, into the blocks that some objectives take.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, StringArray, UInt32Array};
+use arrow::datatypes::Int32Type;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionContext;
+use futures::{TryStreamExt, stream};
+use pageloom_schemas::joined::{JoinedPart, joined, joined_of};
+use pageloom_schemas::lists::{ListColumn, int32_rows};
+use pageloom_schemas::{Key, columns, runs, tables};
+
+use crate::blocks::{Block, BlockBuilder, BlockPart};
+use crate::engine::clock::Stopwatch;
+use crate::engine::nodes::{StreamExec, external};
+use crate::engine::progress::Progress;
+use crate::engine::unit::{Run, UnitLog};
+use crate::error::{RunError, StepError};
+use crate::objectives::TokenDocument;
+use crate::packing::PackingConfig;
+use crate::specials::specials;
+
+/// The documents as blocks: what is left of them stays for the next block, up to the unit's last.
+///
+/// A unit is a bucket, which the plan fixes, so the blocks are the same whoever makes them, and none reaches from one
+/// bucket into the next.
+pub fn blocks(
+    run: &Run,
+    context: &SessionContext,
+    documents: Arc<dyn ExecutionPlan>,
+    log: &Arc<UnitLog>,
+) -> Result<Arc<dyn ExecutionPlan>, RunError> {
+    let joiner = Joiner { builder: builder(run)?, open: Vec::new(), log: log.clone(), progress: run.progress.clone() };
+    let documents = execute_stream(documents, context.task_ctx())?;
+    let joined = stream::try_unfold((documents, Some(joiner)), |(mut documents, joiner)| async move {
+        let Some(mut joiner) = joiner else { return Ok(None) };
+        let (blocks, joiner) = match documents.try_next().await? {
+            Some(batch) => (joiner.push(&batch), Some(joiner)),
+            None => (joiner.finish(), None),
+        };
+        Ok(Some((blocks.map_err(external)?, (documents, joiner))))
+    });
+    let blocks: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(tables::blocks(), joined));
+    Ok(StreamExec::plan(blocks))
+}
+
+/// What a block is joined of, as an example knows it; none where rows are single documents.
+pub fn joined_parts(batch: &RecordBatch, row: usize) -> Result<Option<Arc<[BlockPart]>>, StepError> {
+    let joined = columns::joined();
+    if batch.column_by_name(joined.name()).is_none() {
+        return Ok(None);
+    }
+    let part = |part: JoinedPart| BlockPart {
+        document: part.document.0,
+        tokens: part.tokens,
+        document_offset: part.document_offset,
+    };
+    Ok(Some(joined_of(joined.of(batch)?, row)?.into_iter().map(part).collect()))
+}
+
+/// Blocks are as long as the rows that they become.
+fn builder(run: &Run) -> Result<BlockBuilder, RunError> {
+    let packing = &run.checked.job.sequences.packing;
+    let length = packing.row_length().and_then(NonZeroU32::new);
+    let (PackingConfig::OneDocument(rows), Some(length)) = (packing, length) else {
+        return Err(RunError::Bug("blocks were not checked to have the length of rows".into()));
+    };
+    Ok(BlockBuilder::new(length, rows.image_spans, specials(&run.checked.resources.vocabulary).end_of_document))
+}
+
+struct Joiner {
+    builder: BlockBuilder,
+    /// Documents that the block which is not full may begin in, with their URLs.
+    open: Vec<([u8; 16], String)>,
+    log: Arc<UnitLog>,
+    progress: Arc<Progress>,
+}
+
+impl Joiner {
+    /// The blocks that are full with these documents.
+    fn push(&mut self, batch: &RecordBatch) -> Result<RecordBatch, StepError> {
+        let watch = Stopwatch::start();
+        let (key, url) = (columns::key(), columns::url());
+        let (key, url) = (key.of(batch)?, url.of(batch)?);
+        let (tokens, images) = (columns::document_tokens(), columns::image_runs());
+        let (tokens, images) = (int32_rows(tokens.of(batch)?)?, images.of(batch)?);
+        let (mut blocks, mut urls) = (Vec::new(), Vec::new());
+        for row in 0..batch.num_rows() {
+            let (tokens, images) = (tokens.row(row).to_vec(), runs::runs_of(images, row)?);
+            let document = TokenDocument { tokens, images, ..TokenDocument::default() };
+            let key = Key::from_slice(key.value(row)).unwrap_or_default().0;
+            self.open.push((key, url.value(row).to_owned()));
+            self.log.count("joined_tokens", document.tokens.len() as u64 + 1);
+            self.builder.push(key, &document, &mut blocks);
+            self.name(&blocks, &mut urls);
+        }
+        self.log.count("documents", batch.num_rows() as u64);
+        self.progress.worked(batch.num_rows() as u64);
+        let made = self.rows(&blocks, urls)?;
+        self.log.packed_by("join_documents", (batch.num_rows() as u64, made.num_rows() as u64), watch.spent());
+        Ok(made)
+    }
+
+    /// The last block, which need not be full.
+    fn finish(&mut self) -> Result<RecordBatch, StepError> {
+        let (mut blocks, mut urls) = (Vec::new(), Vec::new());
+        self.builder.finish(&mut blocks);
+        self.name(&blocks, &mut urls);
+        let report = self.builder.report();
+        self.log.count("dropped_joined_tokens", report.dropped_tokens);
+        self.log.count("cut_documents", report.cut_examples);
+        self.log.count("cut_joined_images", report.cut_images);
+        self.rows(&blocks, urls)
+    }
+
+    /// Appends the URLs of the first documents of blocks that have none yet.
+    fn name(&mut self, blocks: &[Block], urls: &mut Vec<String>) {
+        let unnamed = &blocks[urls.len()..];
+        let url = |block: &Block| self.open.iter().find(|(key, _)| *key == block.key()).map(|(_, url)| url.clone());
+        urls.extend(unnamed.iter().map(|block| url(block).unwrap_or_default()));
+        if !unnamed.is_empty() {
+            // All documents but the last one are in blocks that are done.
+            self.open.drain(..self.open.len().saturating_sub(1));
+        }
+    }
+
+    fn rows(&self, blocks: &[Block], urls: Vec<String>) -> Result<RecordBatch, StepError> {
+        self.log.count("blocks", blocks.len() as u64);
+        let keys: Vec<u8> = blocks.iter().flat_map(Block::key).collect();
+        let mut tokens = ListColumn::<Int32Type>::default();
+        for block in blocks {
+            self.log.count("block_tokens", block.document.tokens.len() as u64);
+            tokens.push(&block.document.tokens)?;
+        }
+        let images: Vec<_> = blocks.iter().map(|block| block.document.images.clone()).collect();
+        let parts: Vec<Vec<JoinedPart>> = blocks.iter().map(|block| block.parts.iter().map(part).collect()).collect();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(FixedSizeBinaryArray::try_new(Key::BYTES as i32, keys.into(), None)?),
+            Arc::new(StringArray::from(urls)),
+            tokens.finish()?,
+            runs::runs(&images)?,
+            Arc::new(UInt32Array::from_iter_values(blocks.iter().map(|block| block.number))),
+            joined(&parts)?,
+        ];
+        Ok(RecordBatch::try_new(tables::blocks(), columns)?)
+    }
+}
+
+fn part(part: &BlockPart) -> JoinedPart {
+    JoinedPart { document: Key(part.document), tokens: part.tokens.clone(), document_offset: part.document_offset }
+}
