@@ -13,6 +13,7 @@ mod end_to_end {
     pub mod models;
     pub mod objectives;
     pub mod one_page;
+    pub mod passages;
     #[allow(dead_code)]
     #[path = "../../pipeline/storage/tests/storage/server.rs"]
     pub mod s3_server;

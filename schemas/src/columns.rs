@@ -248,6 +248,20 @@ pub fn run_fields() -> Fields {
     Fields::from(vec![Field::new("start", DataType::UInt32, false), Field::new("end", DataType::UInt32, false)])
 }
 
+/// The passages of `tokens`, in order: `{start, end, gold_step}`; an ordinary page has none.
+pub fn passages() -> Column<ListArray> {
+    Column::required("passages", list_of(DataType::Struct(passage_fields())))
+}
+
+/// Fields of one passage: its step is null where it is noise.
+pub fn passage_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("start", DataType::UInt32, false),
+        Field::new("end", DataType::UInt32, false),
+        Field::new("gold_step", DataType::UInt32, true),
+    ])
+}
+
 /// What a row was joined of, in order: `{document, start, end, document_offset}`, the stretch of the row's tokens that is
 /// from one document, and where it begins there.
 pub fn joined() -> Column<ListArray> {

@@ -6,6 +6,7 @@ pub mod features;
 pub mod joined;
 pub mod key;
 pub mod lists;
+pub mod passages;
 pub mod places;
 pub mod runs;
 pub mod tables;

@@ -33,6 +33,7 @@ pub fn documents() -> SchemaRef {
         columns::url().field(),
         columns::tokens().field(),
         columns::image_slots().field(),
+        columns::passages().field(),
     ])
 }
 
@@ -139,6 +140,7 @@ pub fn illustrated_documents() -> SchemaRef {
         columns::url().field(),
         columns::tokens().field(),
         columns::image_slots().field(),
+        columns::passages().field(),
         columns::images().field(),
     ])
 }

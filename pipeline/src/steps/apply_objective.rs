@@ -5,13 +5,14 @@ use std::sync::Arc;
 use arrow::array::{FixedSizeBinaryArray, ListArray, RecordBatch, UInt32Array};
 use arrow::datatypes::Int32Type;
 use pageloom_schemas::lists::{Rows, int32_rows};
+use pageloom_schemas::passages::{PassagePlace, passages_of};
 use pageloom_schemas::{Key, columns, runs};
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::random_key;
 use crate::error::StepError;
 use crate::examples::{PlacedExample, examples_column};
-use crate::objectives::{Example, Objective, ObjectiveConfig, TokenDocument};
+use crate::objectives::{Example, Objective, ObjectiveConfig, Passage, TokenDocument};
 use crate::random::KeyedRandom;
 use crate::specials::specials;
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
@@ -103,25 +104,31 @@ struct Inputs<'a> {
     key: &'a FixedSizeBinaryArray,
     tokens: Rows<'a, Int32Type>,
     images: &'a ListArray,
+    /// Blocks have none, whatever their documents had.
+    passages: Option<&'a ListArray>,
     /// Where rows are blocks.
     block_number: Option<&'a UInt32Array>,
 }
 
 impl<'a> Inputs<'a> {
     fn of(batch: &'a RecordBatch) -> Result<Self, StepError> {
-        let block_number = columns::block_number();
-        let of_blocks = batch.column_by_name(block_number.name()).is_some();
+        let (block_number, passages) = (columns::block_number(), columns::passages());
+        let has = |name| batch.column_by_name(name).is_some();
         Ok(Self {
             key: columns::key().of(batch)?,
             tokens: int32_rows(columns::document_tokens().of(batch)?)?,
             images: columns::image_runs().of(batch)?,
-            block_number: of_blocks.then(|| block_number.of(batch)).transpose()?,
+            passages: has(passages.name()).then(|| passages.of(batch)).transpose()?,
+            block_number: has(block_number.name()).then(|| block_number.of(batch)).transpose()?,
         })
     }
 
     fn document(&self, row: usize) -> Result<TokenDocument, StepError> {
         let (tokens, images) = (self.tokens.row(row).to_vec(), runs::runs_of(self.images, row)?);
-        Ok(TokenDocument { tokens, images, ..TokenDocument::default() })
+        let places = self.passages.map(|passages| passages_of(passages, row)).transpose()?.unwrap_or_default();
+        let passage = |place: PassagePlace| Passage { tokens: place.tokens, gold_step: place.gold_step };
+        let passages = places.into_iter().map(passage).collect();
+        Ok(TokenDocument { tokens, images, passages, ..TokenDocument::default() })
     }
 
     fn random_key(&self, row: usize) -> Vec<u8> {

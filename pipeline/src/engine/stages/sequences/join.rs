@@ -20,6 +20,7 @@ use crate::engine::nodes::{StreamExec, external};
 use crate::engine::progress::Progress;
 use crate::engine::unit::{Run, UnitLog};
 use crate::error::{RunError, StepError};
+use crate::job::Sequences;
 use crate::objectives::TokenDocument;
 use crate::packing::PackingConfig;
 use crate::specials::specials;
@@ -30,11 +31,17 @@ use crate::specials::specials;
 /// bucket into the next.
 pub fn blocks(
     run: &Run,
+    sequences: &Sequences,
     context: &SessionContext,
     documents: Arc<dyn ExecutionPlan>,
     log: &Arc<UnitLog>,
 ) -> Result<Arc<dyn ExecutionPlan>, RunError> {
-    let joiner = Joiner { builder: builder(run)?, open: Vec::new(), log: log.clone(), progress: run.progress.clone() };
+    let joiner = Joiner {
+        builder: builder(run, sequences)?,
+        open: Vec::new(),
+        log: log.clone(),
+        progress: run.progress.clone(),
+    };
     let documents = execute_stream(documents, context.task_ctx())?;
     let joined = stream::try_unfold((documents, Some(joiner)), |(mut documents, joiner)| async move {
         let Some(mut joiner) = joiner else { return Ok(None) };
@@ -63,13 +70,12 @@ pub fn joined_parts(batch: &RecordBatch, row: usize) -> Result<Option<Arc<[Block
 }
 
 /// Blocks are as long as the rows that they become.
-fn builder(run: &Run) -> Result<BlockBuilder, RunError> {
-    let packing = &run.checked.job.sequences.packing;
-    let length = packing.row_length().and_then(NonZeroU32::new);
-    let (PackingConfig::OneDocument(rows), Some(length)) = (packing, length) else {
+fn builder(run: &Run, sequences: &Sequences) -> Result<BlockBuilder, RunError> {
+    let length = sequences.block_length().and_then(NonZeroU32::new);
+    let (PackingConfig::OneDocument(rows), Some(length)) = (&sequences.packing, length) else {
         return Err(RunError::Bug("blocks were not checked to have the length of rows".into()));
     };
-    Ok(BlockBuilder::new(length, rows.image_spans, specials(&run.checked.resources.vocabulary).end_of_document))
+    Ok(BlockBuilder::new(length, rows.image_spans, specials(&run.checked.resources.ids()?.vocabulary).end_of_document))
 }
 
 struct Joiner {
