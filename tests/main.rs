@@ -14,6 +14,7 @@ mod end_to_end {
     pub mod objectives;
     pub mod one_page;
     pub mod passages;
+    pub mod retrieval;
     #[allow(dead_code)]
     #[path = "../../pipeline/storage/tests/storage/server.rs"]
     pub mod s3_server;

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use crate::engine::input::{StoreInput, is_address};
 use crate::error::{JobError, Problem, RunError, StepError};
 use crate::job::{Job, LoadedJob};
+use crate::neighbours;
 use crate::packing::PackingConfig;
 use crate::sources::{Input, Source, SourceConfig, SourceError};
 use crate::specials::Specials;
@@ -172,6 +173,13 @@ fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
     for message in of_sequences {
         problems.push(loaded.text.problem_at("sequences.objective", message, None));
     }
+    if let Some(retrieval) = &sequences.retrieval {
+        let passages = draft.documents.iter().flatten().any(|step| matches!(step, StepConfig::tokenize_passages(_)));
+        let passages = passages.then(|| "documents are retrieved for pages, not for contexts of passages".to_owned());
+        for message in retrieval.check().into_iter().chain(passages) {
+            problems.push(loaded.text.problem_at("sequences.retrieval", message, None));
+        }
+    }
     if sequences.objective.takes_blocks() && !matches!(sequences.packing, PackingConfig::OneDocument(_)) {
         let message =
             "the objective takes blocks, documents that are joined before it, and each block has a row of its own";
@@ -245,7 +253,24 @@ fn read_files(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Vec<(PathBuf, 
             }
         }
     }
+    for retrieval in loaded.draft.sequences.iter().flatten().filter_map(|sequences| sequences.retrieval.as_ref()) {
+        let file = loaded.resolve(&retrieval.neighbours);
+        match neighbours::read(&file, drop).and_then(|()| digest_of(&file).map_err(|error| error.to_string())) {
+            Ok(digest) => files.push((retrieval.neighbours.clone(), digest)),
+            Err(error) => {
+                let message = format!("`{}` is no table of neighbours: {error}", file.display());
+                let hint = "rows have a `key`, `neighbours`, and perhaps `scores`".to_owned();
+                problems.push(loaded.text.problem_at("sequences.retrieval.neighbours", message, Some(hint)));
+            }
+        }
+    }
     files
+}
+
+fn digest_of(file: &Path) -> std::io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::open(file)?)?;
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 fn names(schema: &Schema) -> String {

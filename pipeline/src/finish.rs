@@ -42,6 +42,12 @@ pub struct Manifest {
     pub tokens: u64,
     /// Padding among them.
     pub padding_tokens: u64,
+    /// How often a document stands in front of one that it was retrieved for; each counts for all views of that one.
+    #[serde(default)]
+    pub neighbours: u64,
+    /// How often one was to stand there that the run does not have.
+    #[serde(default)]
+    pub missing_neighbours: u64,
     /// Blocks that documents were joined into; none where the objective takes documents.
     #[serde(default)]
     pub blocks: u64,
@@ -177,6 +183,8 @@ fn manifest(run: &Run, before: &Before, shards: &Shards) -> Manifest {
         tokens: files.iter().map(|file| file.tokens).sum(),
         padding_tokens: sum(&before.sequences, "padding_tokens"),
         left_out_tokens: sum(&before.sequences, "left_out_tokens"),
+        neighbours: sum(&before.sequences, "neighbours_in_front"),
+        missing_neighbours: sum(&before.sequences, "neighbours_missing"),
         blocks: sum(&before.sequences, "blocks"),
         dropped_tokens: sums(&["dropped_tokens", "dropped_joined_tokens"]),
         cut_examples: sums(&["cut_examples", "cut_documents"]),

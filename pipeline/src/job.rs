@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::error::{JobError, Problem};
 use crate::job_text::JobText;
+use crate::neighbours;
 use crate::objectives::ObjectiveConfig;
 use crate::packing::PackingConfig;
 use crate::sources::SourceConfig;
@@ -81,6 +82,9 @@ pub struct Sequences {
     /// How image tokens stand in their document.
     #[serde(default)]
     pub interleave: interleave_images::Settings,
+    /// Which other documents stand in front of each; none if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<neighbours::Settings>,
     /// What a document becomes.
     pub objective: ObjectiveConfig,
     /// How often each document is seen, each time with draws of its own.

@@ -10,6 +10,7 @@ pub mod finish;
 pub mod job;
 pub mod job_text;
 pub mod keys;
+pub mod neighbours;
 pub mod plain_text;
 pub mod rejects;
 pub mod replay;
@@ -27,4 +28,4 @@ pub mod verify;
 pub mod words;
 
 pub use pageloom_pages::{html, sources};
-pub use pageloom_training::{blocks, objectives, packing, random};
+pub use pageloom_training::{blocks, objectives, packing, random, retrieval};

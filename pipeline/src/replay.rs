@@ -108,6 +108,9 @@ async fn replay_document(
     if !steps.through(&[interleave])? {
         return steps.finish_rejected();
     }
+    if sequences.retrieval.is_some() {
+        return steps.finish("kept, ready to have its neighbours put in front");
+    }
     if sequences.objective.takes_blocks() {
         return steps.finish("kept, ready to be joined with other documents into blocks");
     }

@@ -154,6 +154,7 @@ fn check_sequences(books: &Books, findings: &mut Vec<String>) {
     );
     for commit in &books.sequences {
         let place = format!("sequences unit {}", commit.index);
+        check_neighbours(commit, &place, findings);
         equal(
             findings,
             &place,
@@ -192,6 +193,15 @@ fn check_image_rows(books: &Books, findings: &mut Vec<String>) {
     let (images, rows) = (sum(&books.images, "images"), sum(&books.images, "rows"));
     equal(findings, "images", ("images with tokens", images), ("rows of images", rows));
     equal(findings, "image_shards", ("rows", sum(&books.image_shards, "rows")), ("rows of images", rows));
+}
+
+/// Every neighbour that was chosen stands in front or is missing, but for those of rejected documents.
+fn check_neighbours(commit: &Commit, place: &str, findings: &mut Vec<String>) {
+    let settled = commit.count("neighbours_in_front") + commit.count("neighbours_missing");
+    let chosen = commit.count("neighbours_chosen");
+    if rejected(commit, "document") == 0 || settled > chosen {
+        equal(findings, place, ("neighbours", chosen), ("those in front of documents and missing ones", settled));
+    }
 }
 
 /// Every committed file is there, with the size and rows of its commit; a shard's bytes have the checksum as well.

@@ -145,6 +145,18 @@ pub fn illustrated_documents() -> SchemaRef {
     ])
 }
 
+/// Documents with those in front that were retrieved for them. A row's key and URL are the last one's.
+pub fn joined_documents() -> SchemaRef {
+    table(vec![
+        columns::key().field(),
+        columns::url().field(),
+        columns::document_tokens().field(),
+        columns::image_runs().field(),
+        columns::passages().field(),
+        columns::joined().field(),
+    ])
+}
+
 /// Blocks: documents of one bucket end to end, for objectives that take such. A row's key and URL are its first document's.
 pub fn blocks() -> SchemaRef {
     table(vec![

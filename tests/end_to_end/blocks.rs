@@ -15,10 +15,10 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::objectives::{picture, setting, with};
 use super::site::{Finished, PARAGRAPH, Site, done, pageloom, text};
 
-const PAGES: usize = 14;
+pub const PAGES: usize = 14;
 
 /// Pages of different lengths, some with images, so many that they fall into several buckets.
-fn site() -> Site {
+pub fn site() -> Site {
     let mut site = Site::new();
     for shade in [40, 90, 160] {
         site = site.with(&format!("{shade}.bmp"), picture(shade));
@@ -34,9 +34,9 @@ fn site() -> Site {
 }
 
 /// Several units in each stage.
-const UNITS: &str = "units.bytes=6000";
+pub const UNITS: &str = "units.bytes=6000";
 
-fn one_document(length: u32, image_spans: ImagesAtCuts, row_length: RowLength) -> String {
+pub fn one_document(length: u32, image_spans: ImagesAtCuts, row_length: RowLength) -> String {
     let sequence_length = NonZeroU32::new(length).unwrap();
     let rest = OneDocument::example();
     setting(
@@ -68,7 +68,7 @@ fn of_blocks() -> Vec<ObjectiveConfig> {
 }
 
 /// Runs a job with one unit at a time and with two, and holds the shards and the deep verification against each other.
-fn same_for_any_parallelism(site: &Site, name: &str, settings: &[&str]) -> (Finished, u64) {
+pub fn same_for_any_parallelism(site: &Site, name: &str, settings: &[&str]) -> (Finished, u64) {
     let once = with(site, &format!("{name}-1"), settings, "1");
     let twice = with(site, &format!("{name}-2"), settings, "2");
     assert_eq!(once.data(), twice.data(), "{settings:?}");
@@ -98,10 +98,10 @@ fn every_objective_of_blocks_gives_all_of_them_back_and_the_same_bytes() {
 }
 
 /// One source of a piece: its document, and which of its tokens.
-type Source = (String, std::ops::Range<usize>);
+pub type Source = (String, std::ops::Range<usize>);
 
 /// Every piece of every row but padding: its document, its tokens, and what its example is made of.
-fn pieces(finished: &Finished) -> Vec<(String, Vec<i32>, Vec<Source>)> {
+pub fn pieces(finished: &Finished) -> Vec<(String, Vec<i32>, Vec<Source>)> {
     let mut pieces = Vec::new();
     for name in finished.data().keys() {
         let file = File::open(finished.out.join("data").join(name)).unwrap();
@@ -139,7 +139,7 @@ fn pieces_of(batch: &RecordBatch, row: usize) -> Vec<(String, Vec<i32>, Vec<Sour
 }
 
 /// Each document's tokens with its end.
-fn documents(site: &Site, name: &str, settings: &[&str]) -> BTreeMap<String, Vec<i32>> {
+pub fn documents(site: &Site, name: &str, settings: &[&str]) -> BTreeMap<String, Vec<i32>> {
     let plain = ["sequences.objective={ left_to_right = {} }", "sequences.packing={ passthrough = {} }"];
     let finished = with(site, name, &[settings, &plain].concat(), "2");
     pieces(&finished).into_iter().map(|(key, tokens, _)| (key, tokens)).collect()

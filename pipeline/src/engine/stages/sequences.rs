@@ -31,6 +31,7 @@ use crate::token_columns::{has_room_for, sequences as table};
 use join::joined_parts;
 
 mod join;
+mod retrieve;
 mod rows;
 
 /// Documents of a batch.
@@ -62,7 +63,14 @@ pub async fn run_into(
     let documents = sort(documents, &["order", "key"])?;
     let sequences = wanted(run)?;
     let [interleave, objective] = sequences.steps();
-    let documents = steps_over(run, documents, &[interleave], Kind::Document, log)?;
+    let documents = steps_over(run, documents, std::slice::from_ref(&interleave), Kind::Document, log)?;
+    let documents = match &sequences.retrieval {
+        Some(settings) => {
+            let there = (&context, before, unit.index);
+            retrieve::with_neighbours(run, settings, there, &interleave, documents, log).await?
+        }
+        None => documents,
+    };
     let (given, kind) = match sequences.objective.takes_blocks() {
         true => (join::blocks(run, sequences, &context, documents, log)?, Kind::Block),
         false => (documents, Kind::Document),

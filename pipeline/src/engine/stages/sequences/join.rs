@@ -80,11 +80,21 @@ fn builder(run: &Run, sequences: &Sequences) -> Result<BlockBuilder, RunError> {
 
 struct Joiner {
     builder: BlockBuilder,
-    /// Documents that the block which is not full may begin in, with their URLs.
-    open: Vec<([u8; 16], String)>,
+    /// Documents that the block which is not full may have tokens of.
+    open: Vec<OpenDocument>,
     log: Arc<UnitLog>,
     progress: Arc<Progress>,
 }
+
+struct OpenDocument {
+    key: [u8; 16],
+    url: String,
+    /// What it was joined of itself, if anything.
+    joined: Option<Vec<JoinedPart>>,
+}
+
+/// A block's first URL, and which documents its tokens are from.
+type Named = (String, Vec<JoinedPart>);
 
 impl Joiner {
     /// The blocks that are full with these documents.
@@ -94,47 +104,58 @@ impl Joiner {
         let (key, url) = (key.of(batch)?, url.of(batch)?);
         let (tokens, images) = (columns::document_tokens(), columns::image_runs());
         let (tokens, images) = (int32_rows(tokens.of(batch)?)?, images.of(batch)?);
-        let (mut blocks, mut urls) = (Vec::new(), Vec::new());
+        let (mut blocks, mut named) = (Vec::new(), Vec::new());
+        let of_documents = columns::joined();
+        let has_parts = batch.column_by_name(of_documents.name()).is_some();
         for row in 0..batch.num_rows() {
             let (tokens, images) = (tokens.row(row).to_vec(), runs::runs_of(images, row)?);
             let document = TokenDocument { tokens, images, ..TokenDocument::default() };
             let key = Key::from_slice(key.value(row)).unwrap_or_default().0;
-            self.open.push((key, url.value(row).to_owned()));
+            let joined = has_parts.then(|| joined_of(of_documents.of(batch)?, row)).transpose()?;
+            self.open.push(OpenDocument { key, url: url.value(row).to_owned(), joined });
             self.log.count("joined_tokens", document.tokens.len() as u64 + 1);
             self.builder.push(key, &document, &mut blocks);
-            self.name(&blocks, &mut urls);
+            self.name(&blocks, &mut named);
         }
         self.log.count("documents", batch.num_rows() as u64);
         self.progress.worked(batch.num_rows() as u64);
-        let made = self.rows(&blocks, urls)?;
+        let made = self.rows(&blocks, named)?;
         self.log.packed_by("join_documents", (batch.num_rows() as u64, made.num_rows() as u64), watch.spent());
         Ok(made)
     }
 
     /// The last block, which need not be full.
     fn finish(&mut self) -> Result<RecordBatch, StepError> {
-        let (mut blocks, mut urls) = (Vec::new(), Vec::new());
+        let (mut blocks, mut named) = (Vec::new(), Vec::new());
         self.builder.finish(&mut blocks);
-        self.name(&blocks, &mut urls);
+        self.name(&blocks, &mut named);
         let report = self.builder.report();
         self.log.count("dropped_joined_tokens", report.dropped_tokens);
         self.log.count("cut_documents", report.cut_examples);
         self.log.count("cut_joined_images", report.cut_images);
-        self.rows(&blocks, urls)
+        self.rows(&blocks, named)
     }
 
-    /// Appends the URLs of the first documents of blocks that have none yet.
-    fn name(&mut self, blocks: &[Block], urls: &mut Vec<String>) {
-        let unnamed = &blocks[urls.len()..];
-        let url = |block: &Block| self.open.iter().find(|(key, _)| *key == block.key()).map(|(_, url)| url.clone());
-        urls.extend(unnamed.iter().map(|block| url(block).unwrap_or_default()));
+    /// Appends what is told of blocks that have no name yet.
+    fn name(&mut self, blocks: &[Block], named: &mut Vec<Named>) {
+        let unnamed = &blocks[named.len()..];
+        let open = |key: [u8; 16]| self.open.iter().find(|document| document.key == key);
+        let name = |block: &Block| {
+            let url = open(block.key()).map(|document| document.url.clone()).unwrap_or_default();
+            let of_part = |part: &BlockPart| match open(part.document).and_then(|document| document.joined.as_deref()) {
+                Some(joined) => within(part, joined),
+                None => vec![whole(part)],
+            };
+            (url, block.parts.iter().flat_map(of_part).collect())
+        };
+        named.extend(unnamed.iter().map(name));
         if !unnamed.is_empty() {
             // All documents but the last one are in blocks that are done.
             self.open.drain(..self.open.len().saturating_sub(1));
         }
     }
 
-    fn rows(&self, blocks: &[Block], urls: Vec<String>) -> Result<RecordBatch, StepError> {
+    fn rows(&self, blocks: &[Block], named: Vec<Named>) -> Result<RecordBatch, StepError> {
         self.log.count("blocks", blocks.len() as u64);
         let keys: Vec<u8> = blocks.iter().flat_map(Block::key).collect();
         let mut tokens = ListColumn::<Int32Type>::default();
@@ -143,7 +164,7 @@ impl Joiner {
             tokens.push(&block.document.tokens)?;
         }
         let images: Vec<_> = blocks.iter().map(|block| block.document.images.clone()).collect();
-        let parts: Vec<Vec<JoinedPart>> = blocks.iter().map(|block| block.parts.iter().map(part).collect()).collect();
+        let (urls, parts): (Vec<String>, Vec<Vec<JoinedPart>>) = named.into_iter().unzip();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(FixedSizeBinaryArray::try_new(Key::BYTES as i32, keys.into(), None)?),
             Arc::new(StringArray::from(urls)),
@@ -156,6 +177,38 @@ impl Joiner {
     }
 }
 
-fn part(part: &BlockPart) -> JoinedPart {
+fn whole(part: &BlockPart) -> JoinedPart {
     JoinedPart { document: Key(part.document), tokens: part.tokens.clone(), document_offset: part.document_offset }
+}
+
+/// The stretches of a block's part whose document was joined of these. The document's end is the last one's.
+fn within(part: &BlockPart, joined: &[JoinedPart]) -> Vec<JoinedPart> {
+    let (start, end) = (part.document_offset, part.document_offset + part.tokens.end - part.tokens.start);
+    let last = joined.len().saturating_sub(1);
+    let stretch = |(index, of_joined): (usize, &JoinedPart)| {
+        let upto = of_joined.tokens.end + u32::from(index == last);
+        let (from, upto) = (of_joined.tokens.start.max(start), upto.min(end));
+        (from < upto).then(|| JoinedPart {
+            document: of_joined.document,
+            tokens: from - start + part.tokens.start..upto - start + part.tokens.start,
+            document_offset: of_joined.document_offset + from - of_joined.tokens.start,
+        })
+    };
+    joined.iter().enumerate().filter_map(stretch).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_joined_documents_is_told_apart_to_the_last_ones_end() {
+        let joined_part =
+            |document, tokens, document_offset| JoinedPart { document: Key([document; 16]), tokens, document_offset };
+        let joined = [joined_part(1, 0..4, 0), joined_part(2, 4..9, 0), joined_part(3, 9..12, 0)];
+        let part = |tokens, document_offset| BlockPart { document: [3; 16], tokens, document_offset };
+        assert_eq!(within(&part(10..15, 0), &joined), [joined_part(1, 10..14, 0), joined_part(2, 14..15, 0)]);
+        assert_eq!(within(&part(0..8, 5), &joined), [joined_part(2, 0..4, 1), joined_part(3, 4..8, 0)]);
+        assert_eq!(within(&part(7..8, 12), &joined), [joined_part(3, 7..8, 3)]);
+    }
 }
