@@ -162,7 +162,7 @@ fn shard_files(shards: &[Commit]) -> Vec<ShardFile> {
 fn manifest(run: &Run, before: &Before, shards: &Shards) -> Manifest {
     let sequence_length = run.checked.job.sequences.as_ref().and_then(|sequences| sequences.packing.row_length());
     let sum = |commits: &[Commit], name: &str| -> u64 { commits.iter().map(|commit| commit.count(name)).sum() };
-    let sums = |names: &[&str]| names.iter().map(|name| sum(&before.sequences, name)).sum();
+    let sums = |names: &[&str]| -> u64 { names.iter().map(|name| sum(&before.sequences, name)).sum() };
     let commits = || [&before.documents, &before.images, &before.sequences].into_iter().flatten();
     let files = shard_files(&shards.sequences);
     let image_table = run.checked.job.image_shards.as_ref().map(|settings| {

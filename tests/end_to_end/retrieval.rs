@@ -84,9 +84,13 @@ fn blocks_of_documents_with_neighbours_give_them_all_back() {
     let site = site();
     let documents = with_table(&site);
     let masking = "sequences.objective={ causal_masking = { variant = \"cm3leon\", lambda = 2.0 } }";
+    let unmoved = "sequences.objective={ fim = { level = \"context\", rate = 0.0 } }";
     let packing = one_document(600, ImagesAtCuts::Cut, RowLength::Sequence);
-    let (finished, inverted) = same_for_any_parallelism(&site, "blocks", &[UNITS, ALL, masking, &packing]);
-    assert_eq!((inverted, finished.count("documents")), (finished.count("blocks"), PAGES as u64));
+    let [_, finished] = [("masked", masking), ("unmoved", unmoved)].map(|(name, objective)| {
+        let (finished, inverted) = same_for_any_parallelism(&site, name, &[UNITS, ALL, objective, &packing]);
+        assert_eq!((inverted, finished.count("documents")), (finished.count("blocks"), PAGES as u64));
+        finished
+    });
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
     for (_, _, sources) in pieces(&finished) {
         for (document, range) in sources {
