@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::num::NonZeroU32;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use pageloom::objectives::{
     CausalMasking, Cuts, Fim, Level, Mixture, Mlm, ObjectiveConfig, ObjectiveSettings, Part, SpansAcross, Variant,
