@@ -33,7 +33,16 @@ fn others() -> impl Iterator<Item = ObjectiveConfig> {
             ..Default::default()
         }),
         ObjectiveConfig::BlankInfilling(BlankInfilling { sentence_share: 0.4, end_share: 0.4, ..Default::default() }),
+        ObjectiveConfig::BlankInfilling(BlankInfilling {
+            sentence_share: 0.3,
+            end_share: 0.3,
+            block_mask_prob: 0.3,
+            max_source_tokens: NonZeroU32::new(50),
+            short_seq_prob: 0.5,
+            ..Default::default()
+        }),
         ObjectiveConfig::ContextPermutation(ContextPermutation { order: PassageOrder::Gold, ..Default::default() }),
+        ObjectiveConfig::ContextPermutation(ContextPermutation { bidirectional_context: true, ..Default::default() }),
         ObjectiveConfig::ContextPermutation(ContextPermutation {
             order: PassageOrder::RmFirst,
             headings: vec![vec![1], vec![2]],
