@@ -73,6 +73,9 @@ fn causal_maskings() -> impl Iterator<Item = ObjectiveConfig> {
         CausalMasking { spans_across: Some(SpansAcross::Clip), ..variant(Variant::Metaseq) },
         variant(Variant::Cm3leon),
         CausalMasking { full_document_rotation: 0.5, ..variant(Variant::Cm3leon) },
+        CausalMasking { retrieved_loss_weight: 0.1, ..variant(Variant::Cm3leon) },
+        CausalMasking { retrieved_loss_weight: 0.5, size_hints: Some(SizeHints::default()), ..many.clone() },
+        CausalMasking { retrieved_loss_weight: 0.1, ..short(Variant::Fairseq, OverLength::DropEnd) },
         short(Variant::Paper, OverLength::DropEnd),
         short(Variant::Paper, OverLength::ShortenText),
         short(Variant::Fairseq, OverLength::DropEnd),
@@ -100,6 +103,7 @@ fn document(number: u32) -> TokenDocument {
     if third > 0 {
         let passage = |index, gold_step| Passage { tokens: index * third..(index + 1) * third, gold_step };
         document.passages = vec![passage(0, Some(1)), passage(1, None), passage(2, Some(0))];
+        document.retrieved = vec![0..third];
     }
     document
 }

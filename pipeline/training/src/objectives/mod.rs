@@ -34,6 +34,7 @@ pub use blank_infilling::BlankInfilling;
 pub use causal_masking::{CausalMasking, ImageSpans, NumSpans, OverLength, SizeHints, SpansAcross, Variant};
 pub use characters::TextTokens;
 pub use context_permutation::{ContextPermutation, PassageOrder};
+pub(crate) use example::runs_within;
 pub use example::{Example, NO_LOSS, NotInvertible, Passage, Predicts, TokenColumns, TokenDocument};
 pub use fim::{Cuts, Fim, Level, Spm};
 pub use hybrid_causal_masked::HybridCausalMasked;
