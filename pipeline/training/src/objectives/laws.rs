@@ -48,7 +48,7 @@ fn others() -> impl Iterator<Item = ObjectiveConfig> {
             headings: vec![vec![1], vec![2]],
             ..Default::default()
         }),
-        ObjectiveConfig::SpanCorruption(SpanCorruption { noise_density: 0.5, mean_span_length: 8.0 }),
+        ObjectiveConfig::SpanCorruption(SpanCorruption { noise_density: 0.5, mean_span_length: 8.0, max_tokens: None }),
     ]
     .into_iter()
 }
