@@ -27,7 +27,12 @@ fn others() -> impl Iterator<Item = ObjectiveConfig> {
         ObjectiveConfig::Mlm(Mlm { whole_words: true, ..Mlm::example() }),
         ObjectiveConfig::HybridCausalMasked(HybridCausalMasked { masked_share: 0.5, ..HybridCausalMasked::example() }),
         ObjectiveConfig::BidirectionalCausal(BidirectionalCausal { branches: Branches::Both, ..Default::default() }),
-        ObjectiveConfig::MaskedDiffusion(MaskedDiffusion { rate: DiffusionRate::Coupled }),
+        ObjectiveConfig::MaskedDiffusion(MaskedDiffusion { rate: DiffusionRate::Coupled, ..Default::default() }),
+        ObjectiveConfig::MaskedDiffusion(MaskedDiffusion {
+            rate: DiffusionRate::Coupled,
+            max_tokens: NonZeroU32::new(40),
+            random_length_share: Some(0.5),
+        }),
         ObjectiveConfig::ContextPermutation(ContextPermutation {
             headings: vec![vec![1], vec![2]],
             ..Default::default()
