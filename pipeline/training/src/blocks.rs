@@ -9,9 +9,10 @@
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-use crate::objectives::{TokenDocument, TokenId};
-use crate::packing::{FillReport, ImagesAtCuts};
+use crate::objectives::{TokenDocument, TokenId, runs_within};
+use crate::packing::{Cuts, FillReport, ImagesAtCuts};
 use crate::random::KeyedRandom;
+use crate::specials::Specials;
 
 /// Documents end to end, and where each stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,17 +65,18 @@ pub fn random_key(document: &[u8], number: u32) -> Vec<u8> {
 #[derive(Debug)]
 pub struct BlockBuilder {
     length: usize,
-    images: ImagesAtCuts,
+    cuts: Cuts,
     end_of_document: TokenId,
     open: Block,
     report: FillReport,
 }
 
 impl BlockBuilder {
-    /// Blocks of this many tokens, in which documents end in this token.
-    pub fn new(length: NonZeroU32, images: ImagesAtCuts, end_of_document: TokenId) -> Self {
-        let length = length.get() as usize;
-        Self { length, images, end_of_document, open: Block::default(), report: FillReport::default() }
+    /// Blocks of this many tokens, in which documents end in their token.
+    pub fn new(length: NonZeroU32, images: ImagesAtCuts, specials: &Specials) -> Self {
+        let (length, cuts) = (length.get() as usize, images.cuts(specials));
+        let end_of_document = specials.end_of_document;
+        Self { length, cuts, end_of_document, open: Block::default(), report: FillReport::default() }
     }
 
     /// Takes the document with this key, and appends the blocks that are now full.
@@ -83,7 +85,8 @@ impl BlockBuilder {
         let (mut start, mut num_begun, mut num_pieces) = (0, 0, 0);
         while start < length {
             let room = self.length - self.open.document.tokens.len();
-            let cut = self.images.cut((length, &document.images), start, room, self.length, &mut self.report);
+            let whole = (length, document.tokens.as_slice(), document.images.as_slice());
+            let cut = self.cuts.cut(whole, start, room, self.length, &mut self.report);
             if self.open.parts.is_empty() && start < cut.end {
                 self.open.number = num_begun;
                 num_begun += 1;
@@ -119,10 +122,8 @@ impl BlockBuilder {
         let num_tokens = document.tokens.len();
         block.tokens.extend_from_slice(&document.tokens[piece.start..piece.end.min(num_tokens)]);
         block.tokens.extend((piece.end > num_tokens).then_some(self.end_of_document));
-        let first = document.images.partition_point(|image| image.end <= start);
-        let inside = document.images[first..].iter().take_while(|image| image.start < end);
-        let moved = |image: &Range<u32>| image.start.max(start) - start + at..image.end.min(end) - start + at;
-        block.images.extend(inside.map(moved));
+        block.images.extend(runs_within(&document.images, start..end, at));
+        block.retrieved.extend(runs_within(&document.retrieved, start..end, at));
         self.open.parts.push(BlockPart { document: key, tokens: at..at + end - start, document_offset: start });
     }
 

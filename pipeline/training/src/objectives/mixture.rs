@@ -85,6 +85,18 @@ impl ObjectiveSettings for Mixture {
         self.parts.iter().map(|part| part.objective.token_columns()).fold(TokenColumns::default(), TokenColumns::or)
     }
 
+    fn pass(&self, part: u32, branch: u32) -> u32 {
+        self.parts.get(part as usize).map_or(0, |part| part.objective.pass(0, branch))
+    }
+
+    fn phase(&self, part: u32, branch: u32) -> u32 {
+        self.parts.get(part as usize).map_or(0, |part| part.objective.phase(0, branch))
+    }
+
+    fn num_phases(&self) -> u32 {
+        self.parts.iter().map(|part| part.objective.num_phases()).max().unwrap_or(1)
+    }
+
     fn is_invertible(&self) -> bool {
         self.parts.iter().all(|part| part.objective.is_invertible())
     }

@@ -21,6 +21,8 @@ pub struct PackedRow {
     pub block_position_ids: Vec<u32>,
     /// The weight of each token's loss, if any example in the row has weights; else empty. 0 on padding.
     pub loss_weights: Vec<f32>,
+    /// Which phase of training all of the row's examples are for; 0 where there is only one.
+    pub phase: u32,
 }
 
 /// A stretch of a row that comes from one document, or is padding.
@@ -71,6 +73,7 @@ impl PackedRow {
             position_ids: example.position_ids,
             block_position_ids: example.block_position_ids,
             loss_weights: example.loss_weights,
+            phase: 0,
         }
     }
 }
