@@ -13,7 +13,7 @@ use pageloom_schemas::{Column, SchemaError, columns, runs};
 use crate::error::StepError;
 use crate::objectives::{Example, Predicts};
 
-/// An example, and how many of its document's tokens are in none of the examples beside it.
+/// An example, and how many of its document's tokens are in none of those beside it, which one of them tells for all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlacedExample {
     /// The example.

@@ -1,7 +1,8 @@
 //! Every column of Pageloom's tables, by constructor.
 
 use arrow::array::{
-    BinaryArray, FixedSizeBinaryArray, ListArray, StringArray, StructArray, UInt16Array, UInt32Array, UInt64Array,
+    BinaryArray, FixedSizeBinaryArray, Int32Array, ListArray, StringArray, StructArray, UInt16Array, UInt32Array,
+    UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Fields};
 
@@ -278,6 +279,11 @@ pub fn joined_fields() -> Fields {
     ])
 }
 
+/// Which tokens were put in front of documents by retrieval, breaks included: `{start, end}`.
+pub fn retrieved_runs() -> Column<ListArray> {
+    Column::required("retrieved_runs", list_of(DataType::Struct(run_fields())))
+}
+
 /// How many blocks have begun in the document that a block begins in.
 pub fn block_number() -> Column<UInt32Array> {
     Column::required("block_number", DataType::UInt32)
@@ -364,6 +370,11 @@ pub fn prefix_lens() -> Column<ListArray> {
 /// own position does.
 pub fn label_shifts() -> Column<ListArray> {
     Column::required("label_shifts", list_of(DataType::Int32))
+}
+
+/// Which phase of training a row is for, from 0; only where the job's objective has several.
+pub fn phase() -> Column<Int32Array> {
+    Column::required("phase", DataType::Int32)
 }
 
 /// How many of a row's sources each piece has; 0 for padding.

@@ -153,6 +153,7 @@ pub fn joined_documents() -> SchemaRef {
         columns::document_tokens().field(),
         columns::image_runs().field(),
         columns::passages().field(),
+        columns::retrieved_runs().field(),
         columns::joined().field(),
     ])
 }
@@ -164,6 +165,7 @@ pub fn blocks() -> SchemaRef {
         columns::url().field(),
         columns::document_tokens().field(),
         columns::image_runs().field(),
+        columns::retrieved_runs().field(),
         columns::block_number().field(),
         columns::joined().field(),
     ])

@@ -70,6 +70,7 @@ fn of_sequences(manifest: &Manifest, schema: &Schema) -> String {
         "position_ids" => "| `position_ids` | a position for each token |\n",
         "block_position_ids" => "| `block_position_ids` | a second row of positions, within spans |\n",
         "loss_weights" => "| `loss_weights` | the weight of each token's loss |\n",
+        "phase" => "| `phase` | which phase of training the row is for, from 0 |\n",
         _ => "",
     };
     let of_tokens: String = schema.fields().iter().map(|field| about(field.name())).collect();

@@ -106,6 +106,8 @@ struct Inputs<'a> {
     images: &'a ListArray,
     /// Blocks have none, whatever their documents had.
     passages: Option<&'a ListArray>,
+    /// Where documents were retrieved.
+    retrieved: Option<&'a ListArray>,
     /// Where rows are blocks.
     block_number: Option<&'a UInt32Array>,
 }
@@ -113,12 +115,14 @@ struct Inputs<'a> {
 impl<'a> Inputs<'a> {
     fn of(batch: &'a RecordBatch) -> Result<Self, StepError> {
         let (block_number, passages) = (columns::block_number(), columns::passages());
+        let retrieved = columns::retrieved_runs();
         let has = |name| batch.column_by_name(name).is_some();
         Ok(Self {
             key: columns::key().of(batch)?,
             tokens: int32_rows(columns::document_tokens().of(batch)?)?,
             images: columns::image_runs().of(batch)?,
             passages: has(passages.name()).then(|| passages.of(batch)).transpose()?,
+            retrieved: has(retrieved.name()).then(|| retrieved.of(batch)).transpose()?,
             block_number: has(block_number.name()).then(|| block_number.of(batch)).transpose()?,
         })
     }
@@ -128,7 +132,8 @@ impl<'a> Inputs<'a> {
         let places = self.passages.map(|passages| passages_of(passages, row)).transpose()?.unwrap_or_default();
         let passage = |place: PassagePlace| Passage { tokens: place.tokens, gold_step: place.gold_step };
         let passages = places.into_iter().map(passage).collect();
-        Ok(TokenDocument { tokens, images, passages, ..TokenDocument::default() })
+        let retrieved = self.retrieved.map(|retrieved| runs::runs_of(retrieved, row)).transpose()?;
+        Ok(TokenDocument { tokens, images, passages, retrieved: retrieved.unwrap_or_default() })
     }
 
     fn random_key(&self, row: usize) -> Vec<u8> {
@@ -154,18 +159,15 @@ impl ApplyObjective {
         let of_view = |view: u32| {
             let mut random = KeyedRandom::new(self.seed, "objective", key, view);
             let examples = self.objective.apply(document, &mut random);
-            examples.into_iter().map(move |example| (view, example))
+            examples.into_iter().map(move |example| Example { view, ..example })
         };
-        let place = |(view, mut example): (u32, Example)| {
-            example.view = view;
-            let left_out = (document.tokens.len() as u64).saturating_sub(example.num_source_tokens()) as u32;
-            PlacedExample { example, left_out }
-        };
-        let examples: Vec<PlacedExample> = (0..self.settings.views).flat_map(of_view).map(place).collect();
+        let examples: Vec<Example> = (0..self.settings.views).flat_map(of_view).collect();
         if examples.is_empty() {
             let detail = format!("the objective makes nothing of its {} tokens", document.tokens.len());
             return Err(Refusal::new("no_example", detail));
         }
-        Ok(examples)
+        let left_out = self.settings.objective.left_out(document.tokens.len() as u32, &examples);
+        let place = |(example, left_out)| PlacedExample { example, left_out };
+        Ok(examples.into_iter().zip(left_out).map(place).collect())
     }
 }

@@ -23,7 +23,7 @@ use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::examples::{PlacedExample, examples_of};
 use crate::job::Sequences;
-use crate::objectives::TokenColumns;
+use crate::objectives::ObjectiveConfig;
 use crate::packing::{PackedRow, Packer};
 use crate::specials::specials;
 use crate::step::Kind;
@@ -107,8 +107,8 @@ async fn pack(
     mut writer: impl TableSink,
 ) -> Result<TableFile, RunError> {
     let sequences = wanted(run)?;
-    let mut packer = sequences.packing.build(specials(&run.checked.resources.ids()?.vocabulary).pad);
-    let of_tokens = sequences.objective.token_columns();
+    let specials = specials(&run.checked.resources.ids()?.vocabulary);
+    let mut packer = sequences.packing.build_for(&sequences.objective, &specials);
     let mut batches = execute_stream(examples, context.task_ctx())?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {
@@ -120,7 +120,7 @@ async fn pack(
             }
         }
         push_examples(&batch, packer.as_mut(), &mut rows, log)?;
-        write_rows(&rows, of_tokens, &mut writer, log).await?;
+        write_rows(&rows, &sequences.objective, &mut writer, log).await?;
         packer.reuse(&mut rows);
     }
     packer.finish(&mut rows);
@@ -129,7 +129,7 @@ async fn pack(
     log.count("dropped_tokens", report.dropped_tokens);
     log.count("cut_examples", report.cut_examples);
     log.count("cut_images", report.cut_images);
-    write_rows(&rows, of_tokens, &mut writer, log).await?;
+    write_rows(&rows, &sequences.objective, &mut writer, log).await?;
     writer.finish().await
 }
 
@@ -158,15 +158,16 @@ fn push_examples(
 
 async fn write_rows(
     rows: &[PackedRow],
-    of_tokens: TokenColumns,
+    objective: &ObjectiveConfig,
     writer: &mut impl TableSink,
     log: &UnitLog,
 ) -> Result<(), RunError> {
     if rows.is_empty() {
         return Ok(());
     }
+    let of_tokens = objective.token_columns();
     rows.iter().try_for_each(|row| has_room_for(of_tokens, row))?;
-    let batch = rows::sequence_rows(rows, of_tokens)?;
+    let batch = rows::sequence_rows(rows, of_tokens, objective.num_phases() > 1)?;
     log.count("rows", rows.len() as u64);
     let padding = |row: &PackedRow| -> u64 {
         row.segments.iter().filter(|segment| segment.document.is_none()).map(|segment| u64::from(segment.length)).sum()

@@ -75,7 +75,7 @@ fn builder(run: &Run, sequences: &Sequences) -> Result<BlockBuilder, RunError> {
     let (PackingConfig::OneDocument(rows), Some(length)) = (&sequences.packing, length) else {
         return Err(RunError::Bug("blocks were not checked to have the length of rows".into()));
     };
-    Ok(BlockBuilder::new(length, rows.image_spans, specials(&run.checked.resources.ids()?.vocabulary).end_of_document))
+    Ok(BlockBuilder::new(length, rows.image_spans, &specials(&run.checked.resources.ids()?.vocabulary)))
 }
 
 struct Joiner {
@@ -105,13 +105,15 @@ impl Joiner {
         let (tokens, images) = (columns::document_tokens(), columns::image_runs());
         let (tokens, images) = (int32_rows(tokens.of(batch)?)?, images.of(batch)?);
         let (mut blocks, mut named) = (Vec::new(), Vec::new());
-        let of_documents = columns::joined();
-        let has_parts = batch.column_by_name(of_documents.name()).is_some();
+        let (of_documents, retrieved) = (columns::joined(), columns::retrieved_runs());
+        let has_neighbours = batch.column_by_name(of_documents.name()).is_some();
         for row in 0..batch.num_rows() {
             let (tokens, images) = (tokens.row(row).to_vec(), runs::runs_of(images, row)?);
-            let document = TokenDocument { tokens, images, ..TokenDocument::default() };
+            let runs_in_front = has_neighbours.then(|| runs::runs_of(retrieved.of(batch)?, row)).transpose()?;
+            let retrieved = runs_in_front.unwrap_or_default();
+            let document = TokenDocument { tokens, images, retrieved, ..TokenDocument::default() };
             let key = Key::from_slice(key.value(row)).unwrap_or_default().0;
-            let joined = has_parts.then(|| joined_of(of_documents.of(batch)?, row)).transpose()?;
+            let joined = has_neighbours.then(|| joined_of(of_documents.of(batch)?, row)).transpose()?;
             self.open.push(OpenDocument { key, url: url.value(row).to_owned(), joined });
             self.log.count("joined_tokens", document.tokens.len() as u64 + 1);
             self.builder.push(key, &document, &mut blocks);
@@ -164,12 +166,14 @@ impl Joiner {
             tokens.push(&block.document.tokens)?;
         }
         let images: Vec<_> = blocks.iter().map(|block| block.document.images.clone()).collect();
+        let retrieved: Vec<_> = blocks.iter().map(|block| block.document.retrieved.clone()).collect();
         let (urls, parts): (Vec<String>, Vec<Vec<JoinedPart>>) = named.into_iter().unzip();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(FixedSizeBinaryArray::try_new(Key::BYTES as i32, keys.into(), None)?),
             Arc::new(StringArray::from(urls)),
             tokens.finish()?,
             runs::runs(&images)?,
+            runs::runs(&retrieved)?,
             Arc::new(UInt32Array::from_iter_values(blocks.iter().map(|block| block.number))),
             joined(&parts)?,
         ];

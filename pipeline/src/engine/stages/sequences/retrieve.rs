@@ -138,7 +138,8 @@ impl Retrieved {
         let (key, url) = (columns::key(), columns::url());
         let (key, url) = (key.of(batch)?, url.of(batch)?);
         let mut tokens = ListColumn::<Int32Type>::default();
-        let (mut images, mut of_passages, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut images, mut in_fronts) = (Vec::new(), Vec::new());
+        let (mut of_passages, mut parts) = (Vec::new(), Vec::new());
         for row in 0..batch.num_rows() {
             let key = Key::from_slice(key.value(row)).unwrap_or_default();
             let wanted = self.chosen.get(&key).map_or(&[][..], Vec::as_slice);
@@ -151,6 +152,7 @@ impl Retrieved {
             let together = in_front(&retrieved, &document, &self.specials);
             tokens.push(&together.tokens)?;
             images.push(together.images);
+            in_fronts.push(together.retrieved);
             let place = |passage: crate::objectives::Passage| PassagePlace {
                 tokens: passage.tokens,
                 gold_step: passage.gold_step,
@@ -165,6 +167,7 @@ impl Retrieved {
             tokens.finish()?,
             runs::runs(&images)?,
             passages(&of_passages)?,
+            runs::runs(&in_fronts)?,
             joined(&parts)?,
         ];
         Ok(RecordBatch::try_new(tables::joined_documents(), columns)?)

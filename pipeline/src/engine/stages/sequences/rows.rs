@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringBuilder};
+use arrow::array::{ArrayRef, Int32Array, ListBuilder, RecordBatch, StringBuilder};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Int32Type};
 use pageloom_schemas::Key;
 use pageloom_schemas::lists::ListColumn;
@@ -13,7 +13,7 @@ use crate::packing::{PackedRow, Segment, SourceRange};
 use crate::token_columns::sequences_with;
 
 /// Rows of the training table.
-pub fn sequence_rows(rows: &[PackedRow], of_tokens: TokenColumns) -> Result<RecordBatch, StepError> {
+pub fn sequence_rows(rows: &[PackedRow], of_tokens: TokenColumns, phases: bool) -> Result<RecordBatch, StepError> {
     let of_pieces = |value: fn(&Segment) -> u32| {
         column::<Int32Type, _>(rows, |row| row.segments.iter().map(|segment| number(value(segment))).collect())
     };
@@ -40,7 +40,11 @@ pub fn sequence_rows(rows: &[PackedRow], of_tokens: TokenColumns) -> Result<Reco
     if of_tokens.loss_weights {
         columns.push(column::<Float32Type, _>(rows, |row| Ok(weights(row)))?);
     }
-    Ok(RecordBatch::try_new(sequences_with(of_tokens), columns)?)
+    if phases {
+        let phases: Vec<i32> = numbers(rows.iter().map(|row| row.phase).collect())?;
+        columns.push(Arc::new(Int32Array::from(phases)));
+    }
+    Ok(RecordBatch::try_new(sequences_with(of_tokens, phases), columns)?)
 }
 
 fn column<P: ArrowPrimitiveType, R>(
