@@ -4,6 +4,7 @@
 mod end_to_end {
     pub mod bad_input;
     pub mod bad_jobs;
+    pub mod blocks;
     pub mod bounds;
     pub mod changes;
     pub mod commands;
@@ -14,6 +15,8 @@ mod end_to_end {
     pub mod models;
     pub mod objectives;
     pub mod one_page;
+    pub mod passages;
+    pub mod retrieval;
     #[allow(dead_code)]
     #[path = "../../pipeline/storage/tests/storage/server.rs"]
     pub mod s3_server;

@@ -17,6 +17,8 @@ use crate::engine::plan::TrainingTable;
 use crate::error::{JobError, Problem, RunError, StepError};
 use crate::identity::Identity;
 use crate::job::{Job, LoadedJob};
+use crate::neighbours;
+use crate::packing::PackingConfig;
 use crate::sources::{Input, Source, SourceConfig, SourceError};
 use crate::specials::Specials;
 use crate::step::{Ids, Resources, Step};
@@ -186,6 +188,30 @@ fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
     for message in of_sequences {
         problems.push(loaded.text.problem_at("sequences.objective", message, None));
     }
+    if let Some(retrieval) = &sequences.retrieval {
+        let passages = draft.documents.iter().flatten().any(|step| matches!(step, StepConfig::tokenize_passages(_)));
+        let passages = passages.then(|| "documents are retrieved for pages, not for contexts of passages".to_owned());
+        for message in retrieval.check().into_iter().chain(passages) {
+            problems.push(loaded.text.problem_at("sequences.retrieval", message, None));
+        }
+    }
+    if sequences.objective.takes_blocks() && !matches!(sequences.packing, PackingConfig::OneDocument(_)) {
+        let message =
+            "the objective takes blocks, documents that are joined before it, and each block has a row of its own";
+        let hint = "write `packing = { one_document = { sequence_length = … } }`: rows are then as long as blocks";
+        problems.push(loaded.text.problem_at("sequences.packing", message.to_owned(), Some(hint.to_owned())));
+    }
+}
+
+/// An objective that cuts texts needs a tokenizer that gives them back.
+fn check_text(loaded: &LoadedJob, text: &TextTokenizer, problems: &mut Vec<Problem>) {
+    let cuts_text = loaded.draft.sequences.iter().flatten().any(|sequences| sequences.objective.cuts_text());
+    if cuts_text && !text.gives_texts_back() {
+        let message =
+            "the objective cuts texts between characters, but this tokenizer's tokens don't give a text back as it was";
+        let hint = "take a byte-level tokenizer that puts no space in front, or leave out `cuts`".to_owned();
+        problems.push(loaded.text.problem_at("sequences.objective", message.to_owned(), Some(hint)));
+    }
 }
 
 /// Follows the columns through a section's steps, from what its stage begins with to what the stage must have at its end.
@@ -245,7 +271,24 @@ fn read_files(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Vec<StepFile> 
             }
         }
     }
+    for retrieval in loaded.draft.sequences.iter().flatten().filter_map(|sequences| sequences.retrieval.as_ref()) {
+        let file = loaded.resolve(&retrieval.neighbours);
+        match neighbours::read(&file, drop).and_then(|()| digest_of(&file).map_err(|error| error.to_string())) {
+            Ok(digest) => files.push(("sequences", retrieval.neighbours.clone(), digest)),
+            Err(error) => {
+                let message = format!("`{}` is no table of neighbours: {error}", file.display());
+                let hint = "rows have a `key`, `neighbours`, and perhaps `scores`".to_owned();
+                problems.push(loaded.text.problem_at("sequences.retrieval.neighbours", message, Some(hint)));
+            }
+        }
+    }
     files
+}
+
+fn digest_of(file: &Path) -> std::io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::open(file)?)?;
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 fn names(schema: &Schema) -> String {
@@ -327,6 +370,7 @@ fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<Lo
     };
     check_image_fits(loaded, images.as_ref(), problems);
     check_masks(loaded, images.as_ref(), problems);
+    ids.iter().for_each(|ids| check_text(loaded, &ids.text, problems));
     Some((ids, images))
 }
 
@@ -381,6 +425,7 @@ fn identity(job: &Job, files: &[StepFile], ids: Option<&Ids>, images: &dyn Image
         "images": job.images,
         "images_files": of_section("images"),
         "sequences": job.sequences,
+        "sequences_files": of_section("sequences"),
         "shards": job.shards,
         "image_shards": job.image_shards,
         "tables": TrainingTable::of(job),

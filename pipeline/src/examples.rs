@@ -13,7 +13,7 @@ use pageloom_schemas::{Column, SchemaError, columns, runs};
 use crate::error::StepError;
 use crate::objectives::{Example, Predicts};
 
-/// An example, and how many of its document's tokens are in none of the examples beside it.
+/// An example, and how many of its document's tokens are in none of those beside it, which one of them tells for all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlacedExample {
     /// The example.
@@ -91,6 +91,7 @@ pub fn examples_of(column: &ListArray, row: usize) -> Result<Vec<PlacedExample>,
             branch: number("branch", index)?,
             view: number("view", index)?,
             source: runs::runs_of(source, index)?,
+            joined: None,
             passages: Vec::new(),
         };
         Ok(PlacedExample { example, left_out: number("left_out", index)? })
@@ -140,6 +141,7 @@ mod tests {
             branch: 1,
             view: 4,
             source: vec![0..2, 5..6],
+            joined: None,
             passages: Vec::new(),
         };
         let plain = Example { input_ids: vec![7], labels: vec![7], objective: "left_to_right", ..Example::default() };

@@ -42,13 +42,22 @@ pub struct Manifest {
     pub tokens: u64,
     /// Padding among them.
     pub padding_tokens: u64,
-    /// Tokens of documents that the objective's rule on length has left out.
+    /// How often a document stands in front of one that it was retrieved for; each counts for all views of that one.
+    #[serde(default)]
+    pub neighbours: u64,
+    /// How often one was to stand there that the run does not have.
+    #[serde(default)]
+    pub missing_neighbours: u64,
+    /// Blocks that documents were joined into; none where the objective takes documents.
+    #[serde(default)]
+    pub blocks: u64,
+    /// Tokens of documents, or of blocks, that the objective's rule on length has left out.
     pub left_out_tokens: u64,
-    /// Tokens of examples that packing has dropped.
+    /// Tokens that packing has dropped from examples, or from documents where they were joined into blocks.
     pub dropped_tokens: u64,
-    /// Examples that are in more than one row, or not whole.
+    /// Examples that are in more than one row, or not whole, and documents that are not whole in one block.
     pub cut_examples: u64,
-    /// How often a row ends inside an image.
+    /// How often a row or a block ends inside an image.
     pub cut_images: u64,
     /// Documents in the shards.
     pub documents: u64,
@@ -153,6 +162,7 @@ fn shard_files(shards: &[Commit]) -> Vec<ShardFile> {
 fn manifest(run: &Run, before: &Before, shards: &Shards) -> Manifest {
     let sequence_length = run.checked.job.sequences.as_ref().and_then(|sequences| sequences.packing.row_length());
     let sum = |commits: &[Commit], name: &str| -> u64 { commits.iter().map(|commit| commit.count(name)).sum() };
+    let sums = |names: &[&str]| -> u64 { names.iter().map(|name| sum(&before.sequences, name)).sum() };
     let commits = || [&before.documents, &before.images, &before.sequences].into_iter().flatten();
     let files = shard_files(&shards.sequences);
     let image_table = run.checked.job.image_shards.as_ref().map(|settings| {
@@ -173,9 +183,12 @@ fn manifest(run: &Run, before: &Before, shards: &Shards) -> Manifest {
         tokens: files.iter().map(|file| file.tokens).sum(),
         padding_tokens: sum(&before.sequences, "padding_tokens"),
         left_out_tokens: sum(&before.sequences, "left_out_tokens"),
-        dropped_tokens: sum(&before.sequences, "dropped_tokens"),
-        cut_examples: sum(&before.sequences, "cut_examples"),
-        cut_images: sum(&before.sequences, "cut_images"),
+        neighbours: sum(&before.sequences, "neighbours_in_front"),
+        missing_neighbours: sum(&before.sequences, "neighbours_missing"),
+        blocks: sum(&before.sequences, "blocks"),
+        dropped_tokens: sums(&["dropped_tokens", "dropped_joined_tokens"]),
+        cut_examples: sums(&["cut_examples", "cut_documents"]),
+        cut_images: sums(&["cut_images", "cut_joined_images"]),
         documents: sum(&before.sequences, "documents"),
         images: sum(&before.images, "images"),
         rejects: add_up(commits().map(|commit| &commit.rejects)),

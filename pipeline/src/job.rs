@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::error::{JobError, Problem};
 use crate::job_text::JobText;
+use crate::neighbours;
 use crate::objectives::ObjectiveConfig;
 use crate::packing::PackingConfig;
 use crate::sources::SourceConfig;
@@ -77,16 +78,26 @@ pub struct Sequences {
     /// How image tokens stand in their document.
     #[serde(default)]
     pub interleave: interleave_images::Settings,
+    /// Which other documents stand in front of each; none if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retrieval: Option<neighbours::Settings>,
     /// What a document becomes.
     pub objective: ObjectiveConfig,
     /// How often each document is seen, each time with draws of its own.
     #[serde(default = "apply_objective::one_view")]
     pub views: u32,
-    /// How examples become rows.
+    /// How examples become rows. Where the objective takes blocks (`causal_masking` as `metaseq` or `cm3leon`, `fim` at
+    /// context level), it is `one_document`: documents are joined, each followed by its end, into blocks as long as a row,
+    /// which are cut as `image_spans` says, and what the objective makes of a block is a row.
     pub packing: PackingConfig,
 }
 
 impl Sequences {
+    /// The tokens of the blocks that documents are joined into; none where the objective takes documents.
+    pub fn block_length(&self) -> Option<u32> {
+        self.packing.row_length().filter(|_| self.objective.takes_blocks())
+    }
+
     /// The steps before packing: what puts images into documents, and what makes examples of those.
     pub fn steps(&self) -> [StepConfig; 2] {
         [
@@ -154,6 +165,11 @@ impl Default for ImageShards {
 }
 
 impl Job {
+    /// The tokens of the blocks that documents are joined into; none where the objective takes documents.
+    pub fn block_length(&self) -> Option<u32> {
+        self.sequences.as_ref().and_then(Sequences::block_length)
+    }
+
     /// Whether images are wanted that no document shows.
     pub fn wants_all_images(&self) -> bool {
         let wanted = self.image_shards.as_ref().map(|shards| shards.images);

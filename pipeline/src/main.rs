@@ -418,6 +418,9 @@ async fn check_job(options: &JobOptions) -> Result<(), RunError> {
         Some(ids) => println!("vocabulary of {} ids, {} per image", ids.vocabulary.size(), images.codes_per_image()),
         None => println!("{} codes per image, below {}", images.codes_per_image(), images.codebook_size()),
     }
+    if let Some(length) = checked.job.block_length() {
+        println!("documents are joined into blocks of {length} tokens, each of which is a row");
+    }
     Ok(())
 }
 
@@ -434,6 +437,9 @@ async fn plan_job(options: &JobOptions, json: bool) -> Result<(), RunError> {
             (None, 0) => {}
             (None, units) => println!("{:<width$} {units} units", stage.name()),
         }
+    }
+    if let Some(length) = checked.job.block_length() {
+        println!("{:<width$} in blocks of {length} tokens, none across two units", "");
     }
     Ok(())
 }

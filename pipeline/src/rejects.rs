@@ -20,7 +20,7 @@ pub struct FoundReject {
     pub stage: &'static str,
     /// The unit of that stage.
     pub unit: u32,
-    /// `document`, `image` or `record`; `reference` where a document stayed without one of its images.
+    /// `document`, `block`, `image` or `record`; `reference` where a document stayed without one of its images.
     pub kind: String,
     /// Its key, or where a record stood in its source; `pageloom replay --id` takes it.
     pub key: String,

@@ -104,7 +104,17 @@ async fn replay_document(
     let Some(sequences) = &run.checked.job.sequences else {
         return steps.finish("kept; the job makes no sequences of it");
     };
-    let kept = steps.through(&sequences.steps())?;
+    let [interleave, objective] = sequences.steps();
+    if !steps.through(&[interleave])? {
+        return steps.finish_rejected();
+    }
+    if sequences.retrieval.is_some() {
+        return steps.finish("kept, ready to have its neighbours put in front");
+    }
+    if sequences.objective.takes_blocks() {
+        return steps.finish("kept, ready to be joined with other documents into blocks");
+    }
+    let kept = steps.through(&[objective])?;
     if kept { steps.finish("kept: an example, ready to be packed") } else { steps.finish_rejected() }
 }
 

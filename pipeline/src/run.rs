@@ -280,6 +280,7 @@ pub fn describe_plan(checked: &CheckedJob, plan: &RunPlan) -> Result<String, Run
         "job": checked.job.name,
         "job_digest": plan.job,
         "plan_digest": plan.digest(),
+        "block_length": checked.job.block_length(),
         "tables": plan.tables,
         "stages": Stage::ALL.into_iter().filter_map(stage).collect::<Vec<_>>(),
         "splits": plan.splits,

@@ -49,12 +49,31 @@ pub struct ShownPiece {
     pub length: usize,
     /// Where it starts in the document's example.
     pub document_offset: usize,
+    /// The objective that made it; empty for padding.
+    pub objective: String,
+    /// Which part of a mixture that is.
+    pub part: i32,
+    /// Which tokens of which documents its example is made of.
+    pub sources: Vec<ShownSource>,
     /// Tokens with loss.
     pub trained: usize,
     /// What it says.
     pub text: String,
     /// Spans that were moved, as far as both of their ends are in this piece.
     pub spans: Vec<MovedSpan>,
+}
+
+/// Some tokens of a document.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ShownSource {
+    /// The document's key.
+    pub document: String,
+    /// Its URL, where the run's exchange still has it.
+    pub url: Option<String>,
+    /// The first of its tokens.
+    pub start: i32,
+    /// Where they end.
+    pub end: i32,
 }
 
 /// Decodes one row of a finished run.
@@ -66,9 +85,11 @@ pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
     let batch = read_row(store, &file, within).await?;
     let words = words(store, &manifest).await?;
     let mut pieces = pieces(&batch, &words)?;
-    let urls = urls(store, manifest.seed, pieces.iter().map(|piece| piece.document.as_str())).await?;
+    let sources = pieces.iter().flat_map(|piece| &piece.sources).map(|source| source.document.as_str());
+    let urls = urls(store, manifest.seed, pieces.iter().map(|piece| piece.document.as_str()).chain(sources)).await?;
     for piece in &mut pieces {
         piece.url = urls.get(&piece.document).cloned();
+        piece.sources.iter_mut().for_each(|source| source.url = urls.get(&source.document).cloned());
     }
     Ok(ShownRow { row, file, pieces })
 }
@@ -112,10 +133,12 @@ async fn words(store: &Store, manifest: &Manifest) -> Result<Words, RunError> {
 fn pieces(batch: &RecordBatch, words: &Words) -> Result<Vec<ShownPiece>, RunError> {
     let (ids, labels) = (columns::input_ids(), columns::labels());
     let (lengths, keys) = (columns::seq_lengths(), columns::document_keys());
-    let offsets = columns::document_offsets();
+    let (offsets, objectives, parts) = (columns::document_offsets(), columns::objectives(), columns::parts());
     let (ids, labels) = (ids.of(batch)?.value(0), labels.of(batch)?.value(0));
     let (ids, labels) = (ids.as_primitive::<Int32Type>().values(), labels.as_primitive::<Int32Type>().values());
     let (lengths, keys, offsets) = (lengths.of(batch)?.value(0), keys.of(batch)?.value(0), offsets.of(batch)?.value(0));
+    let (objectives, parts) = (objectives.of(batch)?.value(0), parts.of(batch)?.value(0));
+    let mut sources = sources(batch)?.into_iter();
     let mut start = 0;
     let mut pieces = Vec::new();
     for (index, length) in lengths.as_primitive::<Int32Type>().values().iter().enumerate() {
@@ -127,6 +150,9 @@ fn pieces(batch: &RecordBatch, words: &Words) -> Result<Vec<ShownPiece>, RunErro
             start,
             length: piece.len(),
             document_offset: offsets.as_primitive::<Int32Type>().value(index) as usize,
+            objective: objectives.as_string::<i32>().value(index).to_owned(),
+            part: parts.as_primitive::<Int32Type>().value(index),
+            sources: sources.next().unwrap_or_default(),
             trained: labels[start..end].iter().filter(|label| **label >= 0).count(),
             text: words.of(piece),
             spans: words.moved_spans(piece, start),
@@ -134,6 +160,25 @@ fn pieces(batch: &RecordBatch, words: &Words) -> Result<Vec<ShownPiece>, RunErro
         start = end;
     }
     Ok(pieces)
+}
+
+/// The sources of each piece.
+fn sources(batch: &RecordBatch) -> Result<Vec<Vec<ShownSource>>, RunError> {
+    let (counts, keys) = (columns::source_counts(), columns::source_keys());
+    let (starts, ends) = (columns::source_starts(), columns::source_ends());
+    let (counts, keys) = (counts.of(batch)?.value(0), keys.of(batch)?.value(0));
+    let (starts, ends) = (starts.of(batch)?.value(0), ends.of(batch)?.value(0));
+    let (keys, starts) = (keys.as_string::<i32>(), starts.as_primitive::<Int32Type>().values());
+    let ends = ends.as_primitive::<Int32Type>().values();
+    let source = |index: usize| ShownSource {
+        document: keys.value(index).to_owned(),
+        url: None,
+        start: starts[index],
+        end: ends[index],
+    };
+    let mut all = (0..starts.len()).map(source);
+    let counts = counts.as_primitive::<Int32Type>().values();
+    Ok(counts.iter().map(|count| all.by_ref().take(*count as usize).collect()).collect())
 }
 
 /// URLs of documents, from the run's exchange.
@@ -177,6 +222,12 @@ impl ShownRow {
                 String::new()
             };
             text.push_str(&format!("\n── tokens {start}..{end}: {name}{from}; {} with loss\n", piece.trained));
+            // That all of a document is there is what the line above says.
+            let others = piece.sources.iter().filter(|source| piece.sources.len() > 1 || source.start > 0);
+            for source in others {
+                let (name, url) = (&source.document, source.url.as_deref().unwrap_or_default());
+                text.push_str(&format!("   tokens {}..{} of document {name} {url}\n", source.start, source.end));
+            }
             for span in &piece.spans {
                 text.push_str(&format!("   {span}\n"));
             }

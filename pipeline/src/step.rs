@@ -133,6 +133,8 @@ impl Columns {
 pub enum Kind {
     /// A page.
     Document,
+    /// Pages joined end to end.
+    Block,
     /// An image, or a page's reference to one.
     Image,
     /// A piece of a source that is neither.
@@ -144,6 +146,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Document => "document",
+            Kind::Block => "block",
             Kind::Image => "image",
             Kind::Record => "record",
         }

@@ -10,15 +10,16 @@ use crate::packing::PackedRow;
 
 /// The table of a job's sequences.
 pub fn sequences(of: &Sequences) -> SchemaRef {
-    sequences_with(of.objective.token_columns())
+    sequences_with(of.objective.token_columns(), of.objective.num_phases() > 1)
 }
 
-/// The table with these columns per token, in this order.
-pub fn sequences_with(of_tokens: TokenColumns) -> SchemaRef {
+/// The table with these columns per token, in this order, and with a phase of each row where there are several.
+pub fn sequences_with(of_tokens: TokenColumns, phases: bool) -> SchemaRef {
     let positions = of_tokens.position_ids.then(|| columns::position_ids().field());
     let blocks = of_tokens.block_position_ids.then(|| columns::block_position_ids().field());
     let weights = of_tokens.loss_weights.then(|| columns::loss_weights().field());
-    tables::sequences([positions, blocks, weights].into_iter().flatten())
+    let phase = phases.then(|| columns::phase().field());
+    tables::sequences([positions, blocks, weights, phase].into_iter().flatten())
 }
 
 /// An error where a row has what the table has no column for: it would be lost.
@@ -42,7 +43,7 @@ mod tests {
         let specials = Specials::consecutive(100, 256);
         for config in ObjectiveConfig::examples() {
             let (objective, columns) = (config.build(&specials), config.token_columns());
-            let mut packer = Passthrough {}.build(specials.pad);
+            let mut packer = Passthrough {}.build(&specials);
             let mut rows = Vec::new();
             for number in 0..200_u32 {
                 let document = TokenDocument { tokens: (0..40).collect(), ..TokenDocument::default() };

@@ -156,6 +156,19 @@ fn check_sequences(books: &Books, findings: &mut Vec<String>) {
     );
     for commit in &books.before.sequences {
         let place = format!("sequences unit {}", commit.index);
+        check_neighbours(commit, &place, findings);
+        equal(
+            findings,
+            &place,
+            ("tokens of joined documents", commit.count("joined_tokens")),
+            ("those of blocks and dropped ones", commit.count("block_tokens") + commit.count("dropped_joined_tokens")),
+        );
+        equal(
+            findings,
+            &place,
+            ("blocks", commit.count("blocks")),
+            ("packed and rejected ones", commit.count("packed_blocks") + rejected(commit, "block")),
+        );
         equal(
             findings,
             &place,
@@ -182,6 +195,15 @@ fn check_image_rows(books: &Books, findings: &mut Vec<String>) {
     let (images, rows) = (sum(&books.before.images, "images"), sum(&books.before.images, "rows"));
     equal(findings, "images", ("images with tokens", images), ("rows of images", rows));
     equal(findings, "image_shards", ("rows", sum(&books.image_shards, "rows")), ("rows of images", rows));
+}
+
+/// Every neighbour that was chosen stands in front or is missing, but for those of rejected documents.
+fn check_neighbours(commit: &Commit, place: &str, findings: &mut Vec<String>) {
+    let settled = commit.count("neighbours_in_front") + commit.count("neighbours_missing");
+    let chosen = commit.count("neighbours_chosen");
+    if rejected(commit, "document") == 0 || settled > chosen {
+        equal(findings, place, ("neighbours", chosen), ("those in front of documents and missing ones", settled));
+    }
 }
 
 /// Every committed file is there, with the size and rows of its commit; a shard's bytes have the checksum as well.

@@ -1,7 +1,8 @@
 //! Every column of Pageloom's tables, by constructor.
 
 use arrow::array::{
-    BinaryArray, FixedSizeBinaryArray, ListArray, StringArray, StructArray, UInt16Array, UInt32Array, UInt64Array,
+    BinaryArray, FixedSizeBinaryArray, Int32Array, ListArray, StringArray, StructArray, UInt16Array, UInt32Array,
+    UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Fields};
 
@@ -249,6 +250,46 @@ pub fn run_fields() -> Fields {
     Fields::from(vec![Field::new("start", DataType::UInt32, false), Field::new("end", DataType::UInt32, false)])
 }
 
+/// The passages of `tokens`, in order: `{start, end, gold_step}`; an ordinary page has none.
+pub fn passages() -> Column<ListArray> {
+    Column::required("passages", list_of(DataType::Struct(passage_fields())))
+}
+
+/// Fields of one passage: its step is null where it is noise.
+pub fn passage_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("start", DataType::UInt32, false),
+        Field::new("end", DataType::UInt32, false),
+        Field::new("gold_step", DataType::UInt32, true),
+    ])
+}
+
+/// What a row was joined of, in order: `{document, start, end, document_offset}`, the stretch of the row's tokens that is
+/// from one document, and where it begins there.
+pub fn joined() -> Column<ListArray> {
+    Column::required("joined", list_of(DataType::Struct(joined_fields())))
+}
+
+/// Fields of one stretch of [`joined`].
+pub fn joined_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("document", key_type(), false),
+        Field::new("start", DataType::UInt32, false),
+        Field::new("end", DataType::UInt32, false),
+        Field::new("document_offset", DataType::UInt32, false),
+    ])
+}
+
+/// Which tokens were put in front of documents by retrieval, breaks included: `{start, end}`.
+pub fn retrieved_runs() -> Column<ListArray> {
+    Column::required("retrieved_runs", list_of(DataType::Struct(run_fields())))
+}
+
+/// How many blocks have begun in the document that a block begins in.
+pub fn block_number() -> Column<UInt32Array> {
+    Column::required("block_number", DataType::UInt32)
+}
+
 /// What the objective makes of one document: one example, or a few that belong together.
 pub fn examples() -> Column<ListArray> {
     Column::required("examples", list_of(DataType::Struct(example_fields())))
@@ -306,6 +347,11 @@ pub fn objectives() -> Column<ListArray> {
     Column::required("objectives", list_of(DataType::Utf8))
 }
 
+/// Which part of a mixture made each piece, from 0; 0 where there is no mixture.
+pub fn parts() -> Column<ListArray> {
+    Column::required("parts", list_of(DataType::Int32))
+}
+
 /// Which view of its document each piece is of, from 0.
 pub fn views() -> Column<ListArray> {
     Column::required("views", list_of(DataType::Int32))
@@ -325,6 +371,33 @@ pub fn prefix_lens() -> Column<ListArray> {
 /// own position does.
 pub fn label_shifts() -> Column<ListArray> {
     Column::required("label_shifts", list_of(DataType::Int32))
+}
+
+/// Which phase of training a row is for, from 0; only where the job's objective has several.
+pub fn phase() -> Column<Int32Array> {
+    Column::required("phase", DataType::Int32)
+}
+
+/// How many of a row's sources each piece has; 0 for padding.
+pub fn source_counts() -> Column<ListArray> {
+    Column::required("source_counts", list_of(DataType::Int32))
+}
+
+/// The document of each source, as 32 hexadecimal digits. A source is a range of a document's tokens that are in a piece's
+/// example, in their order before the objective moved any.
+pub fn source_keys() -> Column<ListArray> {
+    Column::required("source_keys", list_of(DataType::Utf8))
+}
+
+/// Where each source starts, in tokens of its document.
+pub fn source_starts() -> Column<ListArray> {
+    Column::required("source_starts", list_of(DataType::Int32))
+}
+
+/// Where each source ends, in tokens of its document. What was put behind a document when it was joined with others, its end
+/// or a break, counts as its last token.
+pub fn source_ends() -> Column<ListArray> {
+    Column::required("source_ends", list_of(DataType::Int32))
 }
 
 /// Positions that differ from counting, one per token; only where the job's objective has such.

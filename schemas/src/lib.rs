@@ -3,8 +3,10 @@
 pub mod column;
 pub mod columns;
 pub mod features;
+pub mod joined;
 pub mod key;
 pub mod lists;
+pub mod passages;
 pub mod places;
 pub mod runs;
 pub mod tables;

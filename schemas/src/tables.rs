@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::columns;
 
 /// Version of these tables; part of every unit's identity.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 fn table(fields: Vec<Field>) -> SchemaRef {
     Arc::new(Schema::new(fields))
@@ -33,6 +33,7 @@ pub fn documents() -> SchemaRef {
         columns::url().field(),
         columns::tokens().field(),
         columns::image_slots().field(),
+        columns::passages().field(),
     ])
 }
 
@@ -139,7 +140,34 @@ pub fn illustrated_documents() -> SchemaRef {
         columns::url().field(),
         columns::tokens().field(),
         columns::image_slots().field(),
+        columns::passages().field(),
         columns::images().field(),
+    ])
+}
+
+/// Documents with those in front that were retrieved for them. A row's key and URL are the last one's.
+pub fn joined_documents() -> SchemaRef {
+    table(vec![
+        columns::key().field(),
+        columns::url().field(),
+        columns::document_tokens().field(),
+        columns::image_runs().field(),
+        columns::passages().field(),
+        columns::retrieved_runs().field(),
+        columns::joined().field(),
+    ])
+}
+
+/// Blocks: documents of one bucket end to end, for objectives that take such. A row's key and URL are its first document's.
+pub fn blocks() -> SchemaRef {
+    table(vec![
+        columns::key().field(),
+        columns::url().field(),
+        columns::document_tokens().field(),
+        columns::image_runs().field(),
+        columns::retrieved_runs().field(),
+        columns::block_number().field(),
+        columns::joined().field(),
     ])
 }
 
@@ -153,10 +181,15 @@ pub fn sequences(of_tokens: impl IntoIterator<Item = Field>) -> SchemaRef {
         columns::document_keys().field(),
         columns::document_offsets().field(),
         columns::objectives().field(),
+        columns::parts().field(),
         columns::views().field(),
         columns::branches().field(),
         columns::prefix_lens().field(),
         columns::label_shifts().field(),
+        columns::source_counts().field(),
+        columns::source_keys().field(),
+        columns::source_starts().field(),
+        columns::source_ends().field(),
     ];
     fields.extend(of_tokens);
     table(fields)

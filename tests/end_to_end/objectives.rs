@@ -15,7 +15,7 @@ fn site() -> Site {
 }
 
 /// A picture of 64 x 48 pixels in one colour.
-fn picture(shade: u8) -> Vec<u8> {
+pub fn picture(shade: u8) -> Vec<u8> {
     let mut header = b"BM".to_vec();
     let (width, height) = (64_u32, 48_u32);
     let pixels = width * height * 3;
@@ -26,16 +26,23 @@ fn picture(shade: u8) -> Vec<u8> {
     header
 }
 
-fn with(site: &Site, name: &str, settings: &[&str]) -> Finished {
-    let options: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+/// Runs the job with these settings, so many units at once.
+pub fn with(site: &Site, name: &str, settings: &[&str], parallel: &str) -> Finished {
+    let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+    let options: Vec<&str> = settings.chain(["--parallel", parallel]).collect();
     run(&site.job(), &site.path(name), &options)
+}
+
+/// A setting, as `--set` takes it.
+pub fn setting(name: &str, value: &impl serde::Serialize) -> String {
+    format!("{name}={}", toml::Value::try_from(value).unwrap())
 }
 
 /// All rows decoded, spans moved by no objective.
 fn laid_out(site: &Site, layout: &str) -> String {
     let layout_setting = format!("sequences.interleave.layout=\"{layout}\"");
     let long = "sequences.packing={ concat_and_split = { sequence_length = 2048 } }";
-    with(site, layout, &[&layout_setting, long, "sequences.objective={ left_to_right = {} }"]).shown()
+    with(site, layout, &[&layout_setting, long, "sequences.objective={ left_to_right = {} }"], "2").shown()
 }
 
 #[test]
@@ -59,7 +66,11 @@ fn every_published_way_to_mask_spans_runs_and_balances() {
     let site = site();
     for variant in ["paper", "fairseq", "incoder", "metaseq", "cm3leon"] {
         let variant_setting = format!("sequences.objective={{ causal_masking = {{ variant = \"{variant}\" }} }}");
-        let finished = with(&site, variant, &[&variant_setting]);
+        let packing = match variant {
+            "metaseq" | "cm3leon" => "sequences.packing={ one_document = { sequence_length = 512 } }",
+            _ => "sequences.packing={ concat_and_split = { sequence_length = 512 } }",
+        };
+        let finished = with(&site, variant, &[&variant_setting, packing], "2");
         assert_eq!(finished.count("documents"), 2, "{variant}");
     }
 }
@@ -68,8 +79,8 @@ fn every_published_way_to_mask_spans_runs_and_balances() {
 fn every_objective_runs_from_a_job_file_and_gives_its_documents_back() {
     let site = site();
     for (index, objective) in ObjectiveConfig::examples().iter().enumerate() {
-        let setting = format!("sequences.objective={}", toml::Value::try_from(objective).unwrap());
-        let finished = with(&site, &index.to_string(), &[&setting]);
+        let setting = setting("sequences.objective", objective);
+        let finished = with(&site, &index.to_string(), &[&setting], "2");
         assert_eq!(finished.count("documents"), 2, "{setting}");
         let deep = done(&["verify", &text(&finished.out), "--deep"]).stdout;
         let inverted = deep.lines().find(|line| line.contains("give their document's tokens back")).unwrap();
@@ -82,7 +93,7 @@ fn what_loses_tokens_on_purpose_is_no_finding_in_a_mixture_either() {
     let site = site();
     let compat = "{ causal_masking = { variant = \"fairseq\", reference_compat = true } }";
     let parts = format!("[{{ weight = 1.0, objective = {compat} }}]");
-    let finished = with(&site, "compat", &[&format!("sequences.objective={{ mixture = {{ parts = {parts} }} }}")]);
+    let finished = with(&site, "compat", &[&format!("sequences.objective={{ mixture = {{ parts = {parts} }} }}")], "2");
     let deep = done(&["verify", &text(&finished.out), "--deep"]).stdout;
     assert!(deep.contains("0 examples give their document's tokens back"), "{deep}");
 }
@@ -91,8 +102,8 @@ fn what_loses_tokens_on_purpose_is_no_finding_in_a_mixture_either() {
 fn every_packing_runs_from_a_job_file_and_balances() {
     let site = site();
     for (index, packing) in PackingConfig::examples().iter().enumerate() {
-        let setting = format!("sequences.packing={}", toml::Value::try_from(packing).unwrap());
-        let finished = with(&site, &format!("packing-{index}"), &[&setting]);
+        let setting = setting("sequences.packing", packing);
+        let finished = with(&site, &format!("packing-{index}"), &[&setting], "2");
         assert_eq!(finished.count("documents"), 2, "{setting}");
         done(&["verify", &text(&finished.out), "--deep"]);
     }
@@ -102,8 +113,8 @@ fn every_packing_runs_from_a_job_file_and_balances() {
 fn a_document_that_is_seen_twice_has_other_spans_each_time() {
     let site = site();
     let objective = "sequences.objective={ causal_masking = { min_spans = 4 } }";
-    let once = with(&site, "once", &[objective]);
-    let twice = with(&site, "twice", &[objective, "sequences.views=2"]);
+    let once = with(&site, "once", &[objective], "2");
+    let twice = with(&site, "twice", &[objective, "sequences.views=2"], "2");
     assert_eq!((once.count("documents"), twice.count("documents")), (2, 2));
     let spans = |finished: &Finished| {
         let shown = finished.shown();

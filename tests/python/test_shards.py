@@ -17,10 +17,15 @@ COLUMNS = {
     "document_keys": arrow.string(),
     "document_offsets": arrow.int32(),
     "objectives": arrow.string(),
+    "parts": arrow.int32(),
     "views": arrow.int32(),
     "branches": arrow.int32(),
     "prefix_lens": arrow.int32(),
     "label_shifts": arrow.int32(),
+    "source_counts": arrow.int32(),
+    "source_keys": arrow.string(),
+    "source_starts": arrow.int32(),
+    "source_ends": arrow.int32(),
 }
 
 
@@ -108,6 +113,17 @@ def test_pieces_fill_each_row_and_continue_their_documents(run):
             if key:
                 assert offset == reached.get(key, 0), key
                 reached[key] = offset + length
+
+
+def test_every_piece_says_which_tokens_of_its_document_it_is_made_of(run):
+    tokens_of = {key: len(tokens) for key, tokens in run.documents().items()}
+    for row in run.rows():
+        sources = zip(row["source_keys"], row["source_starts"], row["source_ends"], strict=True)
+        for key, count in zip(row["document_keys"], row["source_counts"], strict=True):
+            of_piece = [next(sources) for _ in range(count)]
+            assert (count == 0) == (key == ""), row
+            assert all(document == key and 0 <= start < end <= tokens_of[key] for document, start, end in of_piece)
+        assert next(sources, None) is None
 
 
 def test_every_document_ends_once(run):

@@ -2,6 +2,7 @@
 
 mod bpe;
 pub mod text;
+pub mod texts;
 pub mod vocabulary;
 
 pub use vocabulary::TokenId;

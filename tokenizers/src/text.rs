@@ -8,6 +8,7 @@ use thiserror::Error;
 use tokenizers::{Encoding, Tokenizer};
 
 use crate::bpe::ByteLevelBpe;
+use crate::texts::TokenTexts;
 use crate::vocabulary::TokenId;
 
 /// A text tokenizer that reads all text as text.
@@ -110,6 +111,17 @@ impl TextTokenizer {
         }
         let ids: Vec<_> = ids.iter().map(|&id| id as u32).collect();
         self.tokenizer.decode(&ids, false).map_err(|error| TextTokenizerError::Decode(error.to_string()))
+    }
+
+    /// What each token says by itself.
+    pub fn token_texts(&self) -> TokenTexts {
+        TokenTexts::of(&self.tokenizer)
+    }
+
+    /// Whether the text of a text's tokens is that text: so for byte-level tokenizers that put no space in front. Others
+    /// put one there, or fold cases, and a text that was cut would not be the same when its parts are joined.
+    pub fn gives_texts_back(&self) -> bool {
+        self.byte_level.as_ref().is_some_and(ByteLevelBpe::gives_texts_back)
     }
 
     /// How many tokens there are, added ones included.
@@ -275,8 +287,11 @@ mod tests {
             "e\u{301}\u{0}\u{10ffff}",
             "<eod><|endoftext|>",
         ] {
-            assert_eq!(demo.decode(&demo.encode(text).unwrap()).unwrap(), text);
+            let ids = demo.encode(text).unwrap();
+            assert_eq!(demo.decode(&ids).unwrap(), text);
+            assert_eq!(demo.token_texts().text(&ids).as_deref(), Some(text));
         }
+        assert!(demo.gives_texts_back() && !unigram().gives_texts_back());
         assert_eq!(demo.len(), 8192);
     }
 

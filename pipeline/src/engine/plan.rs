@@ -99,6 +99,8 @@ pub struct RunPlan {
     pub splits: Vec<PlannedSplit>,
     /// Buckets of the exchanges: units of the images and of the sequences stage.
     pub buckets: u32,
+    /// Whether documents of all buckets may stand in front of those of each.
+    pub retrieves: bool,
     /// What trainers get.
     pub tables: Vec<TrainingTable>,
 }
@@ -154,6 +156,7 @@ impl RunPlan {
             image_rows_per_shard: checked.job.image_shards.as_ref().map_or(0, |shards| shards.rows_per_shard),
             splits,
             buckets,
+            retrieves: checked.job.sequences.as_ref().is_some_and(|sequences| sequences.retrieval.is_some()),
             tables: TrainingTable::of(&checked.job),
         })
     }
@@ -227,11 +230,14 @@ impl RunPlan {
 
     fn sequences_follow(&self, index: u32, before: &Before, follows: &mut Follows) {
         follows.text(&self.parts.sequences).number(index.into());
-        for commit in &before.documents {
-            follows.bucket(commit, "documents", index);
-        }
-        for commit in &before.images {
-            follows.bucket(commit, "image_tokens", index);
+        let buckets = if self.retrieves { 0..self.buckets } else { index..index + 1 };
+        for bucket in buckets {
+            for commit in &before.documents {
+                follows.bucket(commit, "documents", bucket);
+            }
+            for commit in &before.images {
+                follows.bucket(commit, "image_tokens", bucket);
+            }
         }
     }
 

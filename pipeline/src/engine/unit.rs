@@ -132,8 +132,13 @@ impl UnitLog {
 
     /// Charges packing, which the unit's own task does between reading and writing.
     pub fn packed(&self, rows: (u64, u64), spent: Spent) {
+        self.packed_by("pack", rows, spent);
+    }
+
+    /// Charges a part of packing under a name of its own.
+    pub fn packed_by(&self, name: &str, rows: (u64, u64), spent: Spent) {
         self.packing.add(spent);
-        self.charge("pack", rows, spent);
+        self.charge(name, rows, spent);
     }
 
     /// Starts a table of an exchange, whose rows come sorted by bucket.

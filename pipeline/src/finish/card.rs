@@ -70,6 +70,7 @@ fn of_sequences(manifest: &Manifest, schema: &Schema) -> String {
         "position_ids" => "| `position_ids` | a position for each token |\n",
         "block_position_ids" => "| `block_position_ids` | a second row of positions, within spans |\n",
         "loss_weights" => "| `loss_weights` | the weight of each token's loss |\n",
+        "phase" => "| `phase` | which phase of training the row is for, from 0 |\n",
         _ => "",
     };
     let of_tokens: String = schema.fields().iter().map(|field| about(field.name())).collect();
@@ -83,12 +84,14 @@ Training sequences made by Pageloom: {documents} documents and {images} images i
 | `input_ids` | token ids; `vocabulary.json` names every id |
 | `labels` | the same ids, unshifted; -100 where there is no loss (sentinels, padding) |
 | `seq_lengths` | lengths of the pieces packed into the row; they add up to the row |
-| `document_keys` | the document of each piece; empty for padding, which is always the last piece |
+| `document_keys` | the document of each piece, or its block's first one; empty for padding, which is always the last piece |
 | `document_offsets` | where each piece starts in its document's example |
-| `objectives` | what made each piece |
+| `objectives`, `parts` | what made each piece, and which part of a mixture that is |
 | `views`, `branches` | which view of its document each piece is of, and which of the examples of one draw |
 | `prefix_lens` | how many tokens at the start of each piece see each other in both directions |
 | `label_shifts` | 1 where the token before predicts a label, 0 where the label's own position does |
+| `source_counts` | how many sources each piece has: ranges of documents that its example is made of, as they stood before the objective moved tokens |
+| `source_keys`, `source_starts`, `source_ends` | each source's document, and which of its tokens; an end or a break put behind a document is its last |
 {of_tokens}"
     )
 }

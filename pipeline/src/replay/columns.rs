@@ -3,6 +3,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, UInt32Type};
 use arrow::util::display::array_value_to_string;
+use pageloom_schemas::passages::{PassagePlace, passages_of};
 use pageloom_schemas::places::image_places_of;
 use pageloom_schemas::{columns, runs};
 
@@ -47,6 +48,7 @@ fn in_words(name: &str, column: &ArrayRef, words: &Words) -> String {
             places(column)
         }
         _ if name == columns::image_runs().field().name() => image_runs(column),
+        _ if name == columns::passages().name() => passages(column),
         _ if name == columns::examples().field().name() => examples(column, words),
         _ => array_value_to_string(column, 0).unwrap_or_default(),
     }
@@ -93,6 +95,15 @@ fn places(column: &ArrayRef) -> String {
         format!("\n   {} {}..{}, src at {}: {}", place.key, place.tag_start, place.tag_end, place.src, place.url)
     };
     format!("{} images", places.len()) + &places.iter().map(line).collect::<String>()
+}
+
+fn passages(column: &ArrayRef) -> String {
+    let passage = |place: PassagePlace| {
+        let step = place.gold_step.map_or_else(|| "noise".to_owned(), |step| format!("step {step}"));
+        format!("{}..{} ({step})", place.tokens.start, place.tokens.end)
+    };
+    let passages: Vec<String> = passages_of(column.as_list(), 0).unwrap_or_default().into_iter().map(passage).collect();
+    if passages.is_empty() { "none".into() } else { passages.join(", ") }
 }
 
 fn image_runs(column: &ArrayRef) -> String {

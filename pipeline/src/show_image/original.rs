@@ -18,7 +18,7 @@ use crate::step::Kind;
 /// The pixels that the job's steps hand to the encoder; none where the image's file is not what it was.
 pub async fn of(run: &Run, key: Key) -> Result<Option<Tile>, RunError> {
     let documents = commits_of(&run.store, Stage::Documents).await?;
-    let context = session(&run.store, run.checked.job.units.memory, 128)?;
+    let context = session(&run.store, run.memory_of_unit(), 128)?;
     let located = located_images(&context, run, &documents, image_bucket(&key, run.plan.buckets)).await?;
     let mut batches = execute_stream(located, context.task_ctx())?;
     while let Some(batch) = batches.try_next().await? {

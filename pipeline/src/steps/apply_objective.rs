@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ListArray, RecordBatch};
-use pageloom_schemas::lists::int32_rows;
+use arrow::array::{FixedSizeBinaryArray, ListArray, RecordBatch, UInt32Array};
+use arrow::datatypes::Int32Type;
+use pageloom_schemas::lists::{Rows, int32_rows};
+use pageloom_schemas::passages::{PassagePlace, passages_of};
 use pageloom_schemas::{Key, columns, runs};
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::random_key;
 use crate::error::StepError;
 use crate::examples::{PlacedExample, examples_column};
-use crate::objectives::{Example, Objective, ObjectiveConfig, TokenDocument, TokenId};
+use crate::objectives::{Example, Objective, ObjectiveConfig, Passage, TokenDocument};
 use crate::random::KeyedRandom;
 use crate::specials::specials;
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
+use crate::text_tokens::text_tokens;
 
-/// The objective draws from the job's seed and the document's key alone.
+/// The objective draws from the job's seed and the key of the document, or of the block, alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -38,7 +42,8 @@ impl StepSettings for Settings {
 
     fn columns(&self) -> Columns {
         let inputs = || [columns::document_tokens().field(), columns::image_runs().field()];
-        Columns::reads(inputs()).drops(inputs()).writes([columns::examples().field()])
+        let blocks = self.objective.takes_blocks().then(|| columns::block_number().field());
+        Columns::reads(inputs().into_iter().chain(blocks)).drops(inputs()).writes([columns::examples().field()])
     }
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
@@ -55,11 +60,9 @@ struct ApplyObjective {
 
 impl Step for ApplyObjective {
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
-        let (key, tokens, images) = (columns::key(), columns::document_tokens(), columns::image_runs());
-        let (key, images) = (key.of(&batch)?, images.of(&batch)?);
-        let tokens = int32_rows(tokens.of(&batch)?)?;
+        let inputs = Inputs::of(&batch)?;
         let outcome = |row: usize| -> Result<Result<Vec<PlacedExample>, Refusal>, StepError> {
-            Ok(self.examples(key.value(row), &document(tokens.row(row), images, row)?))
+            Ok(self.examples(&inputs.random_key(row), &inputs.document(row)?))
         };
         let outcomes: Result<Vec<_>, StepError> = rejects.each_row(&batch).map(outcome).collect();
         let (batch, examples) = rejects.keep_ok(&batch, outcomes?)?;
@@ -79,14 +82,12 @@ impl Inverse {
 
     /// How many examples of these documents give their tokens back, and what is wrong with those that don't.
     pub fn check(&self, batch: &RecordBatch) -> Result<(u64, Vec<String>), StepError> {
-        let (key, tokens, images) = (columns::key(), columns::document_tokens(), columns::image_runs());
-        let (key, images) = (key.of(batch)?, images.of(batch)?);
-        let tokens = int32_rows(tokens.of(batch)?)?;
+        let inputs = Inputs::of(batch)?;
         let (mut inverted, mut lost) = (0, Vec::new());
         for row in 0..batch.num_rows() {
-            let document = document(tokens.row(row), images, row)?;
-            for placed in self.0.examples(key.value(row), &document).unwrap_or_default() {
-                let name = Key::from_slice(key.value(row)).unwrap_or_default();
+            let document = inputs.document(row)?;
+            for placed in self.0.examples(&inputs.random_key(row), &document).unwrap_or_default() {
+                let name = Key::from_slice(inputs.key.value(row)).unwrap_or_default();
                 match self.0.objective.invert(&placed.example) {
                     Ok(found) if found == document.tokens_of(&placed.example.source) => inverted += 1,
                     Ok(_) => lost.push(format!("document {name}: its example gives other tokens back")),
@@ -98,13 +99,59 @@ impl Inverse {
     }
 }
 
-fn document(tokens: &[TokenId], images: &ListArray, row: usize) -> Result<TokenDocument, StepError> {
-    Ok(TokenDocument { tokens: tokens.to_vec(), images: runs::runs_of(images, row)?, ..TokenDocument::default() })
+/// What the objective is given of each row.
+struct Inputs<'a> {
+    key: &'a FixedSizeBinaryArray,
+    tokens: Rows<'a, Int32Type>,
+    images: &'a ListArray,
+    /// Blocks have none, whatever their documents had.
+    passages: Option<&'a ListArray>,
+    /// Where documents were retrieved.
+    retrieved: Option<&'a ListArray>,
+    /// Where rows are blocks.
+    block_number: Option<&'a UInt32Array>,
+}
+
+impl<'a> Inputs<'a> {
+    fn of(batch: &'a RecordBatch) -> Result<Self, StepError> {
+        let (block_number, passages) = (columns::block_number(), columns::passages());
+        let retrieved = columns::retrieved_runs();
+        let has = |name| batch.column_by_name(name).is_some();
+        Ok(Self {
+            key: columns::key().of(batch)?,
+            tokens: int32_rows(columns::document_tokens().of(batch)?)?,
+            images: columns::image_runs().of(batch)?,
+            passages: has(passages.name()).then(|| passages.of(batch)).transpose()?,
+            retrieved: has(retrieved.name()).then(|| retrieved.of(batch)).transpose()?,
+            block_number: has(block_number.name()).then(|| block_number.of(batch)).transpose()?,
+        })
+    }
+
+    fn document(&self, row: usize) -> Result<TokenDocument, StepError> {
+        let (tokens, images) = (self.tokens.row(row).to_vec(), runs::runs_of(self.images, row)?);
+        let places = self.passages.map(|passages| passages_of(passages, row)).transpose()?.unwrap_or_default();
+        let passage = |place: PassagePlace| Passage { tokens: place.tokens, gold_step: place.gold_step };
+        let passages = places.into_iter().map(passage).collect();
+        let retrieved = self.retrieved.map(|retrieved| runs::runs_of(retrieved, row)).transpose()?;
+        Ok(TokenDocument { tokens, images, passages, retrieved: retrieved.unwrap_or_default() })
+    }
+
+    fn random_key(&self, row: usize) -> Vec<u8> {
+        match self.block_number {
+            Some(number) => random_key(self.key.value(row), number.value(row)),
+            None => self.key.value(row).to_vec(),
+        }
+    }
 }
 
 impl ApplyObjective {
     fn of(settings: Settings, resources: &Resources) -> Result<Self, StepError> {
-        let objective = settings.objective.build(&specials(&resources.ids()?.vocabulary));
+        let ids = resources.ids()?;
+        let specials = specials(&ids.vocabulary);
+        let objective = match settings.objective.reads_text() {
+            true => settings.objective.build_with_text(&specials, &text_tokens(&ids.text)),
+            false => settings.objective.build(&specials),
+        };
         Ok(Self { settings, objective, seed: resources.seed })
     }
 
@@ -112,18 +159,15 @@ impl ApplyObjective {
         let of_view = |view: u32| {
             let mut random = KeyedRandom::new(self.seed, "objective", key, view);
             let examples = self.objective.apply(document, &mut random);
-            examples.into_iter().map(move |example| (view, example))
+            examples.into_iter().map(move |example| Example { view, ..example })
         };
-        let place = |(view, mut example): (u32, Example)| {
-            example.view = view;
-            let left_out = (document.tokens.len() as u64).saturating_sub(example.num_source_tokens()) as u32;
-            PlacedExample { example, left_out }
-        };
-        let examples: Vec<PlacedExample> = (0..self.settings.views).flat_map(of_view).map(place).collect();
+        let examples: Vec<Example> = (0..self.settings.views).flat_map(of_view).collect();
         if examples.is_empty() {
             let detail = format!("the objective makes nothing of its {} tokens", document.tokens.len());
             return Err(Refusal::new("no_example", detail));
         }
-        Ok(examples)
+        let left_out = self.settings.objective.left_out(document.tokens.len() as u32, &examples);
+        let place = |(example, left_out)| PlacedExample { example, left_out };
+        Ok(examples.into_iter().zip(left_out).map(place).collect())
     }
 }

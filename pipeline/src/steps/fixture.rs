@@ -9,6 +9,7 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{concat_batches, take};
+use pageloom_schemas::passages::passages;
 use pageloom_schemas::places::image_places_of;
 use pageloom_schemas::{Key, columns, tables};
 use pageloom_tokenizers::text::TextTokenizer;
@@ -19,7 +20,7 @@ use super::StepConfig;
 use crate::engine::reading::page_rows;
 use crate::keys::{document_key, image_key};
 use crate::sources::memory::{Collected, MemoryInput};
-use crate::sources::{ImageLocation, RawDocument, SourceConfig, SourceSettings, html_files};
+use crate::sources::{ImageLocation, PASSAGES, RawDocument, SourceConfig, SourceSettings, html_files};
 use crate::specials::Specials;
 use crate::step::{Ids, Kind, Rejects, Resources};
 
@@ -123,6 +124,8 @@ fn pages(documents: &[RawDocument]) -> RecordBatch {
         page(5, None, &[0; 4000]),
         page(6, None, "<table><p>".repeat(2000).as_bytes()),
         page(7, Some("text/html"), "<img src=x>".repeat(300).as_bytes()),
+        page(8, Some(PASSAGES), br#"{"passages": [{"text": "One.", "gold_step": 0}], "text": "Why?"}"#),
+        page(9, Some(PASSAGES), b"{"),
     ];
     let rows = documents.iter().chain(&nasty).map(|page| (document_key(0, &page.locator), page.clone()));
     page_rows(&rows.collect::<Vec<_>>()).unwrap()
@@ -190,6 +193,7 @@ pub fn join(documents: &RecordBatch, images: &RecordBatch) -> RecordBatch {
     let schema = tables::illustrated_documents();
     let named = schema.fields().iter().skip(1).filter_map(|field| documents.column_by_name(field.name()).cloned());
     joined.extend(named);
+    joined.push(passages(&vec![Vec::new(); documents.num_rows()]).unwrap());
     joined.push(Arc::new(list));
     RecordBatch::try_new(schema, joined).unwrap()
 }

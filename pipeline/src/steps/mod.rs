@@ -76,6 +76,7 @@ register! {
     filter_c4,
     filter_image_count,
     tokenize_text,
+    tokenize_passages,
     fetch_image,
     filter_image_file,
     prepare_image,

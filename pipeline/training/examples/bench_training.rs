@@ -33,6 +33,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn specials() -> Specials {
+    Specials::consecutive(NUM_TEXT, 512)
+}
+
 // A document with a lognormal number of tokens of this median, sigma 1.
 fn document(number: u64, median: f64) -> TokenDocument {
     let mut random = KeyedRandom::new(SEED, "lengths", &number.to_le_bytes(), 0);
@@ -62,7 +66,7 @@ fn num_tokens(documents: &[TokenDocument]) -> f64 {
 }
 
 fn apply(objective: &ObjectiveConfig, documents: &[TokenDocument], mut take: impl FnMut([u8; 16], Example)) {
-    let objective = objective.build(&Specials::consecutive(NUM_TEXT, 512));
+    let objective = objective.build(&specials());
     for (number, document) in (0_u128..).zip(documents) {
         let key = number.to_le_bytes();
         for example in objective.apply(document, &mut KeyedRandom::new(SEED, "objective", &key, 0)) {
@@ -90,7 +94,7 @@ fn packings(documents: &[TokenDocument], memcpy: f64) {
         let Some(plain) = ObjectiveConfig::examples().into_iter().next() else { return };
         let mut examples = Vec::new();
         apply(&plain, documents, |key, example| examples.push((key, example)));
-        let mut packer = packing.build(0);
+        let mut packer = packing.build(&specials());
         let mut rows = Vec::new();
         let seconds = seconds(|| {
             for (key, example) in examples {
@@ -110,7 +114,7 @@ fn relocation_and_packing(documents: &[TokenDocument]) {
     for packing in PackingConfig::examples() {
         let work = || {
             let relocation = ObjectiveConfig::CausalMasking(CausalMasking::example());
-            let (mut packer, mut rows) = (packing.build(0), Vec::new());
+            let (mut packer, mut rows) = (packing.build(&specials()), Vec::new());
             apply(&relocation, documents, |key, example| {
                 packer.push(key, example, &mut rows);
                 black_box(&rows);
@@ -133,7 +137,7 @@ fn fastest(work: impl Fn()) -> f64 {
 
 fn pack_stream(num_documents: u64, median: f64) -> (FillReport, f64) {
     let sequence_length = NonZeroU32::MIN.saturating_add(2047);
-    let mut packer = BestFit { sequence_length, ..BestFit::example() }.build(0);
+    let mut packer = BestFit { sequence_length, ..BestFit::example() }.build(&specials());
     let mut rows = Vec::new();
     let seconds = seconds(|| {
         for number in 0..num_documents {

@@ -21,12 +21,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("name a file of lengths")?;
     let lengths: Vec<u32> = std::fs::read_to_string(path)?.lines().map(str::parse).collect::<Result<_, _>>()?;
     let sequence_length = NonZeroU32::new(2048).ok_or("no length")?;
+    let specials = Specials::consecutive(50_000, 512);
     let best_fit = |long_examples| BestFit { sequence_length, long_examples, ..BestFit::example() };
-    print("relocation", relocated(&lengths, ConcatAndSplit { sequence_length, ..ConcatAndSplit::example() }.build(0)));
-    print("best_fit", packed(&lengths, best_fit(LongExamples::DropEnd).build(0)));
+    print(
+        "relocation",
+        relocated(&lengths, ConcatAndSplit { sequence_length, ..ConcatAndSplit::example() }.build(&specials)),
+    );
+    print("best_fit", packed(&lengths, best_fit(LongExamples::DropEnd).build(&specials)));
     let whole = BestFit { window_tokens: NonZeroU64::MAX, ..best_fit(LongExamples::DropEnd) };
-    print("best_fit_whole", packed(&lengths, whole.build(0)));
-    print("best_fit_split", packed(&lengths, best_fit(LongExamples::Split).build(0)));
+    print("best_fit_whole", packed(&lengths, whole.build(&specials)));
+    print("best_fit_split", packed(&lengths, best_fit(LongExamples::Split).build(&specials)));
     Ok(())
 }
 

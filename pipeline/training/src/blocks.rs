@@ -2,16 +2,17 @@
 //!
 //! Documents go in in their order, each followed by its end; where a block is full it is cut, and the rest goes on in the
 //! next. A block is then given to the objective as if it were a document, with draws that are keyed by the block: see
-//! [`Block::random`]. Its examples are as long as the block or shorter, so they go into rows of the same length by the
+//! [`random_key`]. Its examples are as long as the block or shorter, so they go into rows of the same length by the
 //! packing `one_document`. The same documents in the same order give the same blocks, so whoever needs the same rows
 //! however work is spread keeps one builder to a bucket.
 
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-use crate::objectives::{TokenDocument, TokenId};
-use crate::packing::{FillReport, ImagesAtCuts};
+use crate::objectives::{TokenDocument, TokenId, runs_within};
+use crate::packing::{Cuts, FillReport, ImagesAtCuts};
 use crate::random::KeyedRandom;
+use crate::specials::Specials;
 
 /// Documents end to end, and where each stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,11 +43,9 @@ impl Block {
         self.parts.first().map_or([0; 16], |part| part.document)
     }
 
-    /// The draws of this block under the job's seed: keyed by its first document and its number, so that no two blocks
-    /// have the same, and a block can be made again from the documents that it holds.
+    /// The draws of this block under the job's seed: see [`random_key`].
     pub fn random(&self, seed: u64, purpose: &str, view: u32) -> KeyedRandom {
-        let key = self.key().into_iter().chain(self.number.to_le_bytes());
-        KeyedRandom::new(seed, purpose, &key.collect::<Vec<u8>>(), view)
+        KeyedRandom::new(seed, purpose, &random_key(&self.key(), self.number), view)
     }
 
     /// Which document this token of the block is from, and where it stands there; none behind the block's end.
@@ -56,21 +55,28 @@ impl Block {
     }
 }
 
+/// What the draws of a block are keyed by: its first document and its number, so that no two blocks have the same, and a
+/// block can be made again from the documents that it holds.
+pub fn random_key(document: &[u8], number: u32) -> Vec<u8> {
+    document.iter().copied().chain(number.to_le_bytes()).collect()
+}
+
 /// Makes blocks of documents, one after another.
 #[derive(Debug)]
 pub struct BlockBuilder {
     length: usize,
-    images: ImagesAtCuts,
+    cuts: Cuts,
     end_of_document: TokenId,
     open: Block,
     report: FillReport,
 }
 
 impl BlockBuilder {
-    /// Blocks of this many tokens, in which documents end in this token.
-    pub fn new(length: NonZeroU32, images: ImagesAtCuts, end_of_document: TokenId) -> Self {
-        let length = length.get() as usize;
-        Self { length, images, end_of_document, open: Block::default(), report: FillReport::default() }
+    /// Blocks of this many tokens, in which documents end in their token.
+    pub fn new(length: NonZeroU32, images: ImagesAtCuts, specials: &Specials) -> Self {
+        let (length, cuts) = (length.get() as usize, images.cuts(specials));
+        let end_of_document = specials.end_of_document;
+        Self { length, cuts, end_of_document, open: Block::default(), report: FillReport::default() }
     }
 
     /// Takes the document with this key, and appends the blocks that are now full.
@@ -79,7 +85,8 @@ impl BlockBuilder {
         let (mut start, mut num_begun, mut num_pieces) = (0, 0, 0);
         while start < length {
             let room = self.length - self.open.document.tokens.len();
-            let cut = self.images.cut((length, &document.images), start, room, self.length, &mut self.report);
+            let whole = (length, document.tokens.as_slice(), document.images.as_slice());
+            let cut = self.cuts.cut(whole, start, room, self.length, &mut self.report);
             if self.open.parts.is_empty() && start < cut.end {
                 self.open.number = num_begun;
                 num_begun += 1;
@@ -115,10 +122,8 @@ impl BlockBuilder {
         let num_tokens = document.tokens.len();
         block.tokens.extend_from_slice(&document.tokens[piece.start..piece.end.min(num_tokens)]);
         block.tokens.extend((piece.end > num_tokens).then_some(self.end_of_document));
-        let first = document.images.partition_point(|image| image.end <= start);
-        let inside = document.images[first..].iter().take_while(|image| image.start < end);
-        let moved = |image: &Range<u32>| image.start.max(start) - start + at..image.end.min(end) - start + at;
-        block.images.extend(inside.map(moved));
+        block.images.extend(runs_within(&document.images, start..end, at));
+        block.retrieved.extend(runs_within(&document.retrieved, start..end, at));
         self.open.parts.push(BlockPart { document: key, tokens: at..at + end - start, document_offset: start });
     }
 

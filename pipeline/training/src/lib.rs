@@ -3,6 +3,7 @@
 pub mod blocks;
 pub mod objectives;
 pub mod packing;
+pub mod pair;
 pub mod random;
 pub mod retrieval;
 pub mod specials;

@@ -2,7 +2,8 @@
 //!
 //! Who retrieves is the caller: this draws how many of its neighbours a document is given, and lays them out as
 //! `[neighbour <break>] × k document`. The result is a document: `causal_masking` as `cm3leon` hides no span across a
-//! break of it, and in blocks its end follows as any other's.
+//! break of it, and in blocks its end follows as any other's. RA-CM3 gives what was retrieved a tenth of the loss:
+//! `causal_masking` with a `retrieved_loss_weight` of 0.1. CM3Leon gives it all of it, which is the default.
 
 use crate::objectives::{Passage, Specials, TokenDocument};
 use crate::random::KeyedRandom;
@@ -59,7 +60,8 @@ impl Retrieval {
     }
 }
 
-/// These documents and then this one, with a break behind each but the last, and each as a passage.
+/// These documents and then this one, with a break behind each but the last, and each as a passage. All in front of the
+/// last, breaks included, counts as retrieved.
 pub fn in_front(retrieved: &[&TokenDocument], document: &TokenDocument, specials: &Specials) -> TokenDocument {
     let mut joined = TokenDocument::default();
     for (index, part) in retrieved.iter().copied().chain([document]).enumerate() {
@@ -69,6 +71,7 @@ pub fn in_front(retrieved: &[&TokenDocument], document: &TokenDocument, specials
         if index < retrieved.len() {
             joined.passages.push(Passage { tokens: start..joined.tokens.len() as u32, gold_step: None });
             joined.tokens.push(specials.break_);
+            joined.retrieved.push(start..joined.tokens.len() as u32);
         }
     }
     joined
@@ -131,7 +134,29 @@ mod tests {
         assert_eq!(joined.tokens, [10, 11, 12, break_, 20, 21, break_, 30, 31]);
         assert_eq!(joined.images, [1..2, 5..6, 8..9]);
         assert_eq!(joined.passages.iter().map(|passage| passage.tokens.clone()).collect::<Vec<_>>(), [0..3, 4..6]);
+        assert_eq!(joined.retrieved, [0..4, 4..7]);
         assert_eq!(in_front(&[], &text(30, 2), &specials()), text(30, 2));
+    }
+
+    #[test]
+    fn the_loss_on_what_was_retrieved_is_a_tenth_wherever_it_stands() {
+        let settings = CausalMasking { lambda: 3.0, retrieved_loss_weight: 0.1, ..CausalMasking::example() };
+        let objective = settings.build(&specials());
+        let joined = in_front(&[&text(10, 30), &text(100, 30)], &text(200, 30), &specials());
+        for number in 0..100_000 {
+            let example = objective.apply(&joined, &mut random(number)).swap_remove(0);
+            let learnt = example.input_ids.iter().zip(&example.labels).zip(&example.loss_weights);
+            for ((&id, &label), &weight) in learnt {
+                // The end of a span weighs as much as the token before it, so it may be either.
+                let expected = match id {
+                    _ if label == crate::objectives::NO_LOSS => 0.0,
+                    _ if id == specials().end_of_span => continue,
+                    _ if id < 200 || id == specials().break_ => 0.1,
+                    _ => 1.0,
+                };
+                assert_eq!(weight, expected, "{id} in {example:?}");
+            }
+        }
     }
 
     #[test]

@@ -77,6 +77,8 @@ specials! {
     extreme_denoising = "<X>",
     /// Announces a continuation (UL2).
     sequential_denoising = "<S>",
+    /// Stands for a token of a hidden span that is hidden where the span is predicted, too (GLM, `[dBLOCK]`).
+    block_mask = "<block_mask>",
 }
 
 impl Specials {

@@ -24,6 +24,7 @@ pub(crate) struct ByteLevelBpe {
     pattern: Pattern,
     prefix_space: bool,
     normalize: bool,
+    knows_all_bytes: bool,
     kinds: Kinds,
     merges: Merges,
     // Words that are one token.
@@ -60,6 +61,7 @@ impl ByteLevelBpe {
             pattern: file.pattern,
             prefix_space: file.prefix_space,
             normalize: file.normalize,
+            knows_all_bytes: file.of_byte.iter().all(Option::is_some),
             kinds: Kinds::new()?,
             merges,
             tokens,
@@ -73,6 +75,11 @@ impl ByteLevelBpe {
     /// Whether words, and not just added tokens, can become a special token.
     pub(crate) fn can_give_specials(&self) -> bool {
         self.can_give_specials
+    }
+
+    /// Whether the bytes of a text's tokens are the text's, but for its normal form.
+    pub(crate) fn gives_texts_back(&self) -> bool {
+        self.knows_all_bytes && !self.prefix_space
     }
 
     /// The ids of this text.

@@ -185,7 +185,7 @@ fn tokens_of_bytes(vocab: &HashMap<String, u32>) -> [Option<u32>; 256] {
 }
 
 // How byte-level tokenizers spell bytes, which is OpenAI's way: visible Latin-1 as it is, the others from U+0100 on.
-fn bytes_by_spelling() -> HashMap<char, u8> {
+pub(crate) fn bytes_by_spelling() -> HashMap<char, u8> {
     let mut next = '\u{100}'..;
     let spelled = (0..=u8::MAX).filter_map(|byte| match byte {
         b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => Some((char::from(byte), byte)),

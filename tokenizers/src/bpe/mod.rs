@@ -13,3 +13,4 @@ mod table;
 mod tests;
 
 pub(crate) use encoder::ByteLevelBpe;
+pub(crate) use file::bytes_by_spelling;

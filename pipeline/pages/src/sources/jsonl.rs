@@ -14,7 +14,8 @@ use crate::sources::input::Watched;
 use crate::sources::paths::settings_with_paths;
 use crate::sources::range_reader::{RangeReader, size};
 use crate::sources::{
-    Input, PLAIN_TEXT, Paths, Piece, RawDocument, Records, RejectedRecord, Source, SourceError, SourceSettings, Split,
+    Input, PASSAGES, PLAIN_TEXT, Passages, Paths, Piece, RawDocument, Records, RejectedRecord, Source, SourceError,
+    SourceSettings, Split,
 };
 
 pub use images::base64;
@@ -31,6 +32,11 @@ settings_with_paths! {
         /// The field that holds plain text; a line that has it and no `html_field` is a text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub text_field: Option<String>,
+        /// The field that holds a document's passages: a list of texts, or of objects with `text` and `gold_step`, the step of
+        /// the answer's reasoning at which the passage is needed, if it is at all. A line that has it needs no `html_field`;
+        /// what its `text_field` says stands behind the passages. The step `tokenize_passages` reads such documents.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub passages_field: Option<String>,
         /// The field that holds a page's images: a list of objects with `url`, absolute or as the page says it, and
         /// `bytes` in base64. Images are read from the middle of the file, so it must not be compressed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,7 +67,15 @@ impl SourceSettings for Settings {
     fn example() -> Self {
         let (url_field, html_field) = (url_field(), html_field());
         let (files, max_page_bytes) = (Paths::at("pages"), max_page_bytes());
-        Self { files, url_field, html_field, text_field: None, images_field: None, max_page_bytes }
+        Self {
+            files,
+            url_field,
+            html_field,
+            text_field: None,
+            passages_field: None,
+            images_field: None,
+            max_page_bytes,
+        }
     }
 
     fn check(&self) -> Vec<String> {
@@ -73,6 +87,7 @@ impl SourceSettings for Settings {
             ("url_field", Some(&self.url_field)),
             ("html_field", Some(&self.html_field)),
             ("text_field", self.text_field.as_ref()),
+            ("passages_field", self.passages_field.as_ref()),
             ("images_field", self.images_field.as_ref()),
         ];
         for (index, (name, field)) in fields.iter().enumerate() {
@@ -201,7 +216,7 @@ impl Lines<'_> {
         };
         let (body, content_type) = match self.body(&mut fields) {
             Ok(body) => body,
-            Err(detail) => return self.reject(records, offset, Some(url), "jsonl_missing_field", detail),
+            Err((reason, detail)) => return self.reject(records, offset, Some(url), reason, detail),
         };
         let url = match Url::parse(&url) {
             Ok(url) => url,
@@ -215,7 +230,7 @@ impl Lines<'_> {
             return self.reject(records, offset, Some(url.into()), "page_too_large", detail);
         }
         let (locator, content_type) = (self.at(offset), Some(content_type.to_owned()));
-        let (page, body) = (url.to_string(), body.into_bytes());
+        let page = url.to_string();
         records.document(RawDocument { locator, url: page, content_type, robots: None, body })?;
         match &self.settings.images_field {
             Some(field) => images::find(line, field, &url, (self.path, offset), &self.at(offset), records),
@@ -223,13 +238,21 @@ impl Lines<'_> {
         }
     }
 
-    /// A page's HTML or text. JSON is Unicode whatever the page says of itself.
-    fn body(&self, fields: &mut Map<String, Value>) -> Result<(String, &'static str), String> {
-        let has = |field: &str| fields.get(field).is_some_and(|value| !value.is_null());
-        match &self.settings.text_field {
-            Some(field) if has(field) && !has(&self.settings.html_field) => Ok((text(fields, field)?, PLAIN_TEXT)),
-            _ => Ok((text(fields, &self.settings.html_field)?, "text/html; charset=utf-8")),
+    /// A page's HTML, text or passages. JSON is Unicode whatever the page says of itself.
+    fn body(&self, fields: &mut Map<String, Value>) -> Result<(Vec<u8>, &'static str), (&'static str, String)> {
+        let has = |fields: &Map<String, Value>, field: &str| fields.get(field).is_some_and(|value| !value.is_null());
+        let missing = |detail| ("jsonl_missing_field", detail);
+        let text_field = self.settings.text_field.as_ref().filter(|field| has(fields, field));
+        if let Some(field) = self.settings.passages_field.as_ref().filter(|field| has(fields, field)) {
+            let behind = text_field.map(|field| text(fields, field)).transpose().map_err(missing)?;
+            let passages = Passages::of_json(fields.remove(field).unwrap_or_default(), behind.unwrap_or_default());
+            return Ok((passages.map_err(|detail| ("jsonl_bad_passages", detail))?.body(), PASSAGES));
         }
+        let (field, content_type) = match text_field {
+            Some(field) if !has(fields, &self.settings.html_field) => (field, PLAIN_TEXT),
+            _ => (&self.settings.html_field, "text/html; charset=utf-8"),
+        };
+        Ok((text(fields, field).map_err(missing)?.into_bytes(), content_type))
     }
 
     fn at(&self, offset: u64) -> String {
@@ -319,6 +342,21 @@ mod tests {
         let html = (Some("text/html; charset=utf-8"), &b"<p>"[..]);
         assert_eq!(bodies, [(Some(PLAIN_TEXT), &b"a < b"[..]), html]);
         assert_eq!(found.reasons(), ["jsonl_missing_field"]);
+    }
+
+    #[test]
+    fn passages_are_told_apart_and_have_the_text_behind_them() {
+        let (passages_field, text_field) = (Some("paragraphs".into()), Some("question".into()));
+        let settings = Settings { passages_field, text_field, ..Settings::example() };
+        let lines = b"{\"url\":\"http://a.example/p\",\"paragraphs\":[\"a\",{\"text\":\"b\",\"gold_step\":0}],\"question\":\"c?\"}\n\
+            {\"url\":\"http://a.example/q\",\"paragraphs\":7}\n{\"url\":\"http://a.example/r\",\"question\":\"alone\"}";
+        let found = Collected::read(&settings, &MemoryInput::new(&[("pages/a.jsonl", lines)]), 1 << 20);
+        let passage = |text: &str, gold_step| crate::sources::PassageText { text: text.into(), gold_step };
+        let expected = Passages { passages: vec![passage("a", None), passage("b", Some(0))], text: "c?".into() };
+        assert_eq!(found.documents[0].content_type.as_deref(), Some(PASSAGES));
+        assert_eq!(Passages::of_body(&found.documents[0].body), Ok(expected));
+        assert_eq!((found.documents[1].content_type.as_deref(), found.documents.len()), (Some(PLAIN_TEXT), 2));
+        assert_eq!(found.reasons(), ["jsonl_bad_passages"]);
     }
 
     #[test]

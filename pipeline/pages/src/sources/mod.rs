@@ -6,6 +6,7 @@ mod http;
 mod input;
 mod manifest;
 mod parquet_file;
+mod passages;
 mod paths;
 mod range_reader;
 mod records;
@@ -28,6 +29,7 @@ pub use fetching::{FetchError, Fetched, fetch, fetch_response};
 pub use file_url::{canonical, file_url};
 pub use input::{Input, InputError, InputObject};
 pub use parquet_file::Footers;
+pub use passages::{PASSAGES, PassageText, Passages};
 pub use paths::{Paths, SourceFile, Unmatched};
 pub use records::{Container, ImageLocation, Location, RawDocument, Records, RejectedRecord};
 

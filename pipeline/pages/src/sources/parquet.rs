@@ -4,15 +4,16 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, UInt32Type};
 use rayon::prelude::*;
 use url::Url;
 
 use crate::sources::parquet_file::{Column, ParquetFault, ParquetFile, Rows, bytes_at};
 use crate::sources::paths::settings_with_paths;
 use crate::sources::{
-    Container, ImageLocation, Input, InputError, Location, PLAIN_TEXT, Paths, Piece, RawDocument, Records,
-    RejectedRecord, Source, SourceError, SourceFile, SourceSettings, Split, canonical,
+    Container, ImageLocation, Input, InputError, Location, PASSAGES, PLAIN_TEXT, PassageText, Passages, Paths, Piece,
+    RawDocument, Records, RejectedRecord, Source, SourceError, SourceFile, SourceSettings, Split, canonical,
 };
 
 settings_with_paths! {
@@ -28,6 +29,14 @@ settings_with_paths! {
         /// The column that holds plain text, instead of HTML.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub text_column: Option<String>,
+        /// The list that holds a document's passages, as text: `passages.text`, or a list by itself. What `text_column` says
+        /// stands behind them; HTML isn't read. The step `tokenize_passages` reads such documents.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub passages_column: Option<String>,
+        /// The list that holds the same passages' steps, as whole numbers in the same order: the step of the answer's
+        /// reasoning at which each is needed, null where it is not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub gold_steps_column: Option<String>,
         /// The list that holds the URLs of a page's images, absolute or as the page says them: `images.url`, or a list by
         /// itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +71,8 @@ impl SourceSettings for Settings {
             url_column: url_column(),
             html_column: html_column(),
             text_column: None,
+            passages_column: None,
+            gold_steps_column: None,
             image_urls_column: None,
             image_bytes_column: None,
             max_page_bytes: max_page_bytes(),
@@ -75,6 +86,9 @@ impl SourceSettings for Settings {
         }
         if self.image_urls_column.is_some() != self.image_bytes_column.is_some() {
             problems.push("`image_urls_column` and `image_bytes_column` need each other".to_owned());
+        }
+        if self.gold_steps_column.is_some() && self.passages_column.is_none() {
+            problems.push("`gold_steps_column` needs `passages_column`".to_owned());
         }
         problems
     }
@@ -91,8 +105,11 @@ impl SourceSettings for Settings {
 /// Where a table has what the settings name.
 struct Columns {
     url: Column,
-    body: Column,
+    /// Nothing where passages have nothing behind them.
+    body: Option<Column>,
     content_type: Option<&'static str>,
+    /// Texts and steps.
+    passages: Option<(Column, Option<Column>)>,
     /// URLs and bytes.
     images: Option<(Column, Column)>,
 }
@@ -100,7 +117,11 @@ struct Columns {
 impl Columns {
     /// The columns that are read: not the images'.
     fn read(&self) -> Vec<usize> {
-        let mut read = vec![self.url.index, self.body.index];
+        let mut read = vec![self.url.index];
+        read.extend(self.body.as_ref().map(|body| body.index));
+        read.extend(
+            self.passages.iter().flat_map(|(texts, steps)| [Some(texts), steps.as_ref()]).flatten().map(|of| of.index),
+        );
         read.extend(self.images.as_ref().map(|(urls, _)| urls.index));
         read
     }
@@ -148,16 +169,27 @@ impl Settings {
     fn columns(&self, file: &ParquetFile) -> Result<Columns, String> {
         let columns = file.columns();
         let url = Column::find(&columns, &self.url_column, 0)?;
-        let body = Column::find(&columns, self.text_column.as_ref().unwrap_or(&self.html_column), 0)?;
-        let content_type = match &self.text_column {
-            Some(_) => Some(PLAIN_TEXT),
-            None => body.is_text().then_some("text/html; charset=utf-8"),
+        let of_steps = |name: &String| Column::find_numbers(&columns, name, 1);
+        let passages = match &self.passages_column {
+            Some(texts) => {
+                Some((Column::find(&columns, texts, 1)?, self.gold_steps_column.as_ref().map(of_steps).transpose()?))
+            }
+            None => None,
+        };
+        let body = match (&passages, &self.text_column) {
+            (Some(_), None) => None,
+            (_, text) => Some(Column::find(&columns, text.as_ref().unwrap_or(&self.html_column), 0)?),
+        };
+        let content_type = match (&passages, &self.text_column) {
+            (Some(_), _) => Some(PASSAGES),
+            (None, Some(_)) => Some(PLAIN_TEXT),
+            (None, None) => body.as_ref().is_some_and(Column::is_text).then_some("text/html; charset=utf-8"),
         };
         let images = match (&self.image_urls_column, &self.image_bytes_column) {
             (Some(urls), Some(bytes)) => Some((Column::find(&columns, urls, 1)?, Column::find(&columns, bytes, 1)?)),
             _ => None,
         };
-        Ok(Columns { url, body, content_type, images })
+        Ok(Columns { url, body, content_type, passages, images })
     }
 }
 
@@ -238,12 +270,13 @@ impl Table<'_> {
             Rows::Batch(first, batch) => (first, batch),
             Rows::Lost(first, rows, detail) => return records.reject(lost(self.locator, first, rows, &detail)),
         };
-        let (url, body) = (self.columns.url.of(&batch), self.columns.body.of(&batch));
-        let Some((url, body)) = url.zip(body) else { return ControlFlow::Continue(()) };
+        let body = self.columns.body.as_ref().and_then(|body| body.of(&batch));
+        let Some(url) = self.columns.url.of(&batch) else { return ControlFlow::Continue(()) };
         for row in 0..batch.num_rows() {
             let number = first + row as u64;
             let locator = format!("{}#{number}", self.locator);
-            match self.page(&locator, bytes_at(&url, row), bytes_at(&body, row)) {
+            let body = body.as_ref().and_then(|body| bytes_at(body, row));
+            match self.page(&locator, bytes_at(&url, row), body, (&batch, row)) {
                 Ok((url, page)) => {
                     records.document(page)?;
                     self.images(&url, &batch, row, number, records)?;
@@ -259,12 +292,21 @@ impl Table<'_> {
         locator: &str,
         url: Option<&[u8]>,
         body: Option<&[u8]>,
+        (batch, row): (&RecordBatch, usize),
     ) -> Result<(Url, RawDocument), RejectedRecord> {
         let said = url.map(|url| String::from_utf8_lossy(url).into_owned());
         let reject = |reason, detail| RejectedRecord { locator: locator.to_owned(), url: said.clone(), reason, detail };
         let null = |column: &Column| reject("parquet_missing_value", format!("its `{}` is null", column.name));
         let url = said.as_deref().ok_or_else(|| null(&self.columns.url))?;
-        let body = body.ok_or_else(|| null(&self.columns.body))?;
+        let body = match (&self.columns.passages, &self.columns.body) {
+            (Some(columns), _) => {
+                let behind = body.map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default();
+                let passages = passages(columns, batch, row, behind);
+                passages.map_err(|detail| reject("parquet_bad_passages", detail))?.body()
+            }
+            (None, Some(column)) => body.ok_or_else(|| null(column))?.to_vec(),
+            (None, None) => Vec::new(),
+        };
         let url = Url::parse(url).map_err(|error| reject("bad_url", format!("{error}: {url}")))?;
         if body.len() as u64 > self.settings.max_page_bytes {
             return Err(reject("page_too_large", format!("{} bytes are more than `max_page_bytes`", body.len())));
@@ -274,7 +316,7 @@ impl Table<'_> {
             url: url.to_string(),
             content_type: self.columns.content_type.map(str::to_owned),
             robots: None,
-            body: body.to_vec(),
+            body,
         };
         Ok((url, page))
     }
@@ -311,6 +353,36 @@ impl Table<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// A row's passages.
+fn passages(
+    (texts, steps): &(Column, Option<Column>),
+    batch: &RecordBatch,
+    row: usize,
+    text: String,
+) -> Result<Passages, String> {
+    let items = |column: &Column| {
+        let items = column.of(batch).and_then(|lists| items_at(&lists, row)).and_then(|items| column.of_items(&items));
+        items.ok_or_else(|| format!("its `{}` is null", column.name))
+    };
+    let texts = items(texts)?;
+    let steps = match steps {
+        Some(steps) => {
+            let (found, name) = (items(steps)?, &steps.name);
+            let steps = cast(&found, &DataType::UInt32).map_err(|error| format!("its `{name}`: {error}"))?;
+            if steps.null_count() != found.null_count() || steps.len() != texts.len() {
+                return Err(format!("its `{name}` has no whole number, from 0 on, or null for each passage"));
+            }
+            steps.as_primitive::<UInt32Type>().iter().collect()
+        }
+        None => vec![None; texts.len()],
+    };
+    let passage = |(index, gold_step): (usize, Option<u32>)| {
+        let text = bytes_at(&texts, index).ok_or_else(|| format!("passage {index} is null"))?;
+        Ok(PassageText { text: String::from_utf8_lossy(text).into_owned(), gold_step })
+    };
+    Ok(Passages { passages: steps.into_iter().enumerate().map(passage).collect::<Result<_, String>>()?, text })
 }
 
 /// The place of one image of a table.

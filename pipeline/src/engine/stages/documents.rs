@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, StringArray, UIn
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionContext, col};
 use futures::try_join;
+use pageloom_schemas::passages::passages;
 use pageloom_schemas::places::{ImagePlace, PlaceTexts, image_places_of};
 use pageloom_schemas::{columns, tables};
 
@@ -64,10 +65,19 @@ fn place_documents(run: &Run, input: Arc<dyn ExecutionPlan>, log: &Arc<UnitLog>)
             Arc::new(url.clone()),
             Arc::new(tokens.clone()),
             Arc::new(slots.clone()),
+            passages_of_all(&batch)?,
         ];
         Ok(RecordBatch::try_new(tables::documents(), columns)?)
     };
     MapExec::plan("place_documents", input, tables::documents(), Arc::new(place))
+}
+
+/// The passages of documents; of most jobs' documents, none.
+fn passages_of_all(batch: &RecordBatch) -> Result<ArrayRef, StepError> {
+    match batch.column_by_name(columns::passages().name()) {
+        Some(there) => Ok(there.clone()),
+        None => Ok(passages(&vec![Vec::new(); batch.num_rows()])?),
+    }
 }
 
 /// One row per document and image, by image, read back from the unit's own documents.

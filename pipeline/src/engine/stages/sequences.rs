@@ -1,4 +1,5 @@
-//! Sequences: documents of one bucket meet their images' tokens, become examples in global order, and are packed.
+//! Sequences: documents of one bucket meet their images' tokens, become examples in global order, alone or joined into
+//! blocks, and are packed.
 
 use std::sync::Arc;
 
@@ -22,12 +23,15 @@ use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::examples::{PlacedExample, examples_of};
 use crate::job::Sequences;
-use crate::objectives::TokenColumns;
+use crate::objectives::ObjectiveConfig;
 use crate::packing::{PackedRow, Packer};
 use crate::specials::specials;
 use crate::step::Kind;
 use crate::token_columns::{has_room_for, sequences as table};
+use join::joined_parts;
 
+mod join;
+mod retrieve;
 mod rows;
 
 /// Documents of a batch.
@@ -44,7 +48,8 @@ pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, before: &Before) ->
     Ok(vec![("sequences", run_into(run, unit, log, before, writer, Ok).await?)])
 }
 
-/// Makes the rows of one unit and hands them to `sink`. `look` sees the documents before they become examples.
+/// Makes the rows of one unit and hands them to `sink`. `look` sees the documents, or the blocks that they are joined
+/// into, before they become examples.
 pub async fn run_into(
     run: &Run,
     unit: &Unit,
@@ -56,11 +61,23 @@ pub async fn run_into(
     let context = session(&run.store, run.memory_of_unit(), BATCH_ROWS)?;
     let documents = illustrated_documents(&context, &run.store, before, unit.index).await?;
     let documents = sort(documents, &["order", "key"])?;
-    let [interleave, objective] = wanted(run)?.steps();
-    let documents = steps_over(run, documents, &[interleave], Kind::Document, log)?;
-    let schema = documents.schema();
-    let documents = MapExec::plan("look", documents, schema, Arc::new(look));
-    let examples = steps_over(run, documents, &[objective], Kind::Document, log)?;
+    let sequences = wanted(run)?;
+    let [interleave, objective] = sequences.steps();
+    let documents = steps_over(run, documents, std::slice::from_ref(&interleave), Kind::Document, log)?;
+    let documents = match &sequences.retrieval {
+        Some(settings) => {
+            let there = (&context, before, unit.index);
+            retrieve::with_neighbours(run, settings, there, &interleave, documents, log).await?
+        }
+        None => documents,
+    };
+    let (given, kind) = match sequences.objective.takes_blocks() {
+        true => (join::blocks(run, sequences, &context, documents, log)?, Kind::Block),
+        false => (documents, Kind::Document),
+    };
+    let schema = given.schema();
+    let given = MapExec::plan("look", given, schema, Arc::new(look));
+    let examples = steps_over(run, given, &[objective], kind, log)?;
     pack(run, &context, examples, log, sink).await
 }
 
@@ -90,15 +107,21 @@ async fn pack(
     mut writer: impl TableSink,
 ) -> Result<TableFile, RunError> {
     let sequences = wanted(run)?;
-    let mut packer = sequences.packing.build(specials(&run.checked.resources.ids()?.vocabulary).pad);
-    let of_tokens = sequences.objective.token_columns();
+    let specials = specials(&run.checked.resources.ids()?.vocabulary);
+    let mut packer = sequences.packing.build_for(&sequences.objective, &specials);
     let mut batches = execute_stream(examples, context.task_ctx())?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {
-        log.count("documents", batch.num_rows() as u64);
+        match sequences.objective.takes_blocks() {
+            true => log.count("packed_blocks", batch.num_rows() as u64),
+            false => {
+                log.count("documents", batch.num_rows() as u64);
+                run.progress.worked(batch.num_rows() as u64);
+            }
+        }
         push_examples(&batch, packer.as_mut(), &mut rows, log)?;
-        write_rows(&mut rows, of_tokens, &mut writer, log).await?;
-        run.progress.worked(batch.num_rows() as u64);
+        write_rows(&rows, &sequences.objective, &mut writer, log).await?;
+        packer.reuse(&mut rows);
     }
     packer.finish(&mut rows);
     log.packed((0, rows.len() as u64), Spent::default());
@@ -106,7 +129,7 @@ async fn pack(
     log.count("dropped_tokens", report.dropped_tokens);
     log.count("cut_examples", report.cut_examples);
     log.count("cut_images", report.cut_images);
-    write_rows(&mut rows, of_tokens, &mut writer, log).await?;
+    write_rows(&rows, &sequences.objective, &mut writer, log).await?;
     writer.finish().await
 }
 
@@ -122,7 +145,9 @@ fn push_examples(
     for row in 0..batch.num_rows() {
         let document = Key::from_slice(key.value(row)).unwrap_or_default();
         log.at_work().did("packed", &document.to_string());
-        for PlacedExample { example, left_out } in examples_of(examples, row)? {
+        let joined = joined_parts(batch, row)?;
+        for PlacedExample { mut example, left_out } in examples_of(examples, row)? {
+            example.joined.clone_from(&joined);
             log.count("examples", 1);
             log.count("example_tokens", example.input_ids.len() as u64);
             log.count("left_out_tokens", left_out.into());
@@ -134,16 +159,17 @@ fn push_examples(
 }
 
 async fn write_rows(
-    rows: &mut Vec<PackedRow>,
-    of_tokens: TokenColumns,
+    rows: &[PackedRow],
+    objective: &ObjectiveConfig,
     writer: &mut impl TableSink,
     log: &UnitLog,
 ) -> Result<(), RunError> {
     if rows.is_empty() {
         return Ok(());
     }
+    let of_tokens = objective.token_columns();
     rows.iter().try_for_each(|row| has_room_for(of_tokens, row))?;
-    let batch = rows::sequence_rows(rows, of_tokens)?;
+    let batch = rows::sequence_rows(rows, of_tokens, objective.num_phases() > 1)?;
     log.count("rows", rows.len() as u64);
     let padding = |row: &PackedRow| -> u64 {
         row.segments.iter().filter(|segment| segment.document.is_none()).map(|segment| u64::from(segment.length)).sum()
@@ -153,6 +179,5 @@ async fn write_rows(
     let documents = rows.iter().flat_map(|row| &row.segments);
     let begun = documents.filter(|segment| segment.document.is_some() && segment.document_offset == 0).count();
     log.count("examples_begun", begun as u64);
-    rows.clear();
     writer.write(batch).await
 }

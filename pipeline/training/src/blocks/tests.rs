@@ -3,11 +3,16 @@
 use std::num::NonZeroU64;
 
 use super::*;
-use crate::objectives::{CausalMasking, Fim, Level, ObjectiveConfig, ObjectiveSettings, Specials, Variant};
+use crate::objectives::{CausalMasking, Fim, Level, NO_LOSS, ObjectiveConfig, ObjectiveSettings, Variant};
 use crate::packing::{OneDocument, PackingSettings, RowLength};
+use crate::retrieval::in_front;
 
 const END: TokenId = 1000;
 const IMAGE_LENGTH: u64 = 9;
+
+fn specials() -> Specials {
+    Specials { end_of_document: END, ..Specials::consecutive(1100, 512) }
+}
 
 fn key(number: u32) -> [u8; 16] {
     u128::from(number).to_le_bytes()
@@ -28,7 +33,7 @@ fn document(number: u32) -> TokenDocument {
 }
 
 fn blocks(length: u32, images: ImagesAtCuts, numbers: Range<u32>) -> (Vec<Block>, FillReport) {
-    let mut builder = BlockBuilder::new(NonZeroU32::new(length).unwrap(), images, END);
+    let mut builder = BlockBuilder::new(NonZeroU32::new(length).unwrap(), images, &specials());
     let mut blocks = Vec::new();
     numbers.for_each(|number| builder.push(key(number), &document(number), &mut blocks));
     builder.finish(&mut blocks);
@@ -43,7 +48,7 @@ fn documents_go_on_in_the_next_block_and_each_has_its_end() {
         tokens: (first..first + length).collect(),
         ..TokenDocument::default()
     };
-    let mut builder = BlockBuilder::new(NonZeroU32::new(4).unwrap(), ImagesAtCuts::Cut, END);
+    let mut builder = BlockBuilder::new(NonZeroU32::new(4).unwrap(), ImagesAtCuts::Cut, &specials());
     let mut blocks = Vec::new();
     builder.push(key(1), &text(10, 2), &mut blocks);
     builder.push(key(2), &text(20, 8), &mut blocks);
@@ -121,13 +126,13 @@ fn objectives() -> Vec<ObjectiveConfig> {
 
 #[test]
 fn examples_of_blocks_fill_rows_and_give_their_documents_back() {
-    let specials = Specials { end_of_document: END, ..Specials::consecutive(1100, 512) };
+    let specials = specials();
     let sequence_length = NonZeroU32::new(99).unwrap();
     let settings = OneDocument { sequence_length, row_length: RowLength::SequencePlusOne, ..OneDocument::example() };
     for objective in objectives() {
         assert!(objective.takes_blocks());
         let objective = objective.build(&specials);
-        let (mut packer, mut rows) = (settings.build(specials.pad), Vec::new());
+        let (mut packer, mut rows) = (settings.build(&specials), Vec::new());
         let (blocks, _) = blocks(100, ImagesAtCuts::Cut, 0..300);
         for block in &blocks {
             for example in objective.apply(&block.document, &mut block.random(7, "objective", 0)) {
@@ -144,8 +149,86 @@ fn examples_of_blocks_fill_rows_and_give_their_documents_back() {
 }
 
 #[test]
+fn the_end_of_each_document_is_in_the_example_of_its_block_and_learnt() {
+    let num_ends = |ids: &[TokenId]| ids.iter().filter(|&&id| id == END).count();
+    for objective in objectives() {
+        let objective = objective.build(&specials());
+        let (blocks, _) = blocks(100, ImagesAtCuts::Cut, 0..300);
+        let mut num_in_blocks = 0;
+        for block in &blocks {
+            num_in_blocks += num_ends(&block.document.tokens);
+            for example in objective.apply(&block.document, &mut block.random(7, "objective", 0)) {
+                let expected = num_ends(&block.document.tokens_of(&example.source));
+                assert_eq!((num_ends(&example.input_ids), num_ends(&example.labels)), (expected, expected));
+                assert!(
+                    !example.labels.iter().zip(&example.input_ids).any(|(&label, &id)| id == END && label == NO_LOSS)
+                );
+            }
+        }
+        assert_eq!(num_in_blocks, 300);
+    }
+}
+
+#[test]
+fn what_was_retrieved_weighs_less_in_blocks_too_however_they_are_cut() {
+    let settings = CausalMasking { variant: Variant::Cm3leon, retrieved_loss_weight: 0.1, ..CausalMasking::example() };
+    let objective = settings.build(&specials());
+    let text = |first: TokenId, length: i32| TokenDocument {
+        tokens: (first..first + length).collect(),
+        ..TokenDocument::default()
+    };
+    let mut builder = BlockBuilder::new(NonZeroU32::new(23).unwrap(), ImagesAtCuts::Cut, &specials());
+    let mut blocks = Vec::new();
+    for number in 0..100 {
+        let joined = in_front(&[&text(10, 7), &text(20, 4)], &text(500, 9), &specials());
+        builder.push(key(number), &joined, &mut blocks);
+    }
+    builder.finish(&mut blocks);
+    let mut shares = (0, 0);
+    for block in &blocks {
+        for example in objective.apply(&block.document, &mut block.random(7, "objective", 0)) {
+            for ((&id, &label), &weight) in example.input_ids.iter().zip(&example.labels).zip(&example.loss_weights) {
+                let of_main = (500..600).contains(&id) || id == END;
+                let of_retrieved = id < 100 || id == specials().break_;
+                assert!(!of_main || weight == 1.0, "{example:?}");
+                assert!(!of_retrieved || weight == 0.1, "{example:?}");
+                assert_ne!(label, NO_LOSS);
+                shares = (shares.0 + u32::from(of_main), shares.1 + u32::from(of_retrieved));
+            }
+        }
+    }
+    assert!(shares.0 > 500 && shares.1 > 500, "{shares:?}");
+}
+
+#[test]
+fn the_break_behind_an_image_whose_rest_is_dropped_goes_with_it() {
+    let break_ = specials().break_;
+    let document = TokenDocument {
+        tokens: vec![1, break_, 901, 902, 903, break_, 2, break_, 904, 905],
+        images: vec![2..5, 8..10],
+        ..TokenDocument::default()
+    };
+    let mut builder = BlockBuilder::new(NonZeroU32::new(4).unwrap(), ImagesAtCuts::DropRest, &specials());
+    let mut blocks = Vec::new();
+    builder.push(key(1), &document, &mut blocks);
+    builder.push(key(2), &TokenDocument { tokens: vec![3], ..TokenDocument::default() }, &mut blocks);
+    builder.finish(&mut blocks);
+    let tokens: Vec<_> = blocks.iter().map(|block| block.document.tokens.as_slice()).collect();
+    assert_eq!(tokens, [&[1, break_, 901, 902][..], &[2, break_, 904, 905], &[END, 3, END]]);
+    assert_eq!(builder.report().dropped_tokens, 2);
+    // Of the second image nothing was cut, but an image that is cut takes even its document's end along.
+    let mut builder = BlockBuilder::new(NonZeroU32::new(3).unwrap(), ImagesAtCuts::DropRest, &specials());
+    let end_of_document = TokenDocument { tokens: vec![2, break_, 904, 905], images: vec![2..4], ..Default::default() };
+    let mut blocks = Vec::new();
+    builder.push(key(1), &end_of_document, &mut blocks);
+    builder.finish(&mut blocks);
+    assert_eq!(blocks.iter().map(|block| block.document.tokens.as_slice()).collect::<Vec<_>>(), [&[2, break_, 904]]);
+    assert_eq!(builder.report().dropped_tokens, 2);
+}
+
+#[test]
 fn spans_of_a_block_reach_across_documents_unless_they_are_clipped() {
-    let specials = Specials { end_of_document: END, ..Specials::consecutive(1100, 512) };
+    let specials = specials();
     let across = |spans_across| {
         let settings = CausalMasking { variant: Variant::Metaseq, spans_across, ..CausalMasking::example() };
         let objective = settings.build(&specials);

@@ -53,6 +53,10 @@ impl ObjectiveSettings for BidirectionalCausal {
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
         Arc::new(TwoBranches { settings: self.clone(), specials: *specials })
     }
+
+    fn pass(&self, _: u32, branch: u32) -> u32 {
+        branch
+    }
 }
 
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use crate::random::KeyedRandom;
 
 /// Settings of `biphasic`.
 ///
-/// With both phases, examples of both stand side by side in the same rows. To train one phase after the other, on rows
-/// that are cut alike, run a job for each: both examples of a document have the same length.
+/// With both phases, each has rows of its own, which are cut alike: both examples of a document have the same length. So
+/// the two are the same packs with other labels, to be trained on one after the other, each as far as wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Biphasic {
@@ -52,6 +52,14 @@ impl ObjectiveSettings for Biphasic {
 
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
         Arc::new(TwoPhases { settings: self.clone(), specials: *specials })
+    }
+
+    fn phase(&self, _: u32, branch: u32) -> u32 {
+        branch
+    }
+
+    fn num_phases(&self) -> u32 {
+        2
     }
 }
 

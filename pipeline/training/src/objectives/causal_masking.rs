@@ -19,7 +19,7 @@ use variants::{Rules, Unit};
 pub use variants::Variant;
 
 use super::example::without_end;
-use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
+use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TokenColumns, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
 /// Settings of `causal_masking`. What is left out is as in the variant.
@@ -53,6 +53,9 @@ pub struct CausalMasking {
     pub over_length: Option<OverLength>,
     /// Tells the model how long each masked span is, about (HTLM, arXiv 2107.06955 section 2.3).
     pub size_hints: Option<SizeHints>,
+    /// The loss on what retrieval has put in front of a document has this weight: RA-CM3's is 0.1 (arXiv 2211.12561). What
+    /// isn't retrieved has 1.
+    pub retrieved_loss_weight: f64,
     /// Does as the published code does where that loses tokens: empty spans overwrite a token, and a text that is
     /// shortened loses sentinels, too. Such examples can't be inverted.
     pub reference_compat: bool,
@@ -131,6 +134,7 @@ impl Default for CausalMasking {
             max_tokens: None,
             over_length: None,
             size_hints: None,
+            retrieved_loss_weight: 1.0,
             reference_compat: false,
         }
     }
@@ -183,6 +187,11 @@ impl ObjectiveSettings for CausalMasking {
         for share in shares.into_iter().flatten().filter(|share| !(0.0..=1.0).contains(share)) {
             problems.push(format!("{share} is no share: it must lie between 0 and 1"));
         }
+        let weight = self.retrieved_loss_weight;
+        if !(weight > 0.0 && weight <= 1.0) {
+            problems
+                .push(format!("retrieved_loss_weight is {weight}, but it lies between 0, which is no weight, and 1"));
+        }
         if self.full_document_rotation > 0.0 && !self.clips() {
             let problem = "full_document_rotation does nothing where spans aren't clipped: set spans_across to `clip`";
             problems.push(problem.to_owned());
@@ -196,6 +205,10 @@ impl ObjectiveSettings for CausalMasking {
 
     fn takes_blocks(&self) -> bool {
         self.variant.unit() == Unit::Block
+    }
+
+    fn token_columns(&self) -> TokenColumns {
+        TokenColumns { loss_weights: self.retrieved_loss_weight != 1.0, ..TokenColumns::default() }
     }
 
     fn is_invertible(&self) -> bool {
@@ -212,14 +225,8 @@ struct SpansToTheEnd {
 impl Objective for SpansToTheEnd {
     fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Vec<Example> {
         match (self.rules.unit, self.rules.max_tokens) {
-            (Unit::Pieces, Some(longest)) if document.tokens.len() > longest as usize => {
-                let example = |(branch, (start, piece)): (u32, (u32, TokenDocument))| Example {
-                    branch,
-                    ..self.example(&piece, start, random)
-                };
-                (0..).zip(pieces(document, longest)).map(example).collect()
-            }
-            _ => vec![self.example(document, 0, random)],
+            (Unit::Pieces, Some(longest)) => document.in_pieces(longest, |piece| self.example(piece, random)),
+            _ => vec![self.example(document, random)],
         }
     }
 
@@ -239,19 +246,14 @@ impl Objective for SpansToTheEnd {
 }
 
 impl SpansToTheEnd {
-    // The example of a document, or of a piece of one that starts at this token of it.
-    fn example(&self, document: &TokenDocument, start: u32, random: &mut KeyedRandom) -> Example {
+    fn example(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Example {
         let spans = spans::choose(document, &self.rules, random);
         let hints = self.rules.size_hints.as_ref().map_or(Vec::new(), |hints| hints.draw(&spans, random));
         let mut layout = self.layout(document.tokens.len() as u32, &spans, &hints);
         if self.rules.unit != Unit::Block {
             layout.end_in(self.specials.end_of_document);
         }
-        let mut example = Example { objective: self.rules.name, ..layout.place(document) };
-        for range in &mut example.source {
-            *range = range.start + start..range.end + start;
-        }
-        example
+        Example { objective: self.rules.name, ..layout.place(document, self.rules.retrieved_loss_weight as f32) }
     }
 
     fn layout(&self, num_tokens: u32, spans: &[Range<u32>], hints: &[u32]) -> Layout {
@@ -290,18 +292,6 @@ impl SizeHints {
         };
         spans.iter().map(hint).collect()
     }
-}
-
-// A document in pieces of this length, each with where it starts.
-fn pieces(document: &TokenDocument, longest: u32) -> impl Iterator<Item = (u32, TokenDocument)> {
-    let starts = (0..document.tokens.len() as u32).step_by(longest as usize);
-    starts.zip(document.tokens.chunks(longest as usize)).map(move |(start, tokens)| {
-        let end = start + tokens.len() as u32;
-        let first = document.images.partition_point(|image| image.end <= start);
-        let inside = document.images[first..].iter().take_while(|image| image.start < end);
-        let images = inside.map(|image| image.start.max(start) - start..image.end.min(end) - start).collect();
-        (start, TokenDocument { tokens: tokens.to_vec(), images, ..TokenDocument::default() })
-    })
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::example::{plain, without_end};
 use super::pieces::Pieces;
-use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
+use super::{Example, NO_LOSS, NotInvertible, Objective, ObjectiveSettings, Specials, TokenDocument, TokenId};
 use crate::random::KeyedRandom;
 
 /// Settings of `context_permutation`. A document without passages stays as it is.
 ///
-/// What stands between two passages moves with the first of them.
+/// What stands between two passages moves with the first of them. The published search for the best order asks for 20
+/// uniform ones of each context: as many views.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContextPermutation {
@@ -23,12 +24,17 @@ pub struct ContextPermutation {
     /// These tokens stand before the first passage, the second, …, whatever passage it is: "Document [1]" and so on.
     /// Passages beyond the list have none.
     pub headings: Vec<Vec<TokenId>>,
+    /// Whether the context, all up to the end of its last passage, is seen in both directions and not learnt: the prefix
+    /// mask of the published fine-tuned models (`finetune_bi.py`). The question and what follows it are predicted.
+    pub bidirectional_context: bool,
 }
 
 /// The order of passages: gold ones are needed for the answer, at a step of its reasoning each; the others are noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PassageOrder {
+    /// The document's order, which others are compared with.
+    Document,
     /// Gold passages in the order of reasoning, at the places where gold ones stood.
     Forward,
     /// Gold passages against the order of reasoning, at the places where gold ones stood.
@@ -45,7 +51,7 @@ pub enum PassageOrder {
 
 impl Default for ContextPermutation {
     fn default() -> Self {
-        Self { order: PassageOrder::Uniform, k: 0, headings: Vec::new() }
+        Self { order: PassageOrder::Uniform, k: 0, headings: Vec::new(), bidirectional_context: false }
     }
 }
 
@@ -87,7 +93,12 @@ impl Objective for PassagesMoved {
         }
         pieces.tokens(blocks.last().map_or(num_tokens, |last| last.end)..num_tokens);
         pieces.special(self.specials.end_of_document);
-        vec![Example { passages, objective: "context_permutation", ..pieces.place(document) }]
+        let mut example = Example { objective: "context_permutation", ..pieces.place(document) };
+        if self.settings.bidirectional_context {
+            example.prefix_len = passages.last().map_or(0, |(_, last)| last.end);
+            example.labels[..example.prefix_len as usize].fill(NO_LOSS);
+        }
+        vec![Example { passages, ..example }]
     }
 
     fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {
@@ -120,6 +131,7 @@ impl ContextPermutation {
         let mut gold = places.clone();
         gold.sort_by_key(|&index| passages[index].gold_step);
         match self.order {
+            PassageOrder::Document => {}
             PassageOrder::Uniform => random.shuffle(&mut order),
             PassageOrder::Forward => places.into_iter().zip(gold).for_each(|(place, index)| order[place] = index),
             PassageOrder::Backward => {
@@ -160,7 +172,7 @@ mod tests {
     }
 
     fn check(order: PassageOrder, k: u32, expected: &[TokenId]) {
-        let settings = ContextPermutation { order, k, headings: Vec::new() };
+        let settings = ContextPermutation { order, k, ..ContextPermutation::default() };
         let objective = settings.build(&SPECIALS);
         let example = objective.apply(&context(), &mut stream(0)).swap_remove(0);
         assert_eq!(example.input_ids, expected);
@@ -188,6 +200,28 @@ mod tests {
     }
 
     #[test]
+    fn passages_may_stand_as_in_the_document() {
+        check(PassageOrder::Document, 0, &[10, 11, 12, 13, 14, 15, 16, END]);
+    }
+
+    #[test]
+    fn a_context_is_seen_in_both_directions_and_only_what_follows_is_learnt() {
+        let (order, headings) = (PassageOrder::Backward, vec![vec![91]]);
+        let settings =
+            ContextPermutation { order, headings, bidirectional_context: true, ..ContextPermutation::default() };
+        let objective = settings.build(&SPECIALS);
+        let example = objective.apply(&context(), &mut stream(0)).swap_remove(0);
+        assert_eq!(example.input_ids, [10, 91, 11, 12, 13, 14, 15, 16, END]);
+        assert_eq!(
+            (example.prefix_len, &example.labels[..7], &example.labels[7..]),
+            (7, &[NO_LOSS; 7][..], &[16, END][..])
+        );
+        assert_eq!(objective.invert(&example), Ok(context().tokens));
+        let page = objective.apply(&text(3), &mut stream(0)).swap_remove(0);
+        assert_eq!((page.prefix_len, page.labels), (0, vec![10, 11, 12, END]));
+    }
+
+    #[test]
     fn gold_passages_stand_alone() {
         check_some(PassageOrder::Gold, &[10, 12, 13, 16, END], &[0..1, 2..4, 6..7]);
     }
@@ -209,7 +243,7 @@ mod tests {
     #[test]
     fn headings_number_places() {
         let headings = vec![vec![91], vec![92, 93]];
-        let settings = ContextPermutation { order: PassageOrder::Forward, k: 0, headings };
+        let settings = ContextPermutation { order: PassageOrder::Forward, headings, ..ContextPermutation::default() };
         let objective = settings.build(&SPECIALS);
         let example = objective.apply(&context(), &mut stream(0)).swap_remove(0);
         assert_eq!(example.input_ids, [10, 91, 11, 92, 93, 13, 12, 14, 15, 16, END]);

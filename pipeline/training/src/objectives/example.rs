@@ -1,10 +1,12 @@
 //! What goes into an objective and what comes out.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::{Specials, TokenId};
+use crate::blocks::BlockPart;
 
 /// The label of a token that the model is not trained to predict.
 pub const NO_LOSS: TokenId = -100;
@@ -20,6 +22,9 @@ pub struct TokenDocument {
     pub images: Vec<Range<u32>>,
     /// The passages of a multi-document context, in order, without overlap. Empty for an ordinary page.
     pub passages: Vec<Passage>,
+    /// What retrieval has put in front of documents, each with the break behind it: in order, without overlap, none empty.
+    /// Empty for an ordinary page. See [`crate::retrieval`].
+    pub retrieved: Vec<Range<u32>>,
 }
 
 /// One of the documents that a multi-document context puts before a question.
@@ -66,6 +71,8 @@ pub struct Example {
     pub view: u32,
     /// Which of the document's tokens are in here, in order: all but those that a rule on length has left out.
     pub source: Vec<Range<u32>>,
+    /// What the document was joined of, as the caller knows it; objectives leave it at none: it is one document.
+    pub joined: Option<Arc<[BlockPart]>>,
     /// Where each passage stands in `input_ids`, with its number in the document; empty unless passages were moved.
     pub passages: Vec<(u32, Range<u32>)>,
 }
@@ -108,6 +115,14 @@ impl Example {
         Self { source: document.all(), ..Self::default() }
     }
 
+    /// The example of a document of which this is the example of the piece that starts at this token.
+    pub(super) fn moved(mut self, start: u32) -> Self {
+        for range in &mut self.source {
+            *range = range.start + start..range.end + start;
+        }
+        self
+    }
+
     /// How many of the document's tokens are in here.
     pub fn num_source_tokens(&self) -> u64 {
         self.source.iter().map(|range| u64::from(range.end.saturating_sub(range.start))).sum()
@@ -120,10 +135,43 @@ impl TokenDocument {
         if self.tokens.is_empty() { Vec::new() } else { vec![0..self.tokens.len() as u32] }
     }
 
+    /// An example of each piece of so many tokens, in order, with the number of the piece as its `branch`; only the last
+    /// piece may be shorter, and a document that is no longer is its only piece.
+    pub(super) fn in_pieces(&self, longest: u32, mut example: impl FnMut(&Self) -> Example) -> Vec<Example> {
+        let num_tokens = self.tokens.len() as u32;
+        if num_tokens <= longest || longest == 0 {
+            return vec![example(self)];
+        }
+        let of_piece = |(branch, start): (u32, u32)| {
+            let piece = self.piece(start..start.saturating_add(longest).min(num_tokens));
+            Example { branch, ..example(&piece).moved(start) }
+        };
+        (0..).zip((0..num_tokens).step_by(longest as usize)).map(of_piece).collect()
+    }
+
+    /// These tokens as a document, without what is known of passages.
+    pub(super) fn piece(&self, range: Range<u32>) -> Self {
+        let within = |runs| runs_within(runs, range.clone(), 0).collect();
+        Self {
+            tokens: self.tokens[range.start as usize..range.end as usize].to_vec(),
+            images: within(&self.images),
+            retrieved: within(&self.retrieved),
+            passages: Vec::new(),
+        }
+    }
+
     /// The tokens of these ranges, one after another.
     pub fn tokens_of(&self, ranges: &[Range<u32>]) -> Vec<TokenId> {
         ranges.iter().flat_map(|range| &self.tokens[range.start as usize..range.end as usize]).copied().collect()
     }
+}
+
+/// What of these runs, which are in order, lies in the stretch `from`, which now starts `at`.
+pub(crate) fn runs_within(runs: &[Range<u32>], from: Range<u32>, at: u32) -> impl Iterator<Item = Range<u32>> {
+    let first = runs.partition_point(|run| run.end <= from.start);
+    let (start, end) = (from.start, from.end);
+    let inside = runs[first..].iter().take_while(move |run| run.start < end);
+    inside.map(move |run| run.start.max(start) - start + at..run.end.min(end) - start + at)
 }
 
 /// Why an example is not one that the objective can have made.

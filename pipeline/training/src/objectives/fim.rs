@@ -111,6 +111,10 @@ impl ObjectiveSettings for Fim {
         self.cuts == Cuts::Characters
     }
 
+    fn cuts_text(&self) -> bool {
+        self.reads_text()
+    }
+
     fn takes_blocks(&self) -> bool {
         self.level == Level::Context
     }

@@ -27,19 +27,33 @@ fn others() -> impl Iterator<Item = ObjectiveConfig> {
         ObjectiveConfig::Mlm(Mlm { whole_words: true, ..Mlm::example() }),
         ObjectiveConfig::HybridCausalMasked(HybridCausalMasked { masked_share: 0.5, ..HybridCausalMasked::example() }),
         ObjectiveConfig::BidirectionalCausal(BidirectionalCausal { branches: Branches::Both, ..Default::default() }),
-        ObjectiveConfig::MaskedDiffusion(MaskedDiffusion { rate: DiffusionRate::Coupled }),
+        ObjectiveConfig::MaskedDiffusion(MaskedDiffusion { rate: DiffusionRate::Coupled, ..Default::default() }),
+        ObjectiveConfig::MaskedDiffusion(MaskedDiffusion {
+            rate: DiffusionRate::Coupled,
+            max_tokens: NonZeroU32::new(40),
+            random_length_share: Some(0.5),
+        }),
         ObjectiveConfig::ContextPermutation(ContextPermutation {
             headings: vec![vec![1], vec![2]],
             ..Default::default()
         }),
         ObjectiveConfig::BlankInfilling(BlankInfilling { sentence_share: 0.4, end_share: 0.4, ..Default::default() }),
+        ObjectiveConfig::BlankInfilling(BlankInfilling {
+            sentence_share: 0.3,
+            end_share: 0.3,
+            block_mask_prob: 0.3,
+            max_source_tokens: NonZeroU32::new(50),
+            short_seq_prob: 0.5,
+            ..Default::default()
+        }),
         ObjectiveConfig::ContextPermutation(ContextPermutation { order: PassageOrder::Gold, ..Default::default() }),
+        ObjectiveConfig::ContextPermutation(ContextPermutation { bidirectional_context: true, ..Default::default() }),
         ObjectiveConfig::ContextPermutation(ContextPermutation {
             order: PassageOrder::RmFirst,
             headings: vec![vec![1], vec![2]],
             ..Default::default()
         }),
-        ObjectiveConfig::SpanCorruption(SpanCorruption { noise_density: 0.5, mean_span_length: 8.0 }),
+        ObjectiveConfig::SpanCorruption(SpanCorruption { noise_density: 0.5, mean_span_length: 8.0, max_tokens: None }),
     ]
     .into_iter()
 }
@@ -64,6 +78,9 @@ fn causal_maskings() -> impl Iterator<Item = ObjectiveConfig> {
         CausalMasking { spans_across: Some(SpansAcross::Clip), ..variant(Variant::Metaseq) },
         variant(Variant::Cm3leon),
         CausalMasking { full_document_rotation: 0.5, ..variant(Variant::Cm3leon) },
+        CausalMasking { retrieved_loss_weight: 0.1, ..variant(Variant::Cm3leon) },
+        CausalMasking { retrieved_loss_weight: 0.5, size_hints: Some(SizeHints::default()), ..many.clone() },
+        CausalMasking { retrieved_loss_weight: 0.1, ..short(Variant::Fairseq, OverLength::DropEnd) },
         short(Variant::Paper, OverLength::DropEnd),
         short(Variant::Paper, OverLength::ShortenText),
         short(Variant::Fairseq, OverLength::DropEnd),
@@ -91,6 +108,7 @@ fn document(number: u32) -> TokenDocument {
     if third > 0 {
         let passage = |index, gold_step| Passage { tokens: index * third..(index + 1) * third, gold_step };
         document.passages = vec![passage(0, Some(1)), passage(1, None), passage(2, Some(0))];
+        document.retrieved = vec![0..third];
     }
     document
 }

@@ -42,6 +42,13 @@ impl ObjectiveSettings for Mixture {
         if !self.parts.iter().all(is_weight) || !self.parts.iter().any(|part| part.weight > 0.0) {
             problems.push("no weight may be negative, and one must be above 0".to_owned());
         }
+        let of_blocks = self.parts.iter().position(|part| part.objective.takes_blocks());
+        let of_documents = self.parts.iter().position(|part| !part.objective.takes_blocks());
+        if let (Some(blocks), Some(documents)) = (of_blocks, of_documents) {
+            problems.push(format!(
+                "part {blocks} takes packed blocks, but part {documents} single documents: a mixture has the one or the other"
+            ));
+        }
         for (index, part) in self.parts.iter().enumerate() {
             if matches!(part.objective, ObjectiveConfig::Mixture(_)) {
                 problems.push(format!("part {index} is a mixture itself: give its parts here"));
@@ -66,12 +73,28 @@ impl ObjectiveSettings for Mixture {
         self.parts.iter().any(|part| part.objective.reads_text())
     }
 
+    fn cuts_text(&self) -> bool {
+        self.parts.iter().any(|part| part.objective.cuts_text())
+    }
+
     fn takes_blocks(&self) -> bool {
         self.parts.iter().any(|part| part.objective.takes_blocks())
     }
 
     fn token_columns(&self) -> TokenColumns {
         self.parts.iter().map(|part| part.objective.token_columns()).fold(TokenColumns::default(), TokenColumns::or)
+    }
+
+    fn pass(&self, part: u32, branch: u32) -> u32 {
+        self.parts.get(part as usize).map_or(0, |part| part.objective.pass(0, branch))
+    }
+
+    fn phase(&self, part: u32, branch: u32) -> u32 {
+        self.parts.get(part as usize).map_or(0, |part| part.objective.phase(0, branch))
+    }
+
+    fn num_phases(&self) -> u32 {
+        self.parts.iter().map(|part| part.objective.num_phases()).max().unwrap_or(1)
     }
 
     fn is_invertible(&self) -> bool {

@@ -10,6 +10,7 @@ mod example;
 mod fim;
 mod hidden;
 mod hybrid_causal_masked;
+mod left_out;
 mod left_to_right;
 mod masked_diffusion;
 mod mixture;
@@ -34,6 +35,7 @@ pub use blank_infilling::BlankInfilling;
 pub use causal_masking::{CausalMasking, ImageSpans, NumSpans, OverLength, SizeHints, SpansAcross, Variant};
 pub use characters::TextTokens;
 pub use context_permutation::{ContextPermutation, PassageOrder};
+pub(crate) use example::runs_within;
 pub use example::{Example, NO_LOSS, NotInvertible, Passage, Predicts, TokenColumns, TokenDocument};
 pub use fim::{Cuts, Fim, Level, Spm};
 pub use hybrid_causal_masked::HybridCausalMasked;
@@ -80,6 +82,11 @@ pub trait ObjectiveSettings: Serialize + DeserializeOwned {
         false
     }
 
+    /// Whether parts of a text become tokens of their own: then texts of a job's tokens have to add up.
+    fn cuts_text(&self) -> bool {
+        false
+    }
+
     /// Whether the objective is published for packed blocks of several documents: see [`crate::blocks`].
     fn takes_blocks(&self) -> bool {
         false
@@ -88,6 +95,23 @@ pub trait ObjectiveSettings: Serialize + DeserializeOwned {
     /// The values per token that some of its examples have beside ids and labels.
     fn token_columns(&self) -> TokenColumns {
         TokenColumns::default()
+    }
+
+    /// Which time through its document an example of this part and branch belongs to. The examples of one pass share the
+    /// document's tokens among them, and those of another have them once more.
+    fn pass(&self, part: u32, branch: u32) -> u32 {
+        self.phase(part, branch)
+    }
+
+    /// Which phase of training an example of this part and branch is for, below [`num_phases`](Self::num_phases). No row
+    /// has examples of two: see [`crate::packing::PerPhase`].
+    fn phase(&self, _part: u32, _branch: u32) -> u32 {
+        0
+    }
+
+    /// How many phases of training its examples are for, one after the other.
+    fn num_phases(&self) -> u32 {
+        1
     }
 
     /// Whether all of its examples can be inverted: not where published code is followed in losing tokens.
@@ -132,6 +156,11 @@ macro_rules! register {
                 match self { $(Self::$variant(settings) => settings.reads_text(),)+ }
             }
 
+            /// Whether parts of a text become tokens of their own: then texts of a job's tokens have to add up.
+            pub fn cuts_text(&self) -> bool {
+                match self { $(Self::$variant(settings) => settings.cuts_text(),)+ }
+            }
+
             /// Whether the objective is published for packed blocks of several documents.
             pub fn takes_blocks(&self) -> bool {
                 match self { $(Self::$variant(settings) => settings.takes_blocks(),)+ }
@@ -140,6 +169,21 @@ macro_rules! register {
             /// The values per token that some of its examples have beside ids and labels.
             pub fn token_columns(&self) -> TokenColumns {
                 match self { $(Self::$variant(settings) => settings.token_columns(),)+ }
+            }
+
+            /// Which time through its document an example of this part and branch belongs to.
+            pub fn pass(&self, part: u32, branch: u32) -> u32 {
+                match self { $(Self::$variant(settings) => settings.pass(part, branch),)+ }
+            }
+
+            /// Which phase of training an example of this part and branch is for.
+            pub fn phase(&self, part: u32, branch: u32) -> u32 {
+                match self { $(Self::$variant(settings) => settings.phase(part, branch),)+ }
+            }
+
+            /// How many phases of training its examples are for.
+            pub fn num_phases(&self) -> u32 {
+                match self { $(Self::$variant(settings) => settings.num_phases(),)+ }
             }
 
             /// Whether all of its examples can be inverted.

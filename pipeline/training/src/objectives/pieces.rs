@@ -2,18 +2,19 @@
 
 use std::ops::Range;
 
+use super::example::runs_within;
 use super::{Example, NO_LOSS, TokenDocument, TokenId};
 
 /// An example in the making.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pieces(Vec<Piece>);
 
-/// A stretch of the document that stays in one piece, a token that the objective adds, with its label, or tokens that
-/// say the same as a stretch of the document.
+/// A stretch of the document that stays in one piece, a token that the objective adds, with its label and the document's
+/// token that it goes with, or tokens that say the same as a stretch of the document.
 #[derive(Debug, Clone)]
 enum Piece {
     Tokens(Range<u32>),
-    Special(TokenId, TokenId),
+    Special(TokenId, TokenId, Option<u32>),
     Written(Vec<TokenId>, Range<u32>),
 }
 
@@ -32,12 +33,17 @@ impl Pieces {
 
     /// Appends a token that isn't the document's, and is learnt.
     pub(super) fn special(&mut self, id: TokenId) {
-        self.0.push(Piece::Special(id, id));
+        self.0.push(Piece::Special(id, id, None));
     }
 
     /// Appends a token that isn't the document's, and is learnt or not.
     pub(super) fn special_if(&mut self, is_learnt: bool, id: TokenId) {
-        self.0.push(Piece::Special(id, if is_learnt { id } else { NO_LOSS }));
+        self.0.push(Piece::Special(id, if is_learnt { id } else { NO_LOSS }, None));
+    }
+
+    /// Appends a token that goes with this one of the document, and is learnt or not.
+    pub(super) fn special_at(&mut self, token: u32, is_learnt: bool, id: TokenId) {
+        self.0.push(Piece::Special(id, if is_learnt { id } else { NO_LOSS }, Some(token)));
     }
 
     /// Appends other tokens for the text of a stretch, which may be empty where two of them share a token.
@@ -99,9 +105,9 @@ impl Pieces {
         let (mut images, mut source) = (Vec::new(), Vec::with_capacity(self.0.len()));
         for piece in &self.0 {
             match piece {
-                Piece::Special(id, _) => input_ids.push(*id),
+                Piece::Special(id, ..) => input_ids.push(*id),
                 Piece::Tokens(from) if from.start < from.end => {
-                    push_image_runs(&mut images, &document.images, from, input_ids.len() as u32);
+                    images.extend(runs_within(&document.images, from.clone(), input_ids.len() as u32));
                     input_ids.extend_from_slice(&document.tokens[from.start as usize..from.end as usize]);
                     source.push(from.clone());
                 }
@@ -115,12 +121,33 @@ impl Pieces {
         Example { labels: self.labels(&input_ids), input_ids, images, source: merged(source), ..Example::default() }
     }
 
+    /// The example's loss weights where the document's tokens in these ranges have this weight, and with them what was
+    /// added for them; all others have 1, and what isn't learnt has 0.
+    pub(super) fn weights(&self, ranges: &[Range<u32>], weight: f32, labels: &[TokenId]) -> Vec<f32> {
+        let of_token = |token: u32| {
+            let next = ranges.get(ranges.partition_point(|range| range.end <= token));
+            if next.is_some_and(|range| range.start <= token) { weight } else { 1.0 }
+        };
+        let mut weights = Vec::with_capacity(labels.len());
+        for piece in &self.0 {
+            match piece {
+                Piece::Tokens(range) => weights.extend(range.clone().map(of_token)),
+                Piece::Special(_, _, token) => weights.push(token.map_or(1.0, of_token)),
+                Piece::Written(tokens, from) => weights.extend(tokens.iter().map(|_| of_token(from.start))),
+            }
+        }
+        for (weight, _) in weights.iter_mut().zip(labels).filter(|(_, label)| **label == NO_LOSS) {
+            *weight = 0.0;
+        }
+        weights
+    }
+
     // One copy of everything is much faster than one of each piece, which mostly is at another place in its cache line.
     fn labels(&self, input_ids: &[TokenId]) -> Vec<TokenId> {
         let mut labels = input_ids.to_vec();
         let mut position = 0;
         for piece in &self.0 {
-            if let Piece::Special(_, label) = piece {
+            if let Piece::Special(_, label, _) = piece {
                 labels[position] = *label;
             }
             position += piece.len() as usize;
@@ -136,15 +163,6 @@ impl Piece {
             Self::Special(..) => 1,
             Self::Written(tokens, _) => tokens.len() as u32,
         }
-    }
-}
-
-// What of each image lies in the stretch `from`, which now starts `at`.
-fn push_image_runs(runs: &mut Vec<Range<u32>>, images: &[Range<u32>], from: &Range<u32>, at: u32) {
-    let first = images.partition_point(|image| image.end <= from.start);
-    for image in images[first..].iter().take_while(|image| image.start < from.end) {
-        let (start, end) = (image.start.max(from.start), image.end.min(from.end));
-        runs.push(start - from.start + at..end - from.start + at);
     }
 }
 

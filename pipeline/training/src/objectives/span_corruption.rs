@@ -1,5 +1,6 @@
 //! Replaces short spans by sentinels and has them predicted (T5, arXiv 1910.10683 section 3.1.4).
 
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,6 +14,10 @@ use crate::random::KeyedRandom;
 ///
 /// An example is `input <eod> target <eod>`. Its `prefix_len` is the input's length with its end: a decoder sees that
 /// much in both directions, and who trains an encoder and a decoder splits there.
+///
+/// A document that is too long for one example is corrupted in pieces, each as long as can be, so that share and length
+/// of spans are what they are in short ones (T5 splits to the `tokens_length` of `random_spans_helper`). Documents aren't
+/// joined before that.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpanCorruption {
@@ -20,11 +25,17 @@ pub struct SpanCorruption {
     pub noise_density: f64,
     /// How many tokens a predicted span has in the mean.
     pub mean_span_length: f64,
+    /// No example has more tokens than this, with input, target and the end of each. T5's 512 tokens of input with 114 of
+    /// target are 626; its 1024 with 229, 1253. If left out, a piece has as many spans as the vocabulary has sentinels.
+    pub max_tokens: Option<NonZeroU32>,
 }
+
+// `text <sentinel> <eod> <sentinel> text <eod>`.
+const SHORTEST: u32 = 6;
 
 impl Default for SpanCorruption {
     fn default() -> Self {
-        Self { noise_density: 0.15, mean_span_length: 3.0 }
+        Self { noise_density: 0.15, mean_span_length: 3.0, max_tokens: None }
     }
 }
 
@@ -33,8 +44,8 @@ impl ObjectiveSettings for SpanCorruption {
         Self::default()
     }
 
-    fn check(&self, _: u32) -> Vec<String> {
-        let mut problems = Vec::new();
+    fn check(&self, num_sentinels: u32) -> Vec<String> {
+        let mut problems = no_room(self.max_tokens, SHORTEST, num_sentinels);
         if !(self.noise_density > 0.0 && self.noise_density < 1.0) {
             problems.push(format!("noise_density is {}, but a share lies between 0 and 1", self.noise_density));
         }
@@ -57,8 +68,13 @@ struct SpansPredicted {
 
 impl Objective for SpansPredicted {
     fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Vec<Example> {
-        let spans = self.settings.spans(document.tokens.len() as u32, self.specials.num_sentinels, random);
-        vec![input_and_target(document, &spans, None, &self.specials)]
+        let num_sentinels = self.specials.num_sentinels;
+        let limits = Limits { max_tokens: self.settings.max_tokens.map_or(u32::MAX, NonZeroU32::get), num_sentinels };
+        let longest = self.settings.longest_piece(document.tokens.len() as u32, limits, 2);
+        document.in_pieces(longest, |piece| {
+            let spans = self.settings.spans(piece.tokens.len() as u32, num_sentinels, random);
+            input_and_target(piece, &spans, None, &self.specials)
+        })
     }
 
     fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {
@@ -87,6 +103,28 @@ impl SpanCorruption {
         between.into_iter().zip(noise).map(span).collect()
     }
 
+    /// How many of so many tokens are in one example, which has this many beside the document's and its sentinels.
+    pub(super) fn longest_piece(&self, num_tokens: u32, limits: Limits, num_added: u32) -> u32 {
+        let fits = |length: u32| {
+            let (_, num_spans) = self.numbers(length);
+            let in_all = u64::from(length) + 2 * u64::from(num_spans) + u64::from(num_added);
+            num_spans <= limits.num_sentinels.max(1) && in_all <= u64::from(limits.max_tokens)
+        };
+        if fits(num_tokens) {
+            return num_tokens;
+        }
+        // Both tokens and spans only grow with the length, and one token is as little as there can be.
+        let (mut fitting, mut too_long) = (1, num_tokens);
+        while fitting + 1 < too_long {
+            let middle = fitting.midpoint(too_long);
+            match fits(middle) {
+                true => fitting = middle,
+                false => too_long = middle,
+            }
+        }
+        fitting
+    }
+
     // How many of so many tokens are predicted, and in how many spans.
     fn numbers(&self, num_tokens: u32) -> (u32, u32) {
         if num_tokens < 2 {
@@ -96,6 +134,25 @@ impl SpanCorruption {
         let num_spans = libm::rint(f64::from(num_noise) / self.mean_span_length) as u32;
         (num_noise, num_spans.max(1).min(num_noise).min(num_tokens - num_noise))
     }
+}
+
+/// What an example can't have more of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) max_tokens: u32,
+    pub(super) num_sentinels: u32,
+}
+
+/// What is wrong with examples of at most so many tokens where even the shortest that predicts something has `shortest`.
+pub(super) fn no_room(max_tokens: Option<NonZeroU32>, shortest: u32, num_sentinels: u32) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Some(max_tokens) = max_tokens.filter(|max_tokens| max_tokens.get() < shortest) {
+        problems.push(format!("max_tokens is {max_tokens}, but two tokens, one of them predicted, need {shortest}"));
+    }
+    if num_sentinels == 0 {
+        problems.push("the vocabulary's num_sentinels is 0, but each span needs a sentinel: raise it".to_owned());
+    }
+    problems
 }
 
 // `total` as a sum of so many positive numbers, each such sum equally likely.
@@ -192,9 +249,78 @@ mod tests {
         }
     }
 
+    fn in_pieces_of(max_tokens: u32) -> SpanCorruption {
+        SpanCorruption { max_tokens: NonZeroU32::new(max_tokens), ..SpanCorruption::default() }
+    }
+
+    #[test]
+    fn a_piece_has_the_published_number_of_raw_tokens_and_no_more_fit() {
+        let many = Specials { num_sentinels: 200, ..SPECIALS };
+        for (num_raw, num_input, num_target) in [(568, 512, 114), (1137, 1024, 229), (2274, 2048, 456)] {
+            let objective = in_pieces_of(num_input + num_target).build(&many);
+            let examples = objective.apply(&text(2 * num_raw + 40), &mut stream(1));
+            let lengths: Vec<_> =
+                examples.iter().map(|example| (example.prefix_len, example.input_ids.len())).collect();
+            let of_whole = (num_input, (num_input + num_target) as usize);
+            // Of 40 tokens 6 are in 2 spans.
+            assert_eq!(lengths, [of_whole, of_whole, (37, 46)]);
+            let sources: Vec<_> = examples.iter().flat_map(|example| example.source.clone()).collect();
+            assert_eq!(sources, [0..num_raw, num_raw..2 * num_raw, 2 * num_raw..2 * num_raw + 40]);
+            assert_eq!(examples.iter().map(|example| example.branch).collect::<Vec<_>>(), [0, 1, 2]);
+        }
+    }
+
+    #[test]
+    fn no_length_of_examples_leaves_out_a_token_or_is_exceeded() {
+        for max_tokens in SHORTEST..100 {
+            let objective = in_pieces_of(max_tokens).build(&SPECIALS);
+            for num_tokens in 0..130 {
+                let examples = objective.apply(&text(num_tokens), &mut stream(num_tokens));
+                assert!(examples.iter().all(|example| example.input_ids.len() <= max_tokens as usize));
+                let restored: Vec<_> = examples.iter().flat_map(|example| objective.invert(example).unwrap()).collect();
+                assert_eq!(restored, text(num_tokens).tokens);
+            }
+        }
+    }
+
+    // Without pieces, 51 noise tokens would share 8 sentinels, half as many as are published.
+    #[test]
+    fn long_documents_have_the_published_share_and_lengths_of_spans() {
+        let few = Specials { num_sentinels: 8, ..SPECIALS };
+        let (objective, long) = (SpanCorruption::default().build(&few), text(2 * 169));
+        let (mut num_spans, mut num_noise, mut num_of_length) = (0, 0, [0; 19]);
+        for number in 0..100_000 {
+            let examples = objective.apply(&long, &mut stream(number));
+            for example in &examples {
+                let target = &example.input_ids[example.prefix_len as usize..];
+                let spans = target.split(|&id| few.is_sentinel(id) || id == END).filter(|span| !span.is_empty());
+                for span in spans {
+                    num_spans += 1;
+                    num_noise += span.len();
+                    num_of_length[span.len()] += 1;
+                }
+            }
+            assert_eq!(examples.len(), 2);
+        }
+        // 169 tokens are the most of which 15 % are 25, and 26 would be 9 spans.
+        assert_eq!((num_spans, num_noise), (200_000 * 8, 200_000 * 25));
+        // Of 25 tokens in 8 spans, each way as likely, the first has k, or any other, in C(24 - k, 6) of C(24, 7) ways.
+        let mut ways = 7.0 / 24.0;
+        for (length, &count) in num_of_length.iter().enumerate().take(10).skip(1) {
+            check_share(count, num_spans, ways);
+            ways *= (18 - length) as f64 / (24 - length) as f64;
+        }
+    }
+
+    #[test]
+    fn examples_too_short_to_predict_anything_are_refused() {
+        assert_eq!([5, 6].map(|max_tokens| in_pieces_of(max_tokens).check(16).len()), [1, 0]);
+        assert_eq!(SpanCorruption::default().check(0).len(), 1);
+    }
+
     #[test]
     fn half_a_token_of_noise_is_rounded_to_even() {
-        let of_half = SpanCorruption { noise_density: 0.5, mean_span_length: 1.0 };
+        let of_half = SpanCorruption { noise_density: 0.5, mean_span_length: 1.0, ..SpanCorruption::default() };
         assert_eq!([5, 7].map(|num_tokens| of_half.numbers(num_tokens)), [(2, 2), (4, 3)]);
     }
 
@@ -209,7 +335,7 @@ mod tests {
     #[test]
     fn every_composition_is_equally_likely() {
         // 6 noise tokens in 2 spans: the first has 1 to 5.
-        let settings = SpanCorruption { noise_density: 0.5, mean_span_length: 3.0 };
+        let settings = SpanCorruption { noise_density: 0.5, ..SpanCorruption::default() };
         let mut counts = [0; 7];
         for number in 0..100_000 {
             let spans = settings.spans(12, 64, &mut stream(number));

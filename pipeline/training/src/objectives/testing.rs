@@ -24,6 +24,7 @@ pub(super) const SPECIALS: Specials = Specials {
     extreme_denoising: 415,
     sequential_denoising: 416,
     begin_of_document: BEGIN,
+    block_mask: 418,
     first_sentinel: S0,
     num_sentinels: 64,
     num_text: 400,
@@ -31,9 +32,9 @@ pub(super) const SPECIALS: Specials = Specials {
 pub(super) const BEGIN: TokenId = 417;
 pub(super) const END: TokenId = 401;
 pub(super) const MASK: TokenId = 403;
-pub(super) const S0: TokenId = 418;
-pub(super) const FIRST_IMAGE_TOKEN: TokenId = 482;
-pub(super) const END_OF_IDS: TokenId = 882;
+pub(super) const S0: TokenId = 419;
+pub(super) const FIRST_IMAGE_TOKEN: TokenId = 483;
+pub(super) const END_OF_IDS: TokenId = 883;
 
 /// Text of so many tokens: 10, 11, …, all different as long as there are fewer than 390.
 pub(super) fn text(num_tokens: u32) -> TokenDocument {

@@ -11,6 +11,7 @@ use super::cut::LongCuts;
 use super::row::Spares;
 use super::{FillReport, ImagesAtCuts, LongExamples, PackedRow, Packer, PackingSettings, RowLength};
 use crate::objectives::{Example, TokenId};
+use crate::specials::Specials;
 
 /// Settings of `best_fit`.
 ///
@@ -60,11 +61,12 @@ impl PackingSettings for BestFit {
         Some(self.row_length.of(self.sequence_length.get()))
     }
 
-    fn build(&self, pad: TokenId) -> Box<dyn Packer> {
+    fn build(&self, specials: &Specials) -> Box<dyn Packer> {
         let row_length = self.row_length.of(self.sequence_length.get()) as usize;
         Box::new(Window {
             settings: self.clone(),
-            pad,
+            cuts: LongCuts { images: self.image_spans.cuts(specials), long_examples: self.long_examples },
+            pad: specials.pad,
             row_length,
             pieces: Vec::new(),
             num_tokens: 0,
@@ -79,6 +81,7 @@ impl PackingSettings for BestFit {
 
 struct Window {
     settings: BestFit,
+    cuts: LongCuts,
     pad: TokenId,
     row_length: usize,
     pieces: Vec<Piece>,
@@ -107,9 +110,7 @@ struct Piece {
 
 impl Packer for Window {
     fn push(&mut self, key: [u8; 16], example: Example, rows: &mut Vec<PackedRow>) {
-        let settings = &self.settings;
-        let cuts = LongCuts { images: settings.image_spans, long_examples: settings.long_examples };
-        let ranges = cuts.pieces(&example, self.row_length, &mut self.report);
+        let ranges = self.cuts.pieces(&example, self.row_length, &mut self.report);
         // An example counts with all its tokens, as they are held until its last piece is placed.
         self.num_tokens += example.input_ids.len() as u64;
         let example = Arc::new(example);

@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use super::row::{OpenRow, Spares};
-use super::{FillReport, ImagesAtCuts, PackedRow, Packer, PackingSettings, RowLength};
+use super::{Cuts, FillReport, ImagesAtCuts, PackedRow, Packer, PackingSettings, RowLength};
 use crate::objectives::{Example, TokenId};
+use crate::specials::Specials;
 
 /// Settings of `concat_and_split`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,15 +40,16 @@ impl PackingSettings for ConcatAndSplit {
         Some(self.row_length.of(self.sequence_length.get()))
     }
 
-    fn build(&self, pad: TokenId) -> Box<dyn Packer> {
+    fn build(&self, specials: &Specials) -> Box<dyn Packer> {
         let row_length = self.row_length.of(self.sequence_length.get()) as usize;
         let (open, report) = (OpenRow::new(row_length), FillReport::default());
-        Box::new(EndToEnd { image_spans: self.image_spans, pad, row_length, open, spares: Spares::default(), report })
+        let (cuts, pad) = (self.image_spans.cuts(specials), specials.pad);
+        Box::new(EndToEnd { cuts, pad, row_length, open, spares: Spares::default(), report })
     }
 }
 
 struct EndToEnd {
-    image_spans: ImagesAtCuts,
+    cuts: Cuts,
     pad: TokenId,
     row_length: usize,
     open: OpenRow,
@@ -60,13 +62,8 @@ impl Packer for EndToEnd {
         let length = example.input_ids.len();
         let (mut start, mut num_pieces) = (0, 0);
         while start < length {
-            let cut = self.image_spans.cut(
-                (length, &example.images),
-                start,
-                self.open.room(),
-                self.row_length,
-                &mut self.report,
-            );
+            let whole = (length, example.input_ids.as_slice(), example.images.as_slice());
+            let cut = self.cuts.cut(whole, start, self.open.room(), self.row_length, &mut self.report);
             num_pieces += u32::from(start < cut.end);
             match cut.end == length {
                 true => self.open.append_rest(key, &mut example, start),
@@ -116,16 +113,23 @@ mod tests {
     // Tokens 10, 11, …, one example of each length, with these images; rows of 4.
     fn pack(image_spans: ImagesAtCuts, examples: &[(usize, &[Range<u32>])]) -> (Vec<PackedRow>, u64) {
         let sequence_length = NonZeroU32::new(4).unwrap();
-        let mut packer = ConcatAndSplit { sequence_length, image_spans, ..ConcatAndSplit::example() }.build(PAD);
+        let mut packer =
+            ConcatAndSplit { sequence_length, image_spans, ..ConcatAndSplit::example() }.build(&specials());
         let mut rows = Vec::new();
         for (number, (length, images)) in (0..).zip(examples) {
-            let input_ids: Vec<_> = (10..).take(*length).collect();
-            let example =
-                Example { labels: input_ids.clone(), input_ids, images: images.to_vec(), ..Example::default() };
+            let example = Example { images: images.to_vec(), ..plain((10..).take(*length).collect()) };
             packer.push([number; 16], example, &mut rows);
         }
         packer.finish(&mut rows);
         (rows, packer.report().cut_images)
+    }
+
+    fn specials() -> Specials {
+        Specials { pad: PAD, ..Specials::consecutive(1000, 4) }
+    }
+
+    fn plain(input_ids: Vec<TokenId>) -> Example {
+        Example { labels: input_ids.clone(), input_ids, ..Example::default() }
     }
 
     fn ids(rows: &[PackedRow]) -> Vec<&[TokenId]> {
@@ -206,6 +210,25 @@ mod tests {
     #[test]
     fn the_rest_of_a_cut_image_is_dropped_on_demand() {
         check(ImagesAtCuts::DropRest, &[(7, &[3..6])], &[[10, 11, 12, 13], [16, PAD, PAD, PAD]], 1);
+    }
+
+    #[test]
+    fn what_closes_an_image_goes_with_its_rest_and_text_does_not() {
+        let Specials { break_, end_of_image, end_of_document, end_of_span, .. } = specials();
+        for (behind, is_dropped) in
+            [(break_, true), (end_of_image, true), (end_of_document, true), (end_of_span, false), (16, false)]
+        {
+            let sequence_length = NonZeroU32::new(4).unwrap();
+            let settings =
+                ConcatAndSplit { sequence_length, image_spans: ImagesAtCuts::DropRest, ..ConcatAndSplit::example() };
+            let (mut packer, mut rows) = (settings.build(&specials()), Vec::new());
+            let example = Example { images: vec![3..6], ..plain(vec![10, 11, 12, 13, 14, 15, behind, 17]) };
+            packer.push([0; 16], example, &mut rows);
+            packer.finish(&mut rows);
+            let second = if is_dropped { [17, PAD, PAD, PAD] } else { [behind, 17, PAD, PAD] };
+            assert_eq!(ids(&rows), [[10, 11, 12, 13], second]);
+            assert_eq!(packer.report().dropped_tokens, 2 + u64::from(is_dropped));
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::FillReport;
-use crate::objectives::Example;
+use crate::objectives::{Example, TokenId};
+use crate::specials::Specials;
 
 /// What happens where a row is full in the middle of an image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +16,8 @@ pub enum ImagesAtCuts {
     /// is cut all the same, and counted.
     #[default]
     KeepWhole,
-    /// The image is cut, and the rest of it dropped, so that no row starts inside an image (CM3Leon, `no_break_image`).
+    /// The image is cut, and the rest of it dropped with the token behind it that closes it, a break, the image's end or
+    /// the document's, so that no row starts inside an image (CM3Leon, `no_break_image`).
     DropRest,
     /// The image is cut, and counted. Only the last row of all has padding.
     Cut,
@@ -35,7 +37,7 @@ pub enum LongExamples {
 /// How examples are cut that start rows of their own and are longer than a row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LongCuts {
-    pub(super) images: ImagesAtCuts,
+    pub(super) images: Cuts,
     pub(super) long_examples: LongExamples,
 }
 
@@ -46,7 +48,8 @@ impl LongCuts {
         let mut pieces = Vec::with_capacity(length / row_length + 1);
         let mut start = 0;
         while start < length {
-            let cut = self.images.cut((length, &example.images), start, row_length, row_length, report);
+            let whole = (length, example.input_ids.as_slice(), example.images.as_slice());
+            let cut = self.images.cut(whole, start, row_length, row_length, report);
             pieces.push(start..cut.end);
             start = cut.next_start;
             if start < length && self.long_examples == LongExamples::DropEnd {
@@ -87,14 +90,29 @@ pub(crate) struct Cut {
     pub(crate) next_start: usize,
 }
 
+/// What happens to images at cuts, in a vocabulary.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cuts {
+    images: ImagesAtCuts,
+    // What may close an image.
+    closing: [TokenId; 3],
+}
+
 impl ImagesAtCuts {
+    /// What happens in this vocabulary.
+    pub(crate) fn cuts(self, specials: &Specials) -> Cuts {
+        Cuts { images: self, closing: [specials.break_, specials.end_of_image, specials.end_of_document] }
+    }
+}
+
+impl Cuts {
     /// Cuts the piece from `start` on, of so many tokens with these images, that goes into a row with this room, and
-    /// counts what is lost by that.
+    /// counts what is lost by that. A last token that isn't among these is the document's end.
     ///
     /// The piece is empty where an image needs a new row.
     pub(crate) fn cut(
         self,
-        (length, images): (usize, &[Range<u32>]),
+        (length, tokens, images): (usize, &[TokenId], &[Range<u32>]),
         start: usize,
         room: usize,
         row_length: usize,
@@ -108,11 +126,18 @@ impl ImagesAtCuts {
         let Some(image) = images.get(next_image).filter(|image| (image.start as usize) < end) else {
             return Cut { end, next_start: end };
         };
-        if self == Self::KeepWhole && image.len() <= row_length {
+        if self.images == ImagesAtCuts::KeepWhole && image.len() <= row_length {
             return Cut { end: image.start as usize, next_start: image.start as usize };
         }
         report.cut_images += 1;
-        let next_start = if self == Self::DropRest { image.end as usize } else { end };
+        let next_start = match self.images {
+            ImagesAtCuts::DropRest => {
+                let behind = image.end as usize;
+                let is_closed = behind < length && tokens.get(behind).is_none_or(|id| self.closing.contains(id));
+                behind + usize::from(is_closed)
+            }
+            ImagesAtCuts::KeepWhole | ImagesAtCuts::Cut => end,
+        };
         report.dropped_tokens += (next_start - end) as u64;
         Cut { end, next_start }
     }

@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 
 use super::*;
 use crate::objectives::{
-    Biphasic, CausalMasking, Fim, Mixture, NO_LOSS, ObjectiveConfig, ObjectiveSettings, Part, TokenDocument, Variant,
+    Biphasic, CausalMasking, Fim, Mixture, NO_LOSS, ObjectiveSettings, Part, TokenDocument, TokenId, Variant,
 };
 use crate::random::KeyedRandom;
 use crate::specials::Specials;
@@ -45,6 +45,11 @@ fn packings() -> Vec<PackingConfig> {
     PackingConfig::examples().into_iter().chain(shorter).collect()
 }
 
+// No example has one of them but padding.
+fn specials() -> Specials {
+    Specials { pad: PAD, ..Specials::consecutive(1 << 20, 16) }
+}
+
 fn key(number: u32) -> [u8; 16] {
     u128::from(number).to_le_bytes()
 }
@@ -74,7 +79,7 @@ fn examples() -> Vec<Example> {
 }
 
 fn pack(packing: &PackingConfig) -> (Vec<PackedRow>, FillReport) {
-    let mut packer = packing.build(PAD);
+    let mut packer = packing.build(&specials());
     let mut rows = Vec::new();
     for (number, example) in (0..).zip(examples()) {
         packer.push(key(number), example, &mut rows);
@@ -138,7 +143,7 @@ fn examples_of_a_mixture() -> Vec<([u8; 16], Example)> {
         ObjectiveConfig::Fim(Fim::example()),
     ];
     let parts = objectives.map(|objective| Part { weight: 1.0, objective });
-    let mixture = Mixture { parts: parts.into() }.build(&Specials::consecutive(1 << 20, 16));
+    let mixture = Mixture { parts: parts.into() }.build(&specials());
     let of_document = |(number, example): (u32, Example)| {
         let document = TokenDocument { tokens: example.input_ids, images: example.images, ..TokenDocument::default() };
         let of_view = |view| {
@@ -158,7 +163,7 @@ fn every_token_of_a_row_is_at_the_place_in_its_example_that_the_row_says() {
     let by_name: BTreeMap<_, _> = named.collect();
     assert_eq!(by_name.len(), all.len(), "two examples have one name");
     for packing in packings() {
-        let (mut packer, mut rows) = (packing.build(PAD), Vec::new());
+        let (mut packer, mut rows) = (packing.build(&specials()), Vec::new());
         all.iter().for_each(|(key, example)| packer.push(*key, example.clone(), &mut rows));
         packer.finish(&mut rows);
         for row in rows {
@@ -175,6 +180,92 @@ fn every_token_of_a_row_is_at_the_place_in_its_example_that_the_row_says() {
                 start = end;
             }
         }
+    }
+}
+
+// Every third document by another objective, which is for the first phase alone.
+fn in_phases() -> ObjectiveConfig {
+    let parts = [
+        (2.0, ObjectiveConfig::Biphasic(Biphasic::example())),
+        (1.0, ObjectiveConfig::CausalMasking(CausalMasking::example())),
+    ];
+    ObjectiveConfig::Mixture(Mixture { parts: parts.map(|(weight, objective)| Part { weight, objective }).into() })
+}
+
+fn pack_phases(packing: &PackingConfig, objective: &ObjectiveConfig) -> (Vec<PackedRow>, FillReport, usize) {
+    let (mut packer, mut rows) = (packing.build_for(objective, &specials()), Vec::new());
+    let (built, mut num_tokens) = (objective.build(&specials()), 0);
+    for (number, example) in (0..).zip(examples()) {
+        let document = TokenDocument { tokens: example.input_ids, images: example.images, ..TokenDocument::default() };
+        for example in built.apply(&document, &mut KeyedRandom::new(5, "objective", &key(number), 0)) {
+            num_tokens += example.input_ids.len();
+            packer.push(key(number), example, &mut rows);
+        }
+    }
+    packer.finish(&mut rows);
+    (rows, packer.report(), num_tokens)
+}
+
+#[test]
+fn no_row_mixes_phases_and_each_says_its_own() {
+    for packing in packings() {
+        let objective = in_phases();
+        let (rows, report, num_tokens) = pack_phases(&packing, &objective);
+        for row in &rows {
+            let of_examples = row.segments.iter().filter(|segment| segment.document.is_some());
+            let mut phases = of_examples.map(|segment| objective.phase(segment.part, segment.branch));
+            assert!(phases.all(|phase| phase == row.phase), "{packing:?}");
+        }
+        assert!([0, 1].iter().all(|phase| rows.iter().any(|row| row.phase == *phase)));
+        assert_eq!(report.tokens + report.dropped_tokens, num_tokens as u64);
+        let places: usize = rows.iter().map(|row| row.input_ids.len()).sum();
+        assert_eq!((report.rows, report.tokens + report.padding_tokens), (rows.len() as u64, places as u64));
+    }
+}
+
+#[test]
+fn phases_of_one_text_are_the_same_packs_with_other_labels() {
+    for packing in packings() {
+        let (rows, ..) = pack_phases(&packing, &ObjectiveConfig::Biphasic(Biphasic::example()));
+        let packs = |phase: u32| {
+            let of_phase = rows.iter().filter(move |row| row.phase == phase);
+            of_phase.map(|row| {
+                let place = |segment: &Segment| (segment.document, segment.tokens(), segment.source.clone());
+                row.segments.iter().map(place).collect::<Vec<_>>()
+            })
+        };
+        assert!(packs(0).eq(packs(1)), "{packing:?}");
+        assert!(packs(0).count() > 0 && packs(2).count() == 0);
+    }
+}
+
+#[test]
+fn an_objective_without_phases_has_one_packer() {
+    for packing in packings() {
+        let objective = ObjectiveConfig::CausalMasking(CausalMasking::example());
+        assert!(pack_phases(&packing, &objective).0.iter().all(|row| row.phase == 0));
+    }
+}
+
+#[test]
+fn rows_of_phases_made_in_the_memory_of_others_are_the_same_rows() {
+    for packing in packings() {
+        let objective = in_phases();
+        let (mut packer, mut rows, mut all) = (packing.build_for(&objective, &specials()), Vec::new(), Vec::new());
+        let built = objective.build(&specials());
+        for (number, example) in (0..).zip(examples()) {
+            let document =
+                TokenDocument { tokens: example.input_ids, images: example.images, ..TokenDocument::default() };
+            for example in built.apply(&document, &mut KeyedRandom::new(5, "objective", &key(number), 0)) {
+                packer.push(key(number), example, &mut rows);
+            }
+            all.extend(rows.iter().cloned());
+            packer.reuse(&mut rows);
+            assert_eq!(rows, []);
+        }
+        packer.finish(&mut rows);
+        all.append(&mut rows);
+        assert_eq!(all, pack_phases(&packing, &objective).0, "{packing:?}");
     }
 }
 
@@ -214,7 +305,7 @@ fn extra_columns_are_whole_and_say_what_the_examples_said() {
         Example { prefix_len: length / 2, loss_weights, position_ids, objective: "test", ..example }
     };
     for packing in packings() {
-        let (mut packer, mut rows) = (packing.build(PAD), Vec::new());
+        let (mut packer, mut rows) = (packing.build(&specials()), Vec::new());
         for (number, example) in examples().into_iter().enumerate() {
             packer.push(key(number as u32), with_extras((number, example)), &mut rows);
         }
@@ -295,7 +386,7 @@ fn rows_made_in_the_memory_of_others_are_the_same_rows() {
         Example { position_ids, loss_weights, ..example }
     };
     for packing in packings() {
-        let (mut packer, mut rows, mut all) = (packing.build(PAD), Vec::new(), Vec::new());
+        let (mut packer, mut rows, mut all) = (packing.build(&specials()), Vec::new(), Vec::new());
         // Rows with every column go first, so that what is left of them would show in those that follow.
         for (number, example) in (0..).zip(examples()) {
             packer.push(key(number), with_extras(example), &mut rows);
@@ -318,7 +409,7 @@ fn rows_made_in_the_memory_of_others_are_the_same_rows() {
 fn nothing_in_is_nothing_out() {
     for packing in packings() {
         let mut rows = Vec::new();
-        packing.build(PAD).finish(&mut rows);
+        packing.build(&specials()).finish(&mut rows);
         assert_eq!(rows, []);
     }
 }

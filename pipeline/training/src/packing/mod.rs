@@ -5,6 +5,7 @@ mod concat_and_split;
 mod cut;
 mod one_document;
 mod passthrough;
+mod per_phase;
 mod report;
 mod row;
 
@@ -15,13 +16,16 @@ use serde::{Deserialize, Serialize};
 
 pub use best_fit::BestFit;
 pub use concat_and_split::ConcatAndSplit;
+pub(crate) use cut::Cuts;
 pub use cut::{ImagesAtCuts, LongExamples, RowLength};
 pub use one_document::OneDocument;
 pub use passthrough::Passthrough;
+pub use per_phase::PerPhase;
 pub use report::FillReport;
-pub use row::{PackedRow, Segment};
+pub use row::{PackedRow, Segment, SourceRange};
 
-use crate::objectives::{Example, TokenId};
+use crate::objectives::{Example, ObjectiveConfig};
+use crate::specials::Specials;
 
 /// Puts examples, one after another, into rows.
 ///
@@ -53,8 +57,8 @@ pub trait PackingSettings: Serialize + DeserializeOwned {
     /// The length of every row, in tokens; none where rows are as long as their examples.
     fn row_length(&self) -> Option<u32>;
 
-    /// The packer, which fills up rows with this token.
-    fn build(&self, pad: TokenId) -> Box<dyn Packer>;
+    /// The packer, which fills up rows with this vocabulary's padding.
+    fn build(&self, specials: &Specials) -> Box<dyn Packer>;
 }
 
 /// Makes the enum that a job file's `packing` table names, from the one list of all packers.
@@ -83,9 +87,9 @@ macro_rules! register {
                 match self { $(Self::$variant(settings) => settings.row_length(),)+ }
             }
 
-            /// The packer of these settings, which fills up rows with this token.
-            pub fn build(&self, pad: TokenId) -> Box<dyn Packer> {
-                match self { $(Self::$variant(settings) => settings.build(pad),)+ }
+            /// The packer of these settings, which fills up rows with this vocabulary's padding.
+            pub fn build(&self, specials: &Specials) -> Box<dyn Packer> {
+                match self { $(Self::$variant(settings) => settings.build(specials),)+ }
             }
         }
     };
@@ -100,6 +104,16 @@ register! {
     OneDocument(OneDocument),
     /// Each example as it is.
     Passthrough(Passthrough),
+}
+
+impl PackingConfig {
+    /// The packer for examples of this objective: where they are for several phases of training, no row has two of them.
+    pub fn build_for(&self, objective: &ObjectiveConfig, specials: &Specials) -> Box<dyn Packer> {
+        match objective.num_phases() {
+            1 => self.build(specials),
+            _ => Box::new(PerPhase::new(self.clone(), objective.clone(), specials)),
+        }
+    }
 }
 
 // More tokens than any model reads at once, and few enough for memory to be reserved.

@@ -8,6 +8,7 @@ use super::cut::LongCuts;
 use super::row::Spares;
 use super::{FillReport, ImagesAtCuts, LongExamples, PackedRow, Packer, PackingSettings, RowLength};
 use crate::objectives::{Example, TokenId};
+use crate::specials::Specials;
 
 /// Settings of `one_document`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,9 +45,10 @@ impl PackingSettings for OneDocument {
         Some(self.row_length.of(self.sequence_length.get()))
     }
 
-    fn build(&self, pad: TokenId) -> Box<dyn Packer> {
+    fn build(&self, specials: &Specials) -> Box<dyn Packer> {
         let row_length = self.row_length.of(self.sequence_length.get()) as usize;
-        let cuts = LongCuts { images: self.image_spans, long_examples: self.long_examples };
+        let cuts = LongCuts { images: self.image_spans.cuts(specials), long_examples: self.long_examples };
+        let pad = specials.pad;
         Box::new(RowEach { cuts, pad, row_length, spares: Spares::default(), report: FillReport::default() })
     }
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{FillReport, PackedRow, Packer, PackingSettings};
-use crate::objectives::{Example, TokenId};
+use crate::objectives::Example;
+use crate::specials::Specials;
 
 /// Settings of `passthrough`, of which there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +24,7 @@ impl PackingSettings for Passthrough {
         None
     }
 
-    fn build(&self, _: TokenId) -> Box<dyn Packer> {
+    fn build(&self, _: &Specials) -> Box<dyn Packer> {
         Box::new(AsLongAsItIs { report: FillReport::default() })
     }
 }

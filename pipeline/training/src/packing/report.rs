@@ -26,6 +26,18 @@ impl FillReport {
         }
     }
 
+    /// Both together.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            rows: self.rows + other.rows,
+            tokens: self.tokens + other.tokens,
+            padding_tokens: self.padding_tokens + other.padding_tokens,
+            dropped_tokens: self.dropped_tokens + other.dropped_tokens,
+            cut_examples: self.cut_examples + other.cut_examples,
+            cut_images: self.cut_images + other.cut_images,
+        }
+    }
+
     pub(crate) fn count_row(&mut self, row_length: usize, padding: usize) {
         self.rows += 1;
         self.tokens += (row_length - padding) as u64;

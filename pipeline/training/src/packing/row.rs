@@ -1,7 +1,9 @@
 //! One training sequence, and the row that is being filled.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use crate::blocks::BlockPart;
 use crate::objectives::{Example, NO_LOSS, Predicts, TokenId};
 
 /// One training sequence.
@@ -19,6 +21,8 @@ pub struct PackedRow {
     pub block_position_ids: Vec<u32>,
     /// The weight of each token's loss, if any example in the row has weights; else empty. 0 on padding.
     pub loss_weights: Vec<f32>,
+    /// Which phase of training all of the row's examples are for; 0 where there is only one.
+    pub phase: u32,
 }
 
 /// A stretch of a row that comes from one document, or is padding.
@@ -45,6 +49,17 @@ pub struct Segment {
     pub view: u32,
     /// Which of the document's tokens are in the example, in order: of a long document it may be a part.
     pub source: Vec<Range<u32>>,
+    /// What the document was joined of; none if it is one by itself.
+    pub joined: Option<Arc<[BlockPart]>>,
+}
+
+/// Some tokens of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRange {
+    /// The document's key.
+    pub document: [u8; 16],
+    /// Which of its tokens. What was put behind it, its end or a break, counts as its last token.
+    pub tokens: Range<u32>,
 }
 
 impl PackedRow {
@@ -58,6 +73,7 @@ impl PackedRow {
             position_ids: example.position_ids,
             block_position_ids: example.block_position_ids,
             loss_weights: example.loss_weights,
+            phase: 0,
         }
     }
 }
@@ -66,6 +82,27 @@ impl Segment {
     /// Which of the example's tokens these are.
     pub fn tokens(&self) -> Range<u32> {
         self.document_offset..self.document_offset + self.length
+    }
+
+    /// Which tokens of which documents are in the example, in their order there before the objective moved any.
+    ///
+    /// So many tokens does the objective give back, in this order. None for padding.
+    pub fn sources(&self) -> Vec<SourceRange> {
+        let Some(document) = self.document else { return Vec::new() };
+        let Some(joined) = &self.joined else {
+            return self.source.iter().map(|tokens| SourceRange { document, tokens: tokens.clone() }).collect();
+        };
+        let of_range = |range: &Range<u32>| {
+            let (start, end) = (range.start, range.end);
+            let first = joined.partition_point(|part| part.tokens.end <= start);
+            let parts = joined[first..].iter().take_while(move |part| part.tokens.start < end);
+            parts.map(move |part| {
+                let from = part.tokens.start.max(start) - part.tokens.start + part.document_offset;
+                let upto = part.tokens.end.min(end) - part.tokens.start + part.document_offset;
+                SourceRange { document: part.document, tokens: from..upto }
+            })
+        };
+        self.source.iter().flat_map(of_range).collect()
     }
 
     // This piece of the document's example.
@@ -82,6 +119,7 @@ impl Segment {
             branch: example.branch,
             view: example.view,
             source,
+            joined: example.joined.clone(),
         }
     }
 }
@@ -210,5 +248,23 @@ fn extend<T: Copy>(
 fn resize_if_any<T: Copy>(column: &mut Vec<T>, length: usize, value: T) {
     if !column.is_empty() {
         column.resize(length, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tokens_of_an_example_are_traced_to_the_documents_that_were_joined() {
+        let key = |number: u8| [number; 16];
+        let part = |number, tokens, document_offset| BlockPart { document: key(number), tokens, document_offset };
+        let joined = Some(Arc::from([part(1, 0..4, 7), part(2, 4..5, 0), part(3, 5..9, 0)]));
+        let segment = Segment { document: Some(key(1)), source: vec![0..2, 3..7], joined, ..Segment::default() };
+        let range = |number, tokens| SourceRange { document: key(number), tokens };
+        assert_eq!(segment.sources(), [range(1, 7..9), range(1, 10..11), range(2, 0..1), range(3, 0..2)]);
+        let alone = Segment { joined: None, ..segment };
+        assert_eq!(alone.sources(), [range(1, 0..2), range(1, 3..7)]);
+        assert_eq!(Segment { source: vec![0..2], ..Segment::default() }.sources(), []);
     }
 }

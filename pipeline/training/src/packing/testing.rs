@@ -2,6 +2,7 @@
 
 use super::{FillReport, PackedRow, PackingSettings};
 use crate::objectives::{Example, TokenId};
+use crate::specials::Specials;
 
 /// Tokens 10, 11, … in one example of each length.
 pub(super) fn examples(lengths: &[usize]) -> Vec<Example> {
@@ -14,7 +15,7 @@ pub(super) fn examples(lengths: &[usize]) -> Vec<Example> {
 
 /// All rows of these examples, with 0 as padding, and what is counted.
 pub(super) fn pack_all(settings: &impl PackingSettings, examples: Vec<Example>) -> (Vec<PackedRow>, FillReport) {
-    let mut packer = settings.build(0);
+    let mut packer = settings.build(&Specials { pad: 0, ..Specials::consecutive(1000, 4) });
     let mut rows = Vec::new();
     for (number, example) in (0_u128..).zip(examples) {
         packer.push(number.to_le_bytes(), example, &mut rows);

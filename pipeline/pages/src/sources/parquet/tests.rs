@@ -198,3 +198,31 @@ fn columns_that_no_setting_names_are_not_read() {
     Collected::read(&Settings::example(), &counted, 1);
     assert!(counted.bytes() < 100_000, "{}", counted.bytes());
 }
+
+#[test]
+fn passages_are_lists_of_texts_with_the_steps_beside_them() {
+    use arrow::array::{Int64Builder, ListBuilder, StringBuilder};
+
+    let (mut texts, mut steps) = (ListBuilder::new(StringBuilder::new()), ListBuilder::new(Int64Builder::new()));
+    for (row_texts, row_steps) in [(["a", "b"], [None, Some(0)]), (["c", "d"], [Some(-1), None])] {
+        row_texts.iter().for_each(|text| texts.values().append_value(text));
+        row_steps.iter().for_each(|step| steps.values().append_option(*step));
+        texts.append(true);
+        steps.append(true);
+    }
+    let question: ArrayRef = Arc::new(StringArray::from(vec![Some("why?"), None]));
+    let (texts, steps): (ArrayRef, ArrayRef) = (Arc::new(texts.finish()), Arc::new(steps.finish()));
+    let columns = vec![("url", urls(2)), ("texts", texts), ("steps", steps), ("question", question)];
+    let settings = Settings {
+        passages_column: Some("texts".into()),
+        gold_steps_column: Some("steps".into()),
+        text_column: Some("question".into()),
+        ..Settings::example()
+    };
+    let found = Collected::read(&settings, &input(&parquet_of_batch(&batch(columns), 1)), 1);
+    let passage = |text: &str, gold_step| PassageText { text: text.into(), gold_step };
+    let expected = Passages { passages: vec![passage("a", None), passage("b", Some(0))], text: "why?".into() };
+    assert_eq!(found.documents[0].content_type.as_deref(), Some(PASSAGES));
+    assert_eq!(Passages::of_body(&found.documents[0].body), Ok(expected));
+    assert_eq!((found.documents.len(), found.reasons()), (1, vec!["parquet_bad_passages"]));
+}

@@ -51,17 +51,33 @@ fn descend(parts: &mut Vec<String>, lists: usize, data_type: &DataType, found: &
 impl Column {
     /// Finds a column of text or bytes in so many lists; an error says what is there instead.
     pub fn find(columns: &[Column], name: &str, lists: usize) -> Result<Column, String> {
+        let are_bytes = |values: &DataType| {
+            matches!(values, DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary)
+        };
+        Self::find_of(columns, name, lists, "text or bytes", are_bytes)
+    }
+
+    /// Finds a column of whole numbers in so many lists; an error says what is there instead.
+    pub fn find_numbers(columns: &[Column], name: &str, lists: usize) -> Result<Column, String> {
+        Self::find_of(columns, name, lists, "whole numbers", DataType::is_integer)
+    }
+
+    fn find_of(
+        columns: &[Column],
+        name: &str,
+        lists: usize,
+        what: &str,
+        is_wanted: impl Fn(&DataType) -> bool,
+    ) -> Result<Column, String> {
         let Some(column) = columns.iter().find(|column| column.name == name) else {
             let there: Vec<String> = columns.iter().map(Column::describe).collect();
             return Err(format!("it has no column `{name}`; its columns are {}", there.join(", ")));
         };
-        let bytes =
-            matches!(column.values, DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary);
-        if bytes && column.lists == lists {
+        if is_wanted(&column.values) && column.lists == lists {
             return Ok(column.clone());
         }
-        let wanted = if lists == 0 { "text or bytes" } else { "a list of text or bytes" };
-        Err(format!("its column `{name}` is {}, not {wanted}", column.kind()))
+        let of_list = if lists == 0 { "" } else { "a list of " };
+        Err(format!("its column `{name}` is {}, not {of_list}{what}", column.kind()))
     }
 
     /// Whether its values are text, rather than bytes.

@@ -2,48 +2,54 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ListBuilder, RecordBatch, StringBuilder};
+use arrow::array::{ArrayRef, Int32Array, ListBuilder, RecordBatch, StringBuilder};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Int32Type};
 use pageloom_schemas::Key;
 use pageloom_schemas::lists::ListColumn;
 
 use crate::error::StepError;
 use crate::objectives::{NO_LOSS, Predicts, TokenColumns};
-use crate::packing::{PackedRow, Segment};
+use crate::packing::{PackedRow, Segment, SourceRange};
 use crate::token_columns::sequences_with;
 
 /// Rows of the training table.
-pub fn sequence_rows(rows: &[PackedRow], of_tokens: TokenColumns) -> Result<RecordBatch, StepError> {
+pub fn sequence_rows(rows: &[PackedRow], of_tokens: TokenColumns, phases: bool) -> Result<RecordBatch, StepError> {
     let of_pieces = |value: fn(&Segment) -> u32| {
-        column::<Int32Type>(rows, |row| row.segments.iter().map(|segment| number(value(segment))).collect())
+        column::<Int32Type, _>(rows, |row| row.segments.iter().map(|segment| number(value(segment))).collect())
     };
     let mut columns = vec![
-        column::<Int32Type>(rows, |row| Ok(row.input_ids.clone()))?,
-        column::<Int32Type>(rows, |row| Ok(row.labels.clone()))?,
+        column::<Int32Type, _>(rows, |row| Ok(row.input_ids.clone()))?,
+        column::<Int32Type, _>(rows, |row| Ok(row.labels.clone()))?,
         of_pieces(|segment| segment.length)?,
-        words(rows, |segment| segment.document.map(|key| Key(key).to_string()).unwrap_or_default()),
+        words(rows, |row| each(row, |segment| segment.document.map(|key| Key(key).to_string()).unwrap_or_default())),
         of_pieces(|segment| segment.document_offset)?,
-        words(rows, |segment| segment.objective.to_owned()),
+        words(rows, |row| each(row, |segment| segment.objective.to_owned())),
+        of_pieces(|segment| segment.part)?,
         of_pieces(|segment| segment.view)?,
         of_pieces(|segment| segment.branch)?,
         of_pieces(|segment| segment.prefix_len)?,
         of_pieces(|segment| u32::from(segment.predicts == Predicts::Next))?,
     ];
+    columns.extend(sources(rows)?);
     if of_tokens.position_ids {
-        columns.push(column::<Int32Type>(rows, |row| numbers(positions(row)))?);
+        columns.push(column::<Int32Type, _>(rows, |row| numbers(positions(row)))?);
     }
     if of_tokens.block_position_ids {
-        columns.push(column::<Int32Type>(rows, |row| numbers(block_positions(row)))?);
+        columns.push(column::<Int32Type, _>(rows, |row| numbers(block_positions(row)))?);
     }
     if of_tokens.loss_weights {
-        columns.push(column::<Float32Type>(rows, |row| Ok(weights(row)))?);
+        columns.push(column::<Float32Type, _>(rows, |row| Ok(weights(row)))?);
     }
-    Ok(RecordBatch::try_new(sequences_with(of_tokens), columns)?)
+    if phases {
+        let phases: Vec<i32> = numbers(rows.iter().map(|row| row.phase).collect())?;
+        columns.push(Arc::new(Int32Array::from(phases)));
+    }
+    Ok(RecordBatch::try_new(sequences_with(of_tokens, phases), columns)?)
 }
 
-fn column<P: ArrowPrimitiveType>(
-    rows: &[PackedRow],
-    values: impl Fn(&PackedRow) -> Result<Vec<P::Native>, StepError>,
+fn column<P: ArrowPrimitiveType, R>(
+    rows: &[R],
+    values: impl Fn(&R) -> Result<Vec<P::Native>, StepError>,
 ) -> Result<ArrayRef, StepError> {
     let mut column = ListColumn::<P>::default();
     for row in rows {
@@ -52,10 +58,32 @@ fn column<P: ArrowPrimitiveType>(
     Ok(column.finish()?)
 }
 
-fn words(rows: &[PackedRow], word: impl Fn(&Segment) -> String) -> ArrayRef {
+/// Which tokens of which documents each piece's example is made of: how many ranges, their documents, starts and ends.
+fn sources(rows: &[PackedRow]) -> Result<[ArrayRef; 4], StepError> {
+    let of_pieces: Vec<Vec<Vec<SourceRange>>> =
+        rows.iter().map(|row| row.segments.iter().map(Segment::sources).collect()).collect();
+    let all: Vec<Vec<&SourceRange>> = of_pieces.iter().map(|pieces| pieces.iter().flatten().collect()).collect();
+    let numbers = |value: fn(&SourceRange) -> u32| {
+        column::<Int32Type, _>(&all, |sources| sources.iter().map(|source| number(value(source))).collect())
+    };
+    Ok([
+        column::<Int32Type, _>(&of_pieces, |pieces| {
+            pieces.iter().map(|sources| number(sources.len() as u32)).collect()
+        })?,
+        words(&all, |sources| sources.iter().map(|source| Key(source.document).to_string()).collect()),
+        numbers(|source| source.tokens.start)?,
+        numbers(|source| source.tokens.end)?,
+    ])
+}
+
+fn each<T>(row: &PackedRow, of: impl Fn(&Segment) -> T) -> Vec<T> {
+    row.segments.iter().map(of).collect()
+}
+
+fn words<R>(rows: &[R], of: impl Fn(&R) -> Vec<String>) -> ArrayRef {
     let mut words = ListBuilder::new(StringBuilder::new()).with_field(Field::new("item", DataType::Utf8, false));
     for row in rows {
-        row.segments.iter().for_each(|segment| words.values().append_value(word(segment)));
+        of(row).iter().for_each(|word| words.values().append_value(word));
         words.append(true);
     }
     Arc::new(words.finish())

@@ -23,7 +23,7 @@ impl Layout {
         let mut after_last = 0;
         for (index, span) in (0..).zip(spans) {
             text.tokens(after_last..span.start);
-            sentinels.push(index, &mut text);
+            sentinels.push(index, span, &mut text);
             for _ in 0..hints.get(index as usize).copied().unwrap_or(0) {
                 text.special_if(false, sentinels.specials.mask);
             }
@@ -43,7 +43,7 @@ impl Layout {
                 continue;
             }
             text.tokens(after_last..span.start);
-            sentinels.push(index, &mut text);
+            sentinels.push(index, span, &mut text);
             after_last = span.end.max(span.start + 1);
         }
         text.tokens(after_last..num_tokens);
@@ -79,9 +79,13 @@ impl Layout {
         self.pieces.special(id);
     }
 
-    /// The example of these tokens.
-    pub(super) fn place(self, document: &TokenDocument) -> Example {
-        self.pieces.place(document)
+    /// The example of these tokens. What was retrieved for the document has loss of this weight.
+    pub(super) fn place(self, document: &TokenDocument, retrieved_loss_weight: f32) -> Example {
+        let mut example = self.pieces.place(document);
+        if retrieved_loss_weight != 1.0 && !document.retrieved.is_empty() {
+            example.loss_weights = self.pieces.weights(&document.retrieved, retrieved_loss_weight, &example.labels);
+        }
+        example
     }
 }
 
@@ -93,8 +97,8 @@ pub(super) struct Sentinels<'a> {
 }
 
 impl Sentinels<'_> {
-    fn push(self, index: u32, pieces: &mut Pieces) {
-        pieces.special_if(self.are_learnt, self.specials.sentinel(index));
+    fn push(self, index: u32, span: &Range<u32>, pieces: &mut Pieces) {
+        pieces.special_at(span.start, self.are_learnt, self.specials.sentinel(index));
     }
 
     // Room for what follows the text, too.
@@ -105,9 +109,10 @@ impl Sentinels<'_> {
     fn with_spans(self, text: Pieces, spans: &[Range<u32>]) -> Layout {
         let (num_of_text, mut pieces) = (text.num_pieces(), text);
         for (index, span) in (0..).zip(spans) {
-            self.push(index, &mut pieces);
+            self.push(index, span, &mut pieces);
             pieces.tokens(span.clone());
-            pieces.special(self.specials.end_of_span);
+            // An empty span, as the reference has, ends with the token that it stands before.
+            pieces.special_at(span.start.max(span.end.saturating_sub(1)), true, self.specials.end_of_span);
         }
         Layout { pieces, num_of_text }
     }
@@ -132,7 +137,7 @@ mod tests {
     }
 
     fn check(layout: &Layout, expected: &[TokenId], source: &[Range<u32>]) {
-        let example = layout.clone().place(&text(10));
+        let example = layout.clone().place(&text(10), 1.0);
         assert_eq!(example.input_ids, expected);
         assert_eq!(example.source, source);
         assert_eq!(layout.len() as usize, expected.len());
@@ -140,7 +145,7 @@ mod tests {
 
     fn check_images(images: &[Range<u32>], spans: &[Range<u32>], expected: &[Range<u32>]) {
         let document = TokenDocument { images: images.to_vec(), ..text(10) };
-        assert_eq!(layout(spans).place(&document).images, expected);
+        assert_eq!(layout(spans).place(&document, 1.0).images, expected);
     }
 
     #[test]
@@ -209,6 +214,25 @@ mod tests {
         let mut layout = layout(&[2..5, 7..9]);
         layout.shorten_text_as_reference(14);
         check(&layout, &[10, 11, S0, 15, 16, S0, 12, 13, 14, E, S1, 17, 18, E], &[0..9]);
+    }
+
+    #[test]
+    fn retrieved_tokens_weigh_less_wherever_they_stand_and_so_does_what_was_added_for_them() {
+        // 10 11 S0 15 16 S1 18 19 S0 12 13 14 E S1 17 E, of which 12 to 16 were retrieved.
+        let document = TokenDocument { retrieved: vec![2..5, 5..7], ..text(10) };
+        let learnt = Sentinels { are_learnt: true, ..SENTINELS };
+        let weights = |sentinels| Layout::new(10, &[2..5, 7..8], &[], sentinels).place(&document, 0.25).loss_weights;
+        let (w, n) = (0.25, 0.0);
+        assert_eq!(weights(learnt), [1.0, 1.0, w, w, w, 1.0, 1.0, 1.0, w, w, w, w, w, 1.0, 1.0, 1.0]);
+        assert_eq!(weights(SENTINELS), [1.0, 1.0, n, w, w, n, 1.0, 1.0, n, w, w, w, w, n, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_span_across_what_was_retrieved_ends_with_the_weight_of_its_last_token() {
+        let document = TokenDocument { retrieved: vec![0..3], ..text(4) };
+        let example = Layout::new(4, &[2..4], &[], SENTINELS).place(&document, 0.25);
+        assert_eq!(example.loss_weights, [0.25, 0.25, 0.0, 0.0, 0.25, 1.0, 1.0]);
+        assert_eq!(Layout::new(4, &[2..4], &[], SENTINELS).place(&document, 1.0).loss_weights, [0.0; 0]);
     }
 
     #[test]

@@ -156,3 +156,11 @@ fn the_spread_of_size_hints_is_a_share() {
         assert_eq!(CausalMasking { size_hints, ..CausalMasking::default() }.check(16).len(), problems);
     }
 }
+
+#[test]
+fn a_weight_of_what_was_retrieved_is_a_share_above_nothing() {
+    for (retrieved_loss_weight, problems) in [(0.1, 0), (1.0, 0), (0.0, 1), (1.1, 1), (f64::NAN, 1)] {
+        let settings = CausalMasking { retrieved_loss_weight, ..CausalMasking::default() };
+        assert_eq!(settings.check(16).len(), problems);
+    }
+}

@@ -76,6 +76,7 @@ pub(super) struct Rules {
     pub(super) max_tokens: Option<u32>,
     pub(super) over_length: OverLength,
     pub(super) size_hints: Option<SizeHints>,
+    pub(super) retrieved_loss_weight: f64,
     pub(super) as_reference: bool,
 }
 
@@ -176,6 +177,7 @@ impl CausalMasking {
             max_tokens: self.max_tokens.map(std::num::NonZeroU32::get),
             over_length: self.over_length.unwrap_or(variant.over_length()),
             size_hints: self.size_hints.clone(),
+            retrieved_loss_weight: self.retrieved_loss_weight,
             as_reference: self.reference_compat,
         }
     }

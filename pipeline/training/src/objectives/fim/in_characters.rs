@@ -66,9 +66,6 @@ impl MiddleLast {
             pieces.tokens(end);
         }
         pieces.drop_end(pieces.len().saturating_sub(num_tokens));
-        for _ in pieces.len()..num_tokens {
-            pieces.special_if(false, self.specials.pad);
-        }
         pieces
     }
 
@@ -102,8 +99,6 @@ impl MiddleLast {
         text: &dyn TextTokens,
     ) -> Result<Vec<TokenId>, NotInvertible> {
         let end_of_document = self.specials.end_of_document;
-        let padding = ids.iter().rev().take_while(|&&id| id == self.specials.pad).count();
-        let ids = &ids[..ids.len() - padding];
         if self.settings.level == Level::Document && ids.last() != Some(&end_of_document) {
             return Err(NotInvertible::NoEnd { end_of_document });
         }
@@ -200,9 +195,9 @@ mod tests {
     }
 
     #[test]
-    fn blocks_come_back_as_far_as_they_are_there_and_keep_their_length() {
+    fn blocks_come_back_as_far_as_they_are_there_and_never_grow() {
         let objective = objective(Level::Context);
-        let mut num_characters = 0;
+        let (mut num_characters, mut num_shorter) = (0, 0);
         for number in 0..10_000 {
             let mut block = TokenDocument::default();
             for index in 0..5 {
@@ -211,11 +206,13 @@ mod tests {
             }
             block.tokens.truncate(60);
             let example = objective.apply(&block, &mut stream(number)).swap_remove(0);
-            assert_eq!(example.input_ids.len(), block.tokens.len());
+            // Written anew, a document may have fewer tokens; what its block then lacks is the packing's to pad.
+            assert!(example.input_ids.len() <= block.tokens.len() && !example.input_ids.contains(&SPECIALS.pad));
+            num_shorter += usize::from(example.input_ids.len() < block.tokens.len());
             assert_eq!(objective.invert(&example), Ok(block.tokens_of(&example.source)), "{block:?} {example:?}");
             num_characters += example.num_source_tokens();
         }
-        assert!(num_characters > 200_000, "{num_characters}");
+        assert!(num_characters > 200_000 && num_shorter < 10_000, "{num_characters} {num_shorter}");
     }
 
     #[test]
