@@ -179,6 +179,7 @@ mod tests {
         Commit {
             unit: String::new(),
             index: 0,
+            input: None,
             files: BTreeMap::new(),
             counts: BTreeMap::from([("pages".into(), pages)]),
             rejects: BTreeMap::new(),

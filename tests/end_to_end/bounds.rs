@@ -106,13 +106,31 @@ fn a_limit_that_holds_no_unit_is_refused_with_what_it_takes() {
 
 #[test]
 fn fewer_units_run_at_once_where_memory_is_short_and_give_the_same_bytes() {
+    // Of pages alone: what an image encoder holds is in no share.
     let folder = tempfile::tempdir().unwrap();
-    let (small, out) = (["--set", "units.bytes=65536", "--parallel", "16"], folder.path().join("limited"));
+    let small = [SMALL, &["--set", "images.0.fetch_image.max_bytes=1", "--parallel", "16"]].concat();
+    let out = folder.path().join("limited");
     let said = limited(&demo_job(), &out, 400_000_000, &small);
     assert_eq!(said.code, 0, "{said:#?}");
     assert!(said.stderr.contains("of 16 units run at once"), "{}", said.stderr);
     assert!(peak_memory(&out) < 400_000_000, "{}", peak_memory(&out));
     assert_eq!(Finished::at(&out).data(), run(&demo_job(), &folder.path().join("free"), &small).data());
+}
+
+#[test]
+fn a_process_that_outgrows_its_limit_ends_with_a_word_and_goes_on_with_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let refused = limited(&demo_job(), &out, 50_000_000, SMALL).stderr;
+    let words: Vec<&str> = refused.split_whitespace().collect();
+    let least: u64 = words[words.iter().position(|word| *word == "takes").unwrap() + 1].parse().unwrap();
+    // Enough to begin with, and not for so many encoders at once.
+    let said = limited(&demo_job(), &out, (least + 2) * 1_000_000, &[SMALL, &["--parallel", "16"]].concat());
+    assert_eq!(said.code, 2, "{said:#?}");
+    assert!(said.stderr.contains("error: out of memory: ") && said.stderr.contains("at work:\n  "), "{}", said.stderr);
+    assert!(said.stderr.contains("hint: raise `units.memory_limit`, or lower `--parallel`"), "{}", said.stderr);
+    let undisturbed = run(&demo_job(), &folder.path().join("undisturbed"), SMALL);
+    assert_eq!(run(&demo_job(), &out, SMALL).data(), undisturbed.data());
 }
 
 #[test]
@@ -167,7 +185,8 @@ fn a_full_disk_ends_the_run_with_what_it_takes_and_it_goes_on_to_the_same_bytes(
     for size in (32..8192).step_by(64) {
         let Some(disk) = Disk::of_kilobytes(&folder.path().join("disk"), size) else { return };
         let out = disk.0.join("out");
-        let arguments = [&["run", &text(&demo_job()), "--out", &text(&out)][..], &small].concat();
+        let (job, out_text) = (text(&demo_job()), text(&out));
+        let arguments = [&["run", &job, "--out", &out_text][..], &small].concat();
         let said = pageloom(&arguments);
         if said.code == 0 {
             assert!(stages.len() > 1, "the disk was full in no stage but {stages:?}");

@@ -47,7 +47,7 @@ fn a_link_out_of_a_source_is_refused_before_anything_is_read() {
     fs::write(site.path("private.jpg"), picture()).unwrap();
     symlink("../private.jpg", site.path("site/private.jpg")).unwrap();
     let said = pageloom(&["run", &text(&site.job()), "--out", &text(&site.path("out"))]);
-    assert_eq!(said.code, 1, "{said:#?}");
+    assert_eq!(said.code, 2, "{said:#?}");
     assert!(said.stderr.contains("private.jpg") && said.stderr.contains("leads out of `site`"), "{}", said.stderr);
     assert!(!site.path("out").exists());
 }

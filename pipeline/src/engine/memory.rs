@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn fewer_units_run_at_once_where_there_is_room_for_fewer() {
         let mib = |count: u64| count << 20;
-        let free = |mibs| share(mib(mibs + 100), mib(100), 8, mib(512)).unwrap();
+        let free = |mibs: u64| share(mib(mibs + 100), mib(100), 8, mib(512)).unwrap();
         let share_of_ten = Share { parallel: 8, of_unit: mib(500), of_unit_alone: mib(4000), of_large: mib(4000) };
         assert_eq!(free(10_000), share_of_ten);
         assert_eq!((free(400).parallel, free(400).of_unit), (5, mib(32)));
