@@ -1,5 +1,11 @@
 //! Image files to RGB images of a model's size.
 
+/// The same for each of several values. As a closure it would be compiled without the instructions that are around it.
+#[cfg(target_arch = "x86_64")]
+macro_rules! each {
+    ([$($value:expr),*], $name:ident => $result:expr) => { [$({ let $name = $value; $result }),*] };
+}
+
 mod bilinear;
 mod decode;
 mod jpeg;

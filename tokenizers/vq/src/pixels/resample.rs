@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::picture::{Area, Picture, Size};
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
 /// A filter of Pillow. All but `box` and `bilinear` may ring; all widen with the scale, so that nothing aliases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,7 +57,7 @@ fn sinc(x: f64) -> f64 {
 ///
 /// The columns are resized first and rounded to bytes, then the rows; weights have 22 bits behind the point.
 pub(super) fn resize(image: &Picture, size: Size, filter: Filter, area: Area) -> Picture {
-    let (from, arch) = (image.size, Arch::new());
+    let from = image.size;
     let columns = (from.width != size.width).then(|| {
         let range = area.left..area.left + area.width;
         Weights::new(from.width as usize, size.width, range, filter)
@@ -69,9 +72,28 @@ pub(super) fn resize(image: &Picture, size: Size, filter: Filter, area: Area) ->
     };
     let row_bytes = from.width as usize * 3;
     let source = image.rgb.get(needed.start * row_bytes..needed.end * row_bytes).unwrap_or_default();
+    let result = Size { width: area.width, height: area.height };
+    #[cfg(target_arch = "x86_64")]
+    if let (Some(simd), Some(columns), Some(rows)) = (pulp::x86::V3::try_new(), &columns, &rows)
+        && let Some(rgb) = avx2::resize(simd, source, row_bytes, (columns, rows, needed.start))
+    {
+        return Picture { size: result, rgb };
+    }
+    let rgb = plain(source, row_bytes, (columns.as_ref(), rows.as_ref(), needed.start), area);
+    Picture { size: result, rgb }
+}
+
+/// The same for every machine, and where one side keeps its length: a side without weights is only cut.
+fn plain(
+    source: &[u8],
+    row_bytes: usize,
+    (columns, rows, first): (Option<&Weights>, Option<&Weights>, usize),
+    area: Area,
+) -> Vec<u8> {
+    let arch = Arch::new();
     let width = area.width as usize * 3;
-    let mut middle = vec![0; width * needed.len()];
-    match &columns {
+    let mut middle = vec![0; width * (source.len() / row_bytes)];
+    match columns {
         Some(weights) => arch.dispatch(Columns { weights, source, row_bytes, out: &mut middle }),
         None => {
             let left = area.left as usize * 3;
@@ -80,15 +102,10 @@ pub(super) fn resize(image: &Picture, size: Size, filter: Filter, area: Area) ->
             }
         }
     }
-    let rgb = match &rows {
-        Some(weights) => {
-            let mut out = vec![0; width * area.height as usize];
-            arch.dispatch(Rows { weights, first: needed.start, source: &middle, row_bytes: width, out: &mut out });
-            out
-        }
-        None => middle,
-    };
-    Picture { size: Size { width: area.width, height: area.height }, rgb }
+    let Some(weights) = rows else { return middle };
+    let mut out = vec![0; width * area.height as usize];
+    arch.dispatch(Rows { weights, first, source: &middle, row_bytes: width, out: &mut out });
+    out
 }
 
 /// What each pixel along one side of the result takes from the pixels along that side of the original.
@@ -254,6 +271,33 @@ impl WithSimd for Rows<'_> {
             for (place, out) in (at..).zip(left) {
                 let column = rows.iter().skip(place).step_by(row_bytes);
                 *out = level(HALF + column.zip(weights).map(|(&level, weight)| i32::from(level) * weight).sum::<i32>());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_resize_gives_the_same_bytes() {
+        let rgb: Vec<u8> = (0..61 * 47 * 3_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
+        let row_bytes = 61 * 3;
+        for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
+            for (width, height) in [(1, 1), (7, 46), (30, 23), (60, 5), (62, 48), (200, 100)] {
+                for left in [0, width / 3] {
+                    let (area_width, area_height) = (width - left, height - height / 4);
+                    let columns = Weights::new(61, width, left..width, filter);
+                    let rows = Weights::new(47, height, height / 4..height, filter);
+                    let needed = rows.needed();
+                    let source = &rgb[needed.start * row_bytes..needed.end * row_bytes];
+                    let area = Area { left, top: height / 4, width: area_width, height: area_height };
+                    let expected = plain(source, row_bytes, (Some(&columns), Some(&rows), needed.start), area);
+                    let image = Picture { size: Size { width: 61, height: 47 }, rgb: rgb.clone() };
+                    let found = resize(&image, Size { width, height }, filter, area);
+                    assert_eq!(found.rgb, expected, "{filter:?} to {width} x {height} from {left}");
+                }
             }
         }
     }

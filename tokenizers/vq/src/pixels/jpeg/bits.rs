@@ -106,6 +106,7 @@ impl<'a> Bits<'a> {
         number
     }
 
+    #[inline(always)]
     pub fn flag(&mut self) -> bool {
         self.number(1) == 1
     }
@@ -115,11 +116,26 @@ impl<'a> Bits<'a> {
     pub fn symbol(&mut self, table: &Table) -> u8 {
         self.fill();
         let entry = table.short[(self.next >> (64 - SHORT)) as usize];
-        if entry != 0 {
-            self.skip(u32::from(entry >> 8));
-            return entry as u8;
+        if entry == 0 {
+            return self.long_symbol(table);
         }
-        self.long_symbol(table)
+        self.skip(u32::from(entry >> 8));
+        entry as u8
+    }
+
+    /// What comes next in a block: a level with its run where both are short, and otherwise a symbol.
+    #[inline(always)]
+    pub fn next(&mut self, table: &Table) -> Next {
+        self.fill();
+        let entry = table.levels[(self.next >> (64 - SHORT)) as usize];
+        if entry == 0 {
+            return Next::Symbol(self.long_symbol(table));
+        }
+        self.skip(entry as u32 & 0xFF);
+        match (entry >> 16) as i16 {
+            0 => Next::Symbol((entry >> 8) as u8),
+            level => Next::Level { run: (entry >> 8) as u8, level },
+        }
     }
 
     #[cold]
@@ -145,25 +161,15 @@ impl<'a> Bits<'a> {
         let number = self.taken(size) as i32;
         extended(number, size)
     }
-
-    /// The run of zeros and the level that come next, if both are short. They are passed then.
-    #[inline(always)]
-    pub fn run_and_level(&mut self, table: &Table) -> Option<(usize, i16)> {
-        self.fill();
-        let entry = table.levels[(self.next >> (64 - SHORT)) as usize];
-        if entry == 0 {
-            return None;
-        }
-        self.skip(entry as u32 & 0xF);
-        Some(((entry >> 4) as usize & 0xF, (entry >> 16) as i16))
-    }
 }
 
+#[inline(always)]
 fn has_ff(word: u64) -> bool {
     let inverted = !word;
     inverted.wrapping_sub(0x0101_0101_0101_0101) & word & 0x8080_8080_8080_8080 != 0
 }
 
+#[inline(always)]
 fn extended(number: i32, size: u32) -> i32 {
     if size > 0 && number < 1 << (size - 1) { number - (1 << size) + 1 } else { number }
 }
@@ -171,12 +177,21 @@ fn extended(number: i32, size: u32) -> i32 {
 /// Bits that are looked up at once.
 const SHORT: u32 = 10;
 
+/// One step through a block's coefficients.
+pub(super) enum Next {
+    /// A level behind a run of zeros.
+    Level { run: u8, level: i16 },
+    /// A symbol, whose number is still to be read.
+    Symbol(u8),
+}
+
 /// A Huffman table.
 pub(super) struct Table {
     /// Length and symbol of the code that each short string of bits begins with, or 0 if that is longer.
-    short: Vec<u16>,
-    /// The level, the run before it and the length of both and their code, if that is short, or 0.
-    levels: Vec<i32>,
+    short: Box<[u16; 1 << SHORT]>,
+    /// From the lowest byte up: length and symbol of the code, or, where its level lies within the string too, length of
+    /// both, run and level.
+    levels: Box<[i32; 1 << SHORT]>,
     /// By length: codes below this, as 16 bits, are no longer than that.
     ends: [u32; 17],
     /// By length: what, less a code of that length, is the place of its symbol from the end.
@@ -188,8 +203,8 @@ impl Table {
     /// From how many codes there are of each length, and their symbols; `None` if that can't be.
     pub fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut table = Self {
-            short: vec![0; 1 << SHORT],
-            levels: vec![0; 1 << SHORT],
+            short: Box::new([0; 1 << SHORT]),
+            levels: Box::new([0; 1 << SHORT]),
             ends: [0; 17],
             behind: [0; 17],
             symbols: symbols.to_vec(),
@@ -213,12 +228,13 @@ impl Table {
             table.ends[bits] = (code << (16 - bits)) as u32;
             code <<= 1;
         }
-        for (string, level) in table.levels.iter_mut().enumerate() {
-            let (bits, symbol) = (u32::from(table.short[string] >> 8), u32::from(table.short[string] & 0xFF));
+        for (string, (entry, short)) in table.levels.iter_mut().zip(table.short.iter()).enumerate() {
+            let (bits, symbol) = (u32::from(short >> 8), u32::from(short & 0xFF));
             let (run, size) = (symbol >> 4, symbol & 0xF);
+            *entry = (symbol << 8 | bits) as i32;
             if bits > 0 && size > 0 && bits + size <= SHORT {
                 let number = (string as u32 >> (SHORT - bits - size)) & ((1 << size) - 1);
-                *level = extended(number as i32, size) << 16 | (run << 4 | (bits + size)) as i32;
+                *entry = extended(number as i32, size) << 16 | (run << 8 | (bits + size)) as i32;
             }
         }
         Some(table)

@@ -1,10 +1,10 @@
 //! Reads one block's coefficients in each of the ways that scans have them.
 
-use super::bits::{Bits, Table};
+use super::bits::{Bits, Next, Table};
 
 /// Where the coefficients of a scan lie in a block of rows; what would lie behind the last one goes there too.
-const PLACES: [u8; 80] = {
-    let mut places = [63; 80];
+const PLACES: [u8; 128] = {
+    let mut places = [63; 128];
     let (mut row, mut column, mut at) = (0_u8, 0_u8, 0);
     while at < 64 {
         places[at] = row * 8 + column;
@@ -26,8 +26,10 @@ const PLACES: [u8; 80] = {
 };
 
 /// The place of a scan's coefficient in a block of rows.
+#[inline(always)]
 pub(super) fn place(at: usize) -> usize {
-    usize::from(PLACES[at])
+    // Both masks change nothing, and spare checks of bounds.
+    usize::from(PLACES[at & 127]) & 63
 }
 
 /// What a scan of a progressive file tells of its coefficients.
@@ -49,27 +51,25 @@ pub(super) fn whole(bits: &mut Bits, dc: &Table, ac: &Table, predicted: &mut i32
     block[0] = *predicted as i16;
     let mut at = 1;
     while at < 64 {
-        if let Some((run, level)) = bits.run_and_level(ac) {
-            at += run;
-            block[place(at)] = level;
-            at += 1;
-            continue;
-        }
-        let symbol = bits.symbol(ac);
-        let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-        if size > 0 {
-            at += run;
-            block[place(at)] = bits.signed(size) as i16;
-            at += 1;
-        } else if run == 15 {
-            at += 16;
-        } else {
-            break;
+        match bits.next(ac) {
+            Next::Level { run, level } => {
+                at += usize::from(run);
+                block[place(at)] = level;
+                at += 1;
+            }
+            Next::Symbol(0xF0) => at += 16,
+            Next::Symbol(symbol) if symbol & 15 == 0 => break,
+            Next::Symbol(symbol) => {
+                at += usize::from(symbol >> 4);
+                block[place(at)] = bits.signed(u32::from(symbol & 15)) as i16;
+                at += 1;
+            }
         }
     }
 }
 
 /// The upper bits of a block's mean.
+#[inline(always)]
 pub(super) fn mean(bits: &mut Bits, dc: &Table, predicted: &mut i32, shift: u32, block: &mut [i16; 64]) {
     let size = u32::from(bits.symbol(dc)).min(16);
     *predicted = predicted.wrapping_add(bits.signed(size));
@@ -77,6 +77,7 @@ pub(super) fn mean(bits: &mut Bits, dc: &Table, predicted: &mut i32, shift: u32,
 }
 
 /// The upper bits of other coefficients. `empty` blocks follow that have none.
+#[inline(always)]
 pub(super) fn begun(bits: &mut Bits, ac: &Table, part: Part, empty: &mut u32, block: &mut [i16; 64]) {
     if *empty > 0 {
         *empty -= 1;
@@ -100,6 +101,7 @@ pub(super) fn begun(bits: &mut Bits, ac: &Table, part: Part, empty: &mut u32, bl
 }
 
 /// One more bit of other coefficients (T.81, G.1.2.3).
+#[inline(always)]
 pub(super) fn refined(bits: &mut Bits, ac: &Table, part: Part, empty: &mut u32, block: &mut [i16; 64]) {
     let bit = 1_i16 << part.shift;
     let mut at = part.first;
@@ -142,6 +144,7 @@ pub(super) fn refined(bits: &mut Bits, ac: &Table, part: Part, empty: &mut u32, 
     }
 }
 
+#[inline(always)]
 fn refine(bits: &mut Bits, bit: i16, level: &mut i16) {
     if bits.flag() && *level & bit == 0 {
         *level = level.wrapping_add(if *level < 0 { -bit } else { bit });

@@ -1,5 +1,8 @@
 //! Turns rows of components into RGB, in 16-bit fixed point.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
 /// What the components stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colours {
@@ -13,12 +16,24 @@ pub(super) enum Colours {
 const POINT: u32 = 16;
 const HALF: i32 = 1 << (POINT - 1);
 
+/// What the machine has beyond what all of its kind have.
+#[cfg(target_arch = "x86_64")]
+pub(super) type Instructions = Option<pulp::x86::V3>;
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) type Instructions = ();
+
+/// The machine's.
+pub(super) fn instructions() -> Instructions {
+    #[cfg(target_arch = "x86_64")]
+    return pulp::x86::V3::try_new();
+}
+
 /// Levels that are turned at once.
 const BLOCK: usize = 32;
 
 /// One row of the image. Rows of components are at least as long.
 #[inline(always)]
-pub(super) fn to_rgb(colours: Colours, rows: &[Vec<u8>; 4], out: &mut [u8]) {
+pub(super) fn to_rgb(colours: Colours, instructions: Instructions, rows: &[Vec<u8>; 4], out: &mut [u8]) {
     let (pixels, _) = out.as_chunks_mut::<3>();
     let [first, second, third, fourth] = rows;
     let width = pixels.len();
@@ -33,7 +48,7 @@ pub(super) fn to_rgb(colours: Colours, rows: &[Vec<u8>; 4], out: &mut [u8]) {
                 *pixel = [red, green, blue];
             }
         }
-        Colours::Ycc => ycc(&first[..width], &second[..width], &third[..width], pixels),
+        Colours::Ycc => ycc(instructions, &first[..width], &second[..width], &third[..width], pixels),
         Colours::Cmyk => {
             for (pixel, ((&c, &m), (&y, &k))) in
                 pixels.iter_mut().zip(first.iter().zip(second).zip(third.iter().zip(fourth)))
@@ -42,7 +57,7 @@ pub(super) fn to_rgb(colours: Colours, rows: &[Vec<u8>; 4], out: &mut [u8]) {
             }
         }
         Colours::Ycck => {
-            ycc(&first[..width], &second[..width], &third[..width], pixels);
+            ycc(instructions, &first[..width], &second[..width], &third[..width], pixels);
             for (pixel, &k) in pixels.iter_mut().zip(fourth) {
                 // The three are stored as what cyan, magenta and yellow leave; Adobe stores inks inverted once more.
                 *pixel = ink(*pixel, 255 - k);
@@ -52,7 +67,18 @@ pub(super) fn to_rgb(colours: Colours, rows: &[Vec<u8>; 4], out: &mut [u8]) {
 }
 
 #[inline(always)]
-fn ycc(y: &[u8], cb: &[u8], cr: &[u8], pixels: &mut [[u8; 3]]) {
+fn ycc(instructions: Instructions, y: &[u8], cb: &[u8], cr: &[u8], pixels: &mut [[u8; 3]]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = instructions {
+        let made = avx2::ycc(simd, y, cb, cr, pixels);
+        return plain_ycc(&y[made..], &cb[made..], &cr[made..], &mut pixels[made..]);
+    }
+    let _: Instructions = instructions;
+    plain_ycc(y, cb, cr, pixels);
+}
+
+#[inline(always)]
+fn plain_ycc(y: &[u8], cb: &[u8], cr: &[u8], pixels: &mut [[u8; 3]]) {
     for (((pixels, y), cb), cr) in
         pixels.chunks_mut(BLOCK).zip(y.chunks(BLOCK)).zip(cb.chunks(BLOCK)).zip(cr.chunks(BLOCK))
     {
@@ -76,4 +102,23 @@ fn ink(cmy: [u8; 3], black: u8) -> [u8; 3] {
         let product = u32::from(ink) * light + 128;
         (light - ((product + (product >> 8)) >> 8)) as u8
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_colours_are_those_of_the_plain_way() {
+        let all: Vec<u8> = (0..=255).collect();
+        for y in [0, 1, 77, 128, 254, 255] {
+            for cb in 0..=255 {
+                let (y, cb) = ([y; 256], [cb; 256]);
+                let (mut plain, mut fast) = ([[0; 3]; 256], [[0; 3]; 256]);
+                plain_ycc(&y, &cb, &all, &mut plain);
+                ycc(instructions(), &y, &cb, &all, &mut fast);
+                assert_eq!(plain, fast);
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Reads one scan, into coefficients or right into samples.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::super::decode::ImageError;
 use super::bits::{Bits, Table};
@@ -17,6 +17,24 @@ pub(super) struct Scan<'a> {
     pub restart_interval: usize,
 }
 
+/// Bits are shifted by one instruction where it is known what the machine has.
+struct Reading<'a, 'b> {
+    scan: &'a Scan<'b>,
+    data: &'a [u8],
+    at: usize,
+    frame: &'a mut Frame,
+    alone: bool,
+}
+
+impl WithSimd for Reading<'_, '_> {
+    type Output = Result<usize, ImageError>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        self.scan.read_units(self.data, self.at, self.frame, self.alone)
+    }
+}
+
 /// What goes on from block to block.
 struct Progress {
     predicted: [i32; 4],
@@ -29,6 +47,11 @@ impl Scan<'_> {
     ///
     /// The only scan of a file needs no place for coefficients beyond one row of units: `alone`.
     pub fn read(&self, data: &[u8], at: usize, frame: &mut Frame, alone: bool) -> Result<usize, ImageError> {
+        Arch::new().dispatch(Reading { scan: self, data, at, frame, alone })
+    }
+
+    #[inline(always)]
+    fn read_units(&self, data: &[u8], at: usize, frame: &mut Frame, alone: bool) -> Result<usize, ImageError> {
         let mut bits = Bits::new(data, at);
         let mut progress = Progress { predicted: [0; 4], empty: 0, units_left: self.restart_interval };
         let single = match self.components.as_slice() {
@@ -86,6 +109,7 @@ impl Scan<'_> {
     }
 
     /// Passes a restart marker where one is due; false if there is none.
+    #[inline(always)]
     fn restarted(&self, bits: &mut Bits, progress: &mut Progress) -> bool {
         if self.restart_interval == 0 {
             return true;
@@ -129,7 +153,7 @@ pub(super) fn transform_rows(component: &mut Component, stored: usize, row: usiz
     let coefficients = component.coefficients.chunks_exact(wide * 64).skip(stored).take(count);
     let samples = component.samples.chunks_exact_mut(wide * 64).skip(row);
     for (coefficients, samples) in coefficients.zip(samples) {
-        Arch::new().dispatch(Blocks { coefficients, steps: &steps, samples });
+        Blocks { coefficients, steps: &steps, samples }.transform();
     }
 }
 

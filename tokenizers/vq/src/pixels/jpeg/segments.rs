@@ -6,7 +6,7 @@ use super::super::decode::{ImageError, Limits};
 use super::super::picture::{Picture, Size};
 use super::bits::Table;
 use super::coefficients::{Part, place};
-use super::colour::{Colours, to_rgb};
+use super::colour::{Colours, Instructions, instructions, to_rgb};
 use super::frame::Frame;
 use super::scan::{Scan, corrupt, transform_rows};
 use super::upsample;
@@ -201,7 +201,7 @@ impl Read {
         }
         let size = frame.size;
         let mut rgb = vec![0; size.width as usize * size.height as usize * 3];
-        Arch::new().dispatch(Paint { frame: &frame, colours, rgb: &mut rgb });
+        Arch::new().dispatch(Paint { frame: &frame, colours, instructions: instructions(), rgb: &mut rgb });
         Ok(Picture { size, rgb })
     }
 
@@ -224,6 +224,7 @@ impl Read {
 struct Paint<'a> {
     frame: &'a Frame,
     colours: Colours,
+    instructions: Instructions,
     rgb: &'a mut [u8],
 }
 
@@ -243,7 +244,7 @@ impl WithSimd for Paint<'_> {
                 let coarser = (across / component.sampling.0, down / component.sampling.1);
                 upsample::row(component, y, coarser, &mut sums, row);
             }
-            to_rgb(self.colours, &rows, out);
+            to_rgb(self.colours, self.instructions, &rows, out);
         }
     }
 }

@@ -34,9 +34,9 @@ fn doubled(samples: &[u8], out: &mut [u8]) {
     let at = |x: usize| u16::from(samples[x]);
     let out = &mut out[..2 * samples.len()];
     let pairs = out[1..2 * last + 1].as_chunks_mut::<2>().0;
-    for (pair, near) in pairs.iter_mut().zip(samples.windows(2)) {
-        let (left, right) = (u16::from(near[0]), u16::from(near[1]));
-        *pair = [((3 * left + right + 2) >> 2) as u8, ((3 * right + left + 1) >> 2) as u8];
+    for (pair, (&left, &right)) in pairs.iter_mut().zip(samples.iter().zip(&samples[1..])) {
+        let (left, right) = (u16::from(left), u16::from(right));
+        *pair = both((3 * left + right + 2) >> 2, (3 * right + left + 1) >> 2);
     }
     (out[0], out[2 * last + 1]) = (at(0) as u8, at(last) as u8);
 }
@@ -46,11 +46,16 @@ fn doubled_sums(sums: &[u16], out: &mut [u8]) {
     let last = sums.len() - 1;
     let out = &mut out[..2 * sums.len()];
     let pairs = out[1..2 * last + 1].as_chunks_mut::<2>().0;
-    for (pair, near) in pairs.iter_mut().zip(sums.windows(2)) {
-        let (left, right) = (near[0], near[1]);
-        *pair = [((3 * left + right + 7) >> 4) as u8, ((3 * right + left + 8) >> 4) as u8];
+    for (pair, (&left, &right)) in pairs.iter_mut().zip(sums.iter().zip(&sums[1..])) {
+        *pair = both((3 * left + right + 7) >> 4, (3 * right + left + 8) >> 4);
     }
     (out[0], out[2 * last + 1]) = (((4 * sums[0] + 8) >> 4) as u8, ((4 * sums[last] + 7) >> 4) as u8);
+}
+
+/// Two levels as they lie in memory, made as one number so that many are made at once.
+#[inline(always)]
+fn both(left: u16, right: u16) -> [u8; 2] {
+    (left | right << 8).to_le_bytes()
 }
 
 #[inline(always)]
