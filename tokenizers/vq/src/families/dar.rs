@@ -126,6 +126,7 @@ impl Settings {
                 .collect::<Result<_, _>>()?,
             norm_out: plain,
             order: Order::Tokens,
+            rows: 1,
         })
     }
 }
@@ -207,6 +208,8 @@ impl Architecture for Settings {
     }
 
     fn decoder(&self, _: Grid, checkpoint: &mut Checkpoint) -> Result<Taken<DecodePlan>, VqError> {
-        Err(VqError::OnlyEncodes { path: checkpoint.path().to_owned(), family: FAMILY.name })
+        let reason =
+            "D-AR's begins with noise that it draws anew each time, so that ids don't say which image it makes";
+        Err(VqError::Decoder { reason: format!("{reason} ({})", checkpoint.path().display()) })
     }
 }

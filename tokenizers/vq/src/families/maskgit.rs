@@ -55,7 +55,7 @@ impl Default for Settings {
     }
 }
 
-const STYLE: Style = Style { bias: Bias::None, shortcut_of: ShortcutOf::Output, ..Style::TAMING };
+pub(super) const STYLE: Style = Style { bias: Bias::None, shortcut_of: ShortcutOf::Output, ..Style::TAMING };
 
 fn read(config: Value) -> Result<Box<dyn Architecture>, String> {
     let settings: Settings = settings(config)?;
@@ -80,7 +80,7 @@ impl Settings {
         self.channel_mult.iter().map(|multiplier| multiplier.saturating_mul(self.hidden_channels)).collect()
     }
 
-    fn factor(&self) -> u32 {
+    pub fn factor(&self) -> u32 {
         1 << (self.channel_mult.len() - 1)
     }
 
@@ -119,7 +119,7 @@ impl Settings {
         }
     }
 
-    fn decoder(&self) -> Pyramid {
+    pub fn decoder(&self) -> Pyramid {
         let names = PyramidNames {
             conv_in: "decoder.conv_in",
             block: "decoder.up.{level}.block.{index}",
