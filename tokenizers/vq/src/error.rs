@@ -23,7 +23,7 @@ pub enum VqError {
         /// What is wrong.
         reason: String,
     },
-    /// The model file isn't a whole safetensors file.
+    /// The model file isn't a whole safetensors file, or not the index of several.
     #[error("{} isn't a whole safetensors file: {reason}", path.display())]
     Format {
         /// The file.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::builder::{Builder, ConvShape, Style, TensorNames};
 use super::ddconfig::DdConfig;
 use super::pyramid::{Middle, Pyramid};
-use super::{Architecture, Bounded, Family, Taken, convolutional_grid, settings};
+use super::{Architecture, Bounded, Family, INSIDE_A_WHOLE_MODEL, Taken, convolutional_grid, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::pixels::{Alpha, Sampling};
@@ -98,7 +98,7 @@ impl Chameleon {
 }
 
 /// Where the whole model's file holds the tokenizer.
-const INSIDE: TensorNames = TensorNames::Prefixed("model.vqmodel.");
+const INSIDE: TensorNames = TensorNames::Prefixed(INSIDE_A_WHOLE_MODEL);
 
 fn names_of(checkpoint: &Checkpoint) -> TensorNames {
     if checkpoint.has(&INSIDE.of("quant_conv.weight")) { INSIDE } else { TensorNames::Prefixed("") }

@@ -93,6 +93,9 @@ impl<T> Taken<T> {
     }
 }
 
+/// What the names of a tokenizer's tensors begin with inside Chameleon's and Anole's whole models.
+pub(crate) const INSIDE_A_WHOLE_MODEL: &str = "model.vqmodel.";
+
 /// Images larger than this would need more memory per image than anyone means to spend.
 pub(crate) const LARGEST_SIDE: u32 = 4096;
 
