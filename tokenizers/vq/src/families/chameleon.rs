@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::builder::{Builder, ConvShape, Style, TensorNames};
 use super::ddconfig::DdConfig;
 use super::pyramid::{Middle, Pyramid};
-use super::{Architecture, Bounded, Family, INSIDE_A_WHOLE_MODEL, Taken, convolutional_grid, settings};
+use super::{Architecture, Bounded, Family, INSIDE_A_WHOLE_MODEL, Sides, Taken, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::pixels::{Alpha, Sampling};
@@ -105,12 +105,8 @@ fn names_of(checkpoint: &Checkpoint) -> TensorNames {
 }
 
 impl Architecture for Chameleon {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.settings.resolution)
-    }
-
-    fn grid(&self, size: ImageSize) -> Result<Grid, String> {
-        convolutional_grid(size, 1 << self.ddconfig.halvings())
+    fn sides(&self) -> Sides {
+        self.ddconfig.sides()
     }
 
     fn codebook_size(&self) -> u32 {

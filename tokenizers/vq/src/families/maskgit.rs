@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::builder::{Bias, Builder, ShortcutOf, Style, TensorNames};
 use super::pyramid::{LevelNames, Middle, Pyramid, PyramidNames, Resample};
-use super::{Architecture, Bounded, Family, LARGEST_SIDE, Taken, convolutional_grid, settings};
+use super::{Architecture, Bounded, Family, LARGEST_SIDE, Sides, Taken, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{Codebook, DecodePlan, Meaning, Plan, Quantiser};
@@ -73,7 +73,7 @@ impl Settings {
         Bounded("`num_channels`", self.num_channels).within(3, 3)?;
         Bounded("`hidden_channels`", self.hidden_channels).normalised(32)?;
         self.widths().into_iter().try_for_each(|width| Bounded("a level of `channel_mult`", width).normalised(32))?;
-        convolutional_grid(ImageSize::square(self.resolution), self.factor()).map(|_| ())
+        self.grid(self.native_size()).map(|_| ())
     }
 
     fn widths(&self) -> Vec<usize> {
@@ -142,12 +142,8 @@ impl Settings {
 }
 
 impl Architecture for Settings {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.resolution)
-    }
-
-    fn grid(&self, size: ImageSize) -> Result<Grid, String> {
-        convolutional_grid(size, self.factor())
+    fn sides(&self) -> Sides {
+        Sides { image: self.resolution, place: self.factor() }
     }
 
     fn codebook_size(&self) -> u32 {

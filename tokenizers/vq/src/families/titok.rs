@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::builder::{Builder, ConvShape, Style, TensorNames};
 use super::transformer::{Norms, affine, layer_norm, patches, thirds};
-use super::{Architecture, Bounded, Family, LARGEST_SIDE, Taken, maskgit, settings};
+use super::{Architecture, Bounded, Family, LARGEST_SIDE, Sides, Taken, maskgit, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{
@@ -321,8 +321,8 @@ fn block(checkpoint: &mut Checkpoint, name: &str, norms: Norms) -> Result<Block,
 }
 
 impl Architecture for Settings {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.dataset.preprocessing.crop_size)
+    fn sides(&self) -> Sides {
+        Sides { image: self.dataset.preprocessing.crop_size, place: self.encoder_vit().patch as u32 }
     }
 
     /// Positions are learned, so there is one size.
