@@ -383,40 +383,65 @@ def dalle(root: Path) -> Reference:
     )  # fmt: skip
 
 
+def narrow(vit: nn.Module, blocks: types.ModuleType, size: dict) -> None:
+    """Makes a transformer of TiTok small: the published sizes are far too slow for a test, and its code knows no others."""
+    width = vit.width = size["width"]
+    vit.num_layers = size["layers"]
+    vit.transformer = nn.ModuleList(blocks.ResidualAttentionBlock(width, size["heads"]) for _ in range(size["layers"]))
+    vit.ln_pre, vit.ln_post = nn.LayerNorm(width), nn.LayerNorm(width)
+    for name in ["class_embedding", "positional_embedding", "latent_token_positional_embedding", "mask_token"]:
+        if hasattr(vit, name):
+            setattr(vit, name, nn.Parameter(torch.zeros(*getattr(vit, name).shape[:-1], width)))
+
+
 def titok(root: Path, **changed) -> Reference:
-    blocks = module(root / "1d-tokenizer", "modeling/modules/blocks.py", "titok_blocks")
-    quantizer = module(root / "1d-tokenizer", "modeling/quantizer/quantizer.py", "titok_quantizer")
-    size = {"width": 64, "layers": 2, "heads": 2}
+    sys.path.insert(0, str(root / "1d-tokenizer"))
+    from modeling.modules import blocks, maskgit_vqgan
+    from modeling.titok import TiTok
+
+    size, pixels = {"width": 64, "layers": 2, "heads": 2}, None
     vq_model = {
         "codebook_size": 256, "token_size": 12, "use_l2_norm": True, "commitment_cost": 0.25,
-        "vit_enc_model_size": "small", "vit_enc_patch_size": 16, "num_latent_tokens": 128, "is_legacy": False, **changed,
+        "vit_enc_model_size": "small", "vit_dec_model_size": "small", "vit_enc_patch_size": 16, "vit_dec_patch_size": 16,
+        "num_latent_tokens": 128, "is_legacy": False, "finetune_decoder": False, **changed,
     }  # fmt: skip
     config = {"model": {"vq_model": vq_model}, "dataset": {"preprocessing": {"crop_size": 64}}}
-    encoder = blocks.TiTokEncoder(OmegaConf.create(config))
-    # The published sizes are far too slow for a test, and its code knows no others.
-    width = encoder.width = size["width"]
-    encoder.num_layers = size["layers"]
-    encoder.patch_embed = nn.Conv2d(3, width, 16, 16)
-    encoder.transformer = nn.ModuleList(blocks.ResidualAttentionBlock(width, size["heads"]) for _ in range(size["layers"]))
-    encoder.ln_pre, encoder.ln_post = nn.LayerNorm(width), nn.LayerNorm(width)
-    encoder.conv_out = nn.Conv2d(width, vq_model["token_size"], 1)
-    for name in ["class_embedding", "positional_embedding", "latent_token_positional_embedding"]:
-        setattr(encoder, name, nn.Parameter(torch.zeros(len(getattr(encoder, name)), width)))
-    modules = nn.ModuleDict({
-        "encoder": encoder,
-        "quantize": quantizer.VectorQuantizer(vq_model["codebook_size"], vq_model["token_size"], 0.25, True),
-    })
-    modules.register_parameter("latent_tokens", nn.Parameter(torch.zeros(vq_model["num_latent_tokens"], width)))
-    vq_model["vit_enc_model_size"] = size
+    model = TiTok(OmegaConf.create(config))
+    width = size["width"]
+    narrow(model.encoder, blocks, size)
+    model.encoder.patch_embed = nn.Conv2d(3, width, 16, 16)
+    model.encoder.conv_out = nn.Conv2d(width, vq_model["token_size"], 1)
+    model.latent_tokens = nn.Parameter(torch.zeros(vq_model["num_latent_tokens"], width))
+    narrow(model.decoder, blocks, size)
+    model.decoder.decoder_embed = nn.Linear(vq_model["token_size"], width)
+    first = model.decoder.ffn[0]
+    if vq_model["is_legacy"]:
+        model.decoder.ffn[0] = nn.Conv2d(width, 2 * width, 1)
+        model.decoder.ffn[2] = nn.Conv2d(2 * width, 128, 1)
+        pixels = {"channel_mult": [1, 1, 1, 1, 2], "hidden_channels": 32, "num_res_blocks": 1, "z_channels": 16,
+                  "num_embeddings": 128}  # fmt: skip
+        vqgan = OmegaConf.create({"num_channels": 3, "num_resolutions": 5, "dropout": 0.0, "resolution": 64, **pixels})
+        model.pixel_decoder = maskgit_vqgan.Decoder(vqgan)
+        model.pixel_quantize = maskgit_vqgan.VectorQuantizer(128, 16, 0.25)
+    else:
+        model.decoder.ffn[0] = nn.Conv2d(width, first.out_channels, 1)
+    config = {
+        **config,
+        "model": {"vq_model": {
+            **vq_model, "vit_enc_model_size": size, "vit_dec_model_size": size,
+            **({"pixel_decoder": pixels} if pixels else {}),
+        }},
+    }  # fmt: skip
     return Reference(
-        "bytedance/1d-tokenizer", config, modules, unit, lambda x: encoder(x, modules.latent_tokens),
-        lambda z: modules["quantize"](z)[1]["min_encoding_indices"],
-        distance_gap(modules["quantize"].embedding.weight, unit=True), None, squares=16, wide=0,
+        "bytedance/1d-tokenizer", config, model, unit, lambda x: model.encoder(x, model.latent_tokens),
+        lambda z: model.quantize(z)[1]["min_encoding_indices"],
+        distance_gap(model.quantize.embedding.weight, unit=True), model.decode_tokens,
+        squares=16, wide=0,
     )  # fmt: skip
 
 
 def titok_mixed(root: Path) -> Reference:
-    reference = titok(root, is_legacy=True, num_latent_tokens=32)
+    reference = titok(root, is_legacy=True, finetune_decoder=True, num_latent_tokens=32)
     reference.squares = 8
     return reference
 

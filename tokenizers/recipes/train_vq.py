@@ -4,6 +4,7 @@
     python train_vq.py train --photos photos --out run --minutes 85
     python train_vq.py export --run run --model ../models/demo-vq
     python train_vq.py evaluate --photos photos --model ../models/demo-vq   # held-out photos
+    python train_vq.py refine --photos photos --model ../models/demo-vq --out refined   # more steps, kept as f32
     python train_vq.py golden --out ../src/vq/testdata  # features and tokens the Rust tests compare with
 
 The network is the taming-transformers VQGAN autoencoder without its discriminator: same tensor names, GroupNorm(32)
@@ -502,12 +503,37 @@ def begin_codes(state, z, seed):
 def export(arguments):
     state, _ = initial_state(0)
     state, step, _ = load_state(pathlib.Path(arguments.run) / "state.npz", state)
+    print(f"step {step}: {write_model(arguments.model, CONFIG, state, np.float16):,} parameters")
+
+
+REFINING_RATE = 2e-5
+
+
+def refine(arguments):
+    """Trains a finished model a little further on whole squares, and writes it in single precision: a model as good as the
+    one it was, whose weights no 16 bits hold."""
+    config, p, codes = load_model(arguments.model)
+    pyramids = load_pyramids(arguments.photos)
+    state, optimizer = initial_state(0)
+    uses = jnp.full(len(codes), 0.5)
+    state = dict(state, p=p, codes=codes, uses=uses, sums=codes * uses[:, None], optimizer=optimizer.init(p))
+    state["optimizer"].hyperparams["learning_rate"] = jnp.float32(REFINING_RATE)
+    train_step, key = make_step(config, optimizer, True), jax.random.key(arguments.seed)
+    side, count, _ = PHASES[-1]
+    for step in range(arguments.steps):
+        x = draw_crops(pyramids, arguments.seed + 1000, step, side, count)
+        state, loss, _ = train_step(state, x, jax.random.fold_in(key, step))
+        print(f"step {step + 1} loss {float(loss):.4f}", flush=True)
+    write_model(arguments.out, config, state, np.float32)
+
+
+def write_model(folder, config, state, precision):
     tensors = to_file_layout(state["p"]) | {"quantize.embedding.weight": np.asarray(state["codes"])}
-    folder = pathlib.Path(arguments.model)
+    folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: t.astype(np.float16) for name, t in sorted(tensors.items())}, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
-    print(f"step {step}: {sum(t.size for t in tensors.values()):,} parameters")
+    save_file({name: t.astype(precision) for name, t in sorted(tensors.items())}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    return sum(t.size for t in tensors.values())
 
 
 def load_model(folder):
@@ -632,11 +658,13 @@ def main():
     options = {
         "--photos": {"required": True}, "--out": {"required": True}, "--run": {"required": True},
         "--model": {"required": True}, "--minutes": {"type": float, "default": 85.0},
-        "--seed": {"type": int, "default": 1}, "--replay": {"help": "schedule.json of the run to repeat"},
+        "--steps": {"type": int, "default": 40}, "--seed": {"type": int, "default": 1},
+        "--replay": {"help": "schedule.json of the run to repeat"},
         "--pictures": {"help": "write originals above reconstructions to this PNG"},
     }
     for command, names in [(fetch, ["--photos"]), (train, ["--photos", "--out", "--minutes", "--seed", "--replay"]),
-                           (export, ["--run", "--model"]), (evaluate, ["--photos", "--model", "--pictures"]),
+                           (export, ["--run", "--model"]),
+                           (refine, ["--photos", "--model", "--out", "--steps", "--seed"]), (evaluate, ["--photos", "--model", "--pictures"]),
                            (golden, ["--out"])]:
         subparser = commands.add_parser(command.__name__)
         for name in names:

@@ -42,7 +42,7 @@ impl Cost {
                     cost.parameters +=
                         affine.iter().map(|affine| (affine.weight.len() + affine.bias.len()) as u64).sum::<u64>();
                 }
-                Op::Apply(_) => {}
+                Op::Apply(_) | Op::Softmax => {}
                 Op::Keep => kept.push(shape),
                 Op::AddKept(shortcut) => {
                     if let (Some(base), Some(conv)) = (kept.pop(), shortcut) {
@@ -81,7 +81,7 @@ impl Cost {
         self.operations += 4 * places * places * shape.channels as u64;
     }
 
-    /// Places become tokens beside those of the model's own, and the queries a row of places.
+    /// Places become tokens beside those of the model's own, and the queries places.
     fn transformer(&mut self, transformer: &Transformer, shape: Shape) -> Shape {
         let width = transformer.width;
         let own = transformer.before.len() + transformer.queries.len();
@@ -98,7 +98,8 @@ impl Cost {
             [norm_1, norm_2].into_iter().chain(heads).for_each(|norm| self.layer_norm(norm));
             self.operations += 4 * tokens * tokens * width as u64;
         }
-        Shape { height: 1, width: transformer.queries.len() / width.max(1), channels: width }
+        let places = transformer.queries.len() / width.max(1);
+        Shape { height: transformer.rows, width: places / transformer.rows, channels: width }
     }
 
     fn affine(&mut self, affine: &Affine, tokens: u64) {

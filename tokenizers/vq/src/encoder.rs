@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::cost::Cost;
@@ -13,13 +15,19 @@ use super::preprocessing::Preprocessing;
 use super::tokenizer::{Grid, ImageSize, ImageTokenizer, Provenance};
 
 /// Names under which model files are published, the first that is there being read.
-const MODEL_FILES: [&str; 2] = ["model.safetensors", "diffusion_pytorch_model.safetensors"];
+const MODEL_FILES: [&str; 4] = [
+    "model.safetensors",
+    "diffusion_pytorch_model.safetensors",
+    "model.safetensors.index.json",
+    "diffusion_pytorch_model.safetensors.index.json",
+];
 
 /// What the names of model files end with, that they are told from folders by.
-const MODEL_EXTENSIONS: [&str; 6] = ["safetensors", "ckpt", "pt", "pth", "bin", "pkl"];
+const MODEL_EXTENSIONS: [&str; 7] = ["safetensors", "json", "ckpt", "pt", "pth", "bin", "pkl"];
 
 /// Loads `config.json` and the safetensors file of a folder, or the file named, safetensors or a PyTorch checkpoint, and
-/// the `config.json` beside it.
+/// the `config.json` beside it. Of a model that is split over several files, the index stands for them; of a folder of
+/// diffusers' with several models, the one that is a tokenizer is taken.
 ///
 /// Every tensor's shape is checked against the configuration, and every encoder tensor must be accounted for.
 pub fn load(folder_or_safetensors: &Path) -> Result<Arc<dyn ImageTokenizer>, VqError> {
@@ -31,14 +39,14 @@ pub fn load(folder_or_safetensors: &Path) -> Result<Arc<dyn ImageTokenizer>, VqE
 /// Convolutional families take every size whose sides are multiples of what a place of their grid covers.
 pub fn load_at(folder_or_safetensors: &Path, size: Option<ImageSize>) -> Result<Arc<dyn ImageTokenizer>, VqError> {
     let model = Model::read(folder_or_safetensors, size)?;
-    let plan = model.plan()?;
+    let (plan, model_blake3) = model.plan()?;
     let cost = Cost::of(&plan);
     let executor = Box::new(CpuExecutor::new(plan));
     let provenance = Provenance {
         family: model.config.family.to_owned(),
         executor: executor.name().to_owned(),
         precision: executor.precision().to_owned(),
-        model_blake3: blake3::hash(&model.bytes).to_hex().to_string(),
+        model_blake3,
         config_blake3: blake3::hash(&model.config_bytes).to_hex().to_string(),
         image_size: model.size,
     };
@@ -82,8 +90,10 @@ impl Model {
         Preprocessing { range: self.config.input_range.unwrap_or(preprocessing.range), ..preprocessing }
     }
 
-    fn plan(&self) -> Result<Plan, VqError> {
-        read_plan(&self.config, self.size, &self.path, &self.bytes)
+    /// And the digest of what it was made of.
+    fn plan(&self) -> Result<(Plan, String), VqError> {
+        let (plan, of_part) = read_plan_and_digest(&self.config, self.size, &self.path, &self.bytes)?;
+        Ok((plan, of_part.unwrap_or_else(|| blake3::hash(&self.bytes).to_hex().to_string())))
     }
 
     pub fn decode_plan(&self) -> Result<DecodePlan, VqError> {
@@ -96,19 +106,40 @@ fn model_file(named: &Path) -> PathBuf {
     if named.extension().is_some_and(|extension| MODEL_EXTENSIONS.iter().any(|known| extension == *known)) {
         return named.to_owned();
     }
+    let named = &tokenizer_of_pipeline(named).unwrap_or_else(|| named.to_owned());
     let [first, ..] = MODEL_FILES;
     MODEL_FILES.map(|name| named.join(name)).into_iter().find(|path| path.exists()).unwrap_or_else(|| named.join(first))
+}
+
+/// The folder of the `VQModel` among the models of a diffusers pipeline, which `model_index.json` lists by their folders.
+fn tokenizer_of_pipeline(folder: &Path) -> Option<PathBuf> {
+    let listed: serde_json::Map<String, Value> =
+        serde_json::from_slice(&std::fs::read(folder.join("model_index.json")).ok()?).ok()?;
+    let (name, _) = listed.iter().find(|(_, library_and_class)| library_and_class[1] == "VQModel")?;
+    Some(folder.join(name))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, VqError> {
     std::fs::read(path).map_err(|source| VqError::Read { path: path.to_owned(), source })
 }
 
+#[cfg(test)]
 pub(super) fn read_plan(config: &Config, size: ImageSize, path: &Path, bytes: &[u8]) -> Result<Plan, VqError> {
+    read_plan_and_digest(config, size, path, bytes).map(|(plan, _)| plan)
+}
+
+/// The digest only where the file is more than the plan is made of.
+fn read_plan_and_digest(
+    config: &Config,
+    size: ImageSize,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<(Plan, Option<String>), VqError> {
     let mut checkpoint = Checkpoint::parse(path, bytes)?;
     let taken = config.architecture.encoder(size, &mut checkpoint)?;
+    let digest = checkpoint.digest_of_part();
     checkpoint.finish(&taken.prefixes)?;
-    Ok(Plan { input: config.input_range.unwrap_or(taken.plan.input), ..taken.plan })
+    Ok((Plan { input: config.input_range.unwrap_or(taken.plan.input), ..taken.plan }, digest))
 }
 
 pub(super) fn read_decode_plan(config: &Config, grid: Grid, path: &Path, bytes: &[u8]) -> Result<DecodePlan, VqError> {

@@ -23,7 +23,7 @@ pub enum VqError {
         /// What is wrong.
         reason: String,
     },
-    /// The model file isn't a whole safetensors file.
+    /// The model file isn't a whole safetensors file, or not the index of several.
     #[error("{} isn't a whole safetensors file: {reason}", path.display())]
     Format {
         /// The file.
@@ -63,14 +63,6 @@ pub enum VqError {
         /// Their names.
         names: Vec<String>,
     },
-    /// Models of this family can't be used to make images.
-    #[error("{} is a model of the family {family}, which can only be encoded with", path.display())]
-    OnlyEncodes {
-        /// The file.
-        path: PathBuf,
-        /// The family.
-        family: &'static str,
-    },
     /// A tensor has another shape than the configuration asks for.
     #[error("{}: the tensor {name} has the shape {found:?}, but config.json asks for {expected:?}", path.display())]
     Shape {
@@ -99,7 +91,7 @@ pub enum VqError {
         /// The file.
         path: PathBuf,
     },
-    /// The configuration describes a decoder that can't be built, unlike its encoder.
+    /// The model has a decoder that can't be built, unlike its encoder.
     #[error("the decoder can't be built: {reason}")]
     Decoder {
         /// What is wrong.

@@ -51,6 +51,8 @@ pub(crate) enum Op {
     StyleNorm(Box<StyleNorm>),
     /// Applies a function to every number.
     Apply(Function),
+    /// Turns the numbers of each place into shares of one: `exp(x) / Σ exp(x)`.
+    Softmax,
     /// Lets each place of the image look at every other: `proj(softmax(q kᵀ / √channels) v)`.
     Attention(Box<Attention>),
     /// Keeps a copy of the activation for the next `AddKept`.
@@ -143,6 +145,8 @@ pub(crate) enum Function {
     Relu,
     /// `1 / (1 + exp(-x))`.
     Sigmoid,
+    /// The hyperbolic tangent.
+    Tanh,
 }
 
 /// What four places become.
@@ -222,7 +226,7 @@ pub(crate) enum Meaning {
     Levels(Vec<u32>),
 }
 
-/// A transformer over the places, in raster order, and queries behind them; the queries are what comes out, as one row.
+/// A transformer over the places, in raster order, and queries behind them; the queries are what comes out.
 #[derive(Debug)]
 pub(crate) struct Transformer {
     /// Numbers of a token.
@@ -243,6 +247,8 @@ pub(crate) struct Transformer {
     pub norm_out: LayerNorm,
     /// How the queries' numbers are read afterwards.
     pub order: Order,
+    /// Rows of the places that the queries become, in raster order.
+    pub rows: usize,
 }
 
 /// What all blocks of a transformer have in common.
@@ -299,7 +305,7 @@ pub(crate) struct LayerNorm {
     pub bias: Vec<f32>,
 }
 
-/// The order in which numbers `[queries, width]` are taken for a row of places.
+/// The order in which numbers `[queries, width]` are taken for places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// As they are: a query is a place.

@@ -92,7 +92,8 @@ pub struct Provenance {
     pub executor: String,
     /// The number format it computed in.
     pub precision: String,
-    /// BLAKE3 of the model file, in hexadecimal digits.
+    /// BLAKE3 of the model file, in hexadecimal digits; of a model in several files, of the names and bytes of the tensors that
+    /// were read.
     pub model_blake3: String,
     /// BLAKE3 of `config.json`, whose resolution changes ids with the same weights, in hexadecimal digits.
     pub config_blake3: String,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::numbers::{to_bytes, to_f32};
 use super::stored::{Kind, Stored};
 use crate::error::VqError;
+use crate::families::INSIDE_A_WHOLE_MODEL;
 
 /// How numbers are written; whole numbers stay as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub enum Precision {
 pub struct Converted {
     /// Tensors in the new file.
     pub tensors: usize,
-    /// Those that only training needs, which aren't in it.
+    /// Those that only training needs, or that belong to other parts of a whole model, which aren't in it.
     pub left_out: Vec<String>,
 }
 
@@ -38,17 +39,23 @@ const TRAINING: [&str; 5] = ["loss.", "model_ema.loss", "discriminator.", "perce
 const BEGINNING: u64 = 512;
 
 /// Writes the encoder's, the quantiser's and the decoder's tensors of a checkpoint, under their own names, to a
-/// safetensors file, which takes its place only when it is whole.
+/// safetensors file, which takes its place only when it is whole. Of a whole model that has a tokenizer inside, that alone is
+/// written, as if it had been stored alone.
 ///
-/// From a PyTorch checkpoint one tensor after another is read; a safetensors file is read at once.
+/// From a PyTorch checkpoint, and from the index of a model in several files, one tensor after another is read; a safetensors
+/// file is read at once.
 ///
 /// # Errors
 /// Names the file that can't be read or written, or the tensor that isn't finite or too large for `precision`.
 pub fn convert(from: &Path, to_safetensors: &Path, precision: Precision) -> Result<Converted, VqError> {
     let bytes = enough_of(from).map_err(|source| VqError::Read { path: from.to_owned(), source })?;
     let tensors = Stored::parse(from, &bytes)?;
-    let (left_out, names): (Vec<&str>, Vec<&str>) =
-        tensors.names().into_iter().partition(|name| TRAINING.iter().any(|prefix| name.starts_with(prefix)));
+    let all = tensors.names();
+    let whole = all.iter().any(|name| name.starts_with(INSIDE_A_WHOLE_MODEL));
+    let (left_out, names): (Vec<&str>, Vec<&str>) = all.into_iter().partition(|name| match whole {
+        true => !name.starts_with(INSIDE_A_WHOLE_MODEL),
+        false => TRAINING.iter().any(|prefix| name.starts_with(prefix)),
+    });
     let unfinished = unfinished(to_safetensors);
     let written = write(from, &tensors, &names, &unfinished, precision).and_then(|()| {
         std::fs::rename(&unfinished, to_safetensors)
@@ -82,6 +89,11 @@ fn unfinished(path: &Path) -> PathBuf {
 fn write(from: &Path, tensors: &Stored, names: &[&str], path: &Path, precision: Precision) -> Result<(), VqError> {
     let failed = |source| VqError::Write { path: path.to_owned(), source };
     let mut file = BufWriter::new(File::create(path).map_err(failed)?);
+    let missing: Vec<&&str> = names.iter().filter(|name| tensors.kind(name).is_none()).collect();
+    if !missing.is_empty() {
+        let names = missing.iter().map(|name| format!("{name}{}", tensors.whereabouts(name))).collect();
+        return Err(VqError::MissingTensors { path: from.to_owned(), names });
+    }
     let entries: Vec<(&str, Kind)> =
         names.iter().filter_map(|name| tensors.kind(name).map(|kind| (*name, kind))).collect();
     let header = header(&entries, precision);
@@ -111,7 +123,8 @@ fn header(entries: &[(&str, Kind)], precision: Precision) -> String {
         let dtype = target(kind.dtype, precision);
         let start = end;
         end += kind.shape.iter().product::<usize>() * dtype.bitsize() / 8;
-        header.insert((*name).to_owned(), json!({"dtype": dtype, "shape": kind.shape, "data_offsets": [start, end]}));
+        let name = name.strip_prefix(INSIDE_A_WHOLE_MODEL).unwrap_or(name);
+        header.insert(name.to_owned(), json!({"dtype": dtype, "shape": kind.shape, "data_offsets": [start, end]}));
     }
     let mut header = Value::Object(header).to_string();
     header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));

@@ -1,7 +1,8 @@
-//! Model files: safetensors, and what `torch.save` writes.
+//! Model files: safetensors, alone or in several files, and what `torch.save` writes.
 
 mod convert;
 mod numbers;
+mod sharded;
 mod stored;
 mod take;
 #[cfg(test)]

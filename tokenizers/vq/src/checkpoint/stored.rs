@@ -5,12 +5,14 @@ use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
 
+use super::sharded::{ShardedTensors, is_index};
 use super::torch::{self, TorchTensors};
 use crate::error::VqError;
 
 /// Tensors by name, none of them read yet.
 pub(super) enum Stored<'a> {
     Safetensors(SafeTensors<'a>),
+    Sharded(ShardedTensors),
     Torch(TorchTensors),
 }
 
@@ -23,6 +25,9 @@ pub(super) struct Kind {
 impl<'a> Stored<'a> {
     /// The tensors of `path`, whose content is `bytes`.
     pub fn parse(path: &Path, bytes: &'a [u8]) -> Result<Self, VqError> {
+        if is_index(path) {
+            return Ok(Self::Sharded(ShardedTensors::open(path, bytes)?));
+        }
         if torch::is_torch(bytes) {
             return Ok(Self::Torch(TorchTensors::open(path)?));
         }
@@ -35,6 +40,7 @@ impl<'a> Stored<'a> {
     pub fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = match self {
             Self::Safetensors(tensors) => tensors.iter().map(|(name, _)| name).collect(),
+            Self::Sharded(tensors) => tensors.names().collect(),
             Self::Torch(tensors) => tensors.names().collect(),
         };
         names.sort_unstable();
@@ -47,8 +53,14 @@ impl<'a> Stored<'a> {
             Self::Safetensors(tensors) => {
                 tensors.tensor(name).ok().map(|tensor| Kind { dtype: tensor.dtype(), shape: tensor.shape().to_vec() })
             }
+            Self::Sharded(tensors) => tensors.kind(name),
             Self::Torch(tensors) => tensors.kind(name),
         }
+    }
+
+    /// What is to be said of a tensor that has no kind, behind its name.
+    pub fn whereabouts(&self, name: &str) -> String {
+        if let Self::Sharded(tensors) = self { tensors.whereabouts(name) } else { String::new() }
     }
 
     /// A tensor's bytes, row by row and little-endian, or what is wrong with it.
@@ -57,6 +69,7 @@ impl<'a> Stored<'a> {
             Self::Safetensors(tensors) => {
                 tensors.tensor(name).map(|tensor| Cow::Borrowed(tensor.data())).map_err(|error| error.to_string())
             }
+            Self::Sharded(tensors) => tensors.read(name).map(Cow::Owned),
             Self::Torch(tensors) => tensors.read(name).map(Cow::Owned),
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use blake3::Hasher;
+
 use super::numbers::to_f32;
 use super::stored::Stored;
 use crate::error::VqError;
@@ -12,6 +14,8 @@ pub(crate) struct Checkpoint<'a> {
     path: PathBuf,
     tensors: Stored<'a>,
     taken: BTreeSet<String>,
+    /// Of the names and bytes of what was taken.
+    digest: Hasher,
     missing: Vec<String>,
 }
 
@@ -19,19 +23,23 @@ impl<'a> Checkpoint<'a> {
     /// Of safetensors, or of PyTorch, of whose files `bytes` is only looked at to tell them; they are read from `path`.
     pub fn parse(path: &Path, bytes: &'a [u8]) -> Result<Self, VqError> {
         let tensors = Stored::parse(path, bytes)?;
-        Ok(Self { path: path.to_owned(), tensors, taken: BTreeSet::new(), missing: Vec::new() })
+        Ok(Self { path: path.to_owned(), tensors, taken: BTreeSet::new(), digest: Hasher::new(), missing: Vec::new() })
     }
 
     /// The tensor's numbers, row by row; none if it is missing, which `finish` reports.
     pub fn take(&mut self, name: String, shape: &[usize]) -> Result<Vec<f32>, VqError> {
         let Some(kind) = self.tensors.kind(&name) else {
-            self.missing.push(name);
+            self.missing.push(format!("{name}{}", self.tensors.whereabouts(&name)));
             return Ok(Vec::new());
         };
         if kind.shape != shape {
             return Err(VqError::Shape { path: self.path.clone(), name, found: kind.shape, expected: shape.to_vec() });
         }
-        let numbers = self.tensors.read(&name).and_then(|bytes| to_f32(kind.dtype, &bytes));
+        let digest = &mut self.digest;
+        let numbers = self.tensors.read(&name).and_then(|bytes| {
+            digest.update(name.as_bytes()).update(&bytes);
+            to_f32(kind.dtype, &bytes)
+        });
         let numbers =
             numbers.map_err(|reason| VqError::Tensor { path: self.path.clone(), name: name.clone(), reason })?;
         self.taken.insert(name);
@@ -49,6 +57,12 @@ impl<'a> Checkpoint<'a> {
 
     pub fn has(&self, name: &str) -> bool {
         self.tensors.kind(name).is_some()
+    }
+
+    /// BLAKE3 of what was taken, in hexadecimal digits, for models that are split over several files: of these, hardly one
+    /// belongs to the tokenizer alone.
+    pub fn digest_of_part(&self) -> Option<String> {
+        matches!(self.tensors, Stored::Sharded(_)).then(|| self.digest.finalize().to_hex().to_string())
     }
 
     /// Checks that every tensor asked for was there, and that none under `prefixes` was left over.

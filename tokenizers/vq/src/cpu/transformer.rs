@@ -23,6 +23,7 @@ pub(super) struct PackedTransformer {
     blocks: Vec<PackedBlock>,
     norm_out: LayerNorm,
     order: Order,
+    rows: usize,
 }
 
 #[derive(Debug)]
@@ -40,10 +41,10 @@ struct PackedBlock {
 
 impl PackedTransformer {
     pub fn new(plan: Transformer) -> Self {
-        let Transformer { width, place_norm, before, positions, queries, norm_in, attention, blocks, norm_out, order } =
-            plan;
+        let Transformer { width, place_norm, before, positions, queries, norm_in, attention, blocks, .. } = plan;
+        let (norm_out, order, rows) = (plan.norm_out, plan.order, plan.rows);
         let blocks = blocks.into_iter().map(|block| PackedBlock::new(block, width)).collect();
-        Self { width, place_norm, before, positions, queries, norm_in, heads: attention, blocks, norm_out, order }
+        Self { width, place_norm, before, positions, queries, norm_in, heads: attention, blocks, norm_out, order, rows }
     }
 
     pub fn run(&self, arch: Arch, input: &Activation, buffers: &mut Buffers) -> Activation {
@@ -52,13 +53,13 @@ impl PackedTransformer {
         for block in &self.blocks {
             block.run(arch, &self.heads, unmasked, &mut tokens, buffers);
         }
-        let mut out = buffers.activation(1, self.queries.len() / self.width, self.width, Padding::NONE);
+        let count = self.queries.len() / self.width;
+        let mut out = buffers.activation(self.rows, count / self.rows, self.width, Padding::NONE);
         let answers = &mut tokens[unmasked * self.width..];
         normalise(&self.norm_out, answers);
         match self.order {
             Order::Tokens => out.numbers.copy_from_slice(answers),
             Order::Mixed => {
-                let count = out.width;
                 for (place, to) in out.numbers.chunks_exact_mut(self.width).enumerate() {
                     to.iter_mut().enumerate().for_each(|(channel, to)| *to = answers[channel * count + place]);
                 }

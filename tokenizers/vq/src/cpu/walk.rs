@@ -3,7 +3,7 @@
 use pulp::Arch;
 
 use super::activation::{Activation, Buffers};
-use super::attention::PackedAttention;
+use super::attention::{PackedAttention, Softmax};
 use super::conv::{PackedConv, with_border};
 use super::norm::{exp, group_norm};
 use super::resample::{depth_to_space, pool, upsample};
@@ -23,6 +23,7 @@ enum Step {
     GroupNorm { norm: GroupNorm, next: Padding },
     StyleNorm(Box<StyleNorm>),
     Apply(Function),
+    Softmax,
     Attention(Box<PackedAttention>),
     Transformer(Box<PackedTransformer>),
     Keep,
@@ -68,6 +69,7 @@ impl Walk {
                 Step::GroupNorm { norm, next } => group_norm(arch, norm, input, *next, buffers),
                 Step::StyleNorm(norm) => style_norm(arch, norm, &look, input, buffers),
                 Step::Apply(function) => apply(*function, input, buffers),
+                Step::Softmax => softmax(arch, input, buffers),
                 Step::Attention(attention) => attention.run(arch, input, buffers),
                 Step::Transformer(transformer) => transformer.run(arch, input, buffers),
                 Step::Pool(kind) => pool(*kind, input, buffers),
@@ -93,6 +95,7 @@ impl Step {
             Op::GroupNorm(norm) => Self::GroupNorm { norm, next: Padding::NONE },
             Op::StyleNorm(norm) => Self::StyleNorm(norm),
             Op::Apply(function) => Self::Apply(function),
+            Op::Softmax => Self::Softmax,
             Op::Attention(attention) => Self::Attention(Box::new(PackedAttention::new(&attention))),
             Op::Transformer(transformer) => Self::Transformer(Box::new(PackedTransformer::new(*transformer))),
             Op::Keep => Self::Keep,
@@ -125,8 +128,18 @@ fn apply(function: Function, input: &Activation, buffers: &mut Buffers) -> Activ
         match function {
             Function::Relu => numbers.for_each(|(to, from)| *to = from.max(0.0)),
             Function::Sigmoid => numbers.for_each(|(to, from)| *to = 1.0 / (1.0 + exp(-from))),
+            Function::Tanh => numbers.for_each(|(to, from)| *to = libm::tanhf(*from)),
         }
     }
+    out
+}
+
+fn softmax(arch: Arch, input: &Activation, buffers: &mut Buffers) -> Activation {
+    let mut out = buffers.activation(input.height, input.width, input.channels, Padding::NONE);
+    for y in 0..input.height {
+        out.row_mut(y).copy_from_slice(input.row(y));
+    }
+    arch.dispatch(Softmax { rows: &mut out.numbers, length: input.channels });
     out
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::builder::{Builder, ConvShape, Style, TensorNames};
 use super::ddconfig::DdConfig;
 use super::pyramid::{Middle, Pyramid};
-use super::{Architecture, Bounded, Family, Taken, convolutional_grid, settings};
+use super::{Architecture, Bounded, Family, INSIDE_A_WHOLE_MODEL, Sides, Taken, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::pixels::{Alpha, Sampling};
@@ -98,19 +98,15 @@ impl Chameleon {
 }
 
 /// Where the whole model's file holds the tokenizer.
-const INSIDE: TensorNames = TensorNames::Prefixed("model.vqmodel.");
+const INSIDE: TensorNames = TensorNames::Prefixed(INSIDE_A_WHOLE_MODEL);
 
 fn names_of(checkpoint: &Checkpoint) -> TensorNames {
     if checkpoint.has(&INSIDE.of("quant_conv.weight")) { INSIDE } else { TensorNames::Prefixed("") }
 }
 
 impl Architecture for Chameleon {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.settings.resolution)
-    }
-
-    fn grid(&self, size: ImageSize) -> Result<Grid, String> {
-        convolutional_grid(size, 1 << self.ddconfig.halvings())
+    fn sides(&self) -> Sides {
+        self.ddconfig.sides()
     }
 
     fn codebook_size(&self) -> u32 {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::builder::{Builder, ConvShape, Style, TensorNames};
 use super::ddconfig::DdConfig;
 use super::pyramid::Pyramid;
-use super::{Architecture, Bounded, Family, LARGEST_SIDE, Taken, convolutional_grid, settings};
+use super::{Architecture, Bounded, Family, LARGEST_SIDE, Sides, Taken, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{Conv, DecodePlan, Meaning, Op, Padding, Plan, Quantiser};
@@ -90,7 +90,7 @@ fn read(config: Value) -> Result<Box<dyn Architecture>, String> {
         Bounded("one of `levels`", *levels as usize).within(2, 1 << 16)?;
     }
     Bounded("`image_size`", settings.image_size as usize).within(1, LARGEST_SIDE as usize)?;
-    convolutional_grid(ImageSize::square(settings.image_size), compression as u32)?;
+    settings.grid(settings.native_size())?;
     Ok(Box::new(settings))
 }
 
@@ -211,12 +211,8 @@ impl Settings {
 }
 
 impl Architecture for Settings {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.image_size)
-    }
-
-    fn grid(&self, size: ImageSize) -> Result<Grid, String> {
-        convolutional_grid(size, self.spatial_compression as u32)
+    fn sides(&self) -> Sides {
+        Sides { image: self.image_size, place: self.spatial_compression as u32 }
     }
 
     fn codebook_size(&self) -> u32 {

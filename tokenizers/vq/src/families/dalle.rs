@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::builder::{Builder, Style, TensorNames};
-use super::{Architecture, Bounded, Family, LARGEST_SIDE, Taken, convolutional_grid, settings};
+use super::{Architecture, Bounded, Family, LARGEST_SIDE, Sides, Taken, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::pixels::{Rounding, Sampling};
@@ -117,12 +117,8 @@ fn encoder_names(checkpoint: &Checkpoint) -> TensorNames {
 }
 
 impl Architecture for Settings {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.image_size)
-    }
-
-    fn grid(&self, size: ImageSize) -> Result<Grid, String> {
-        convolutional_grid(size, 1 << (GROUPS - 1))
+    fn sides(&self) -> Sides {
+        Sides { image: self.image_size, place: 1 << (GROUPS - 1) }
     }
 
     fn codebook_size(&self) -> u32 {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::transformer::{Norms, affine, layer_norm, patches};
-use super::{Architecture, Bounded, Family, Taken, convolutional_grid, settings};
+use super::{Architecture, Bounded, Family, Sides, Taken, convolutional_grid, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{
@@ -71,7 +71,7 @@ fn read(config: Value) -> Result<Box<dyn Architecture>, String> {
     if !settings.encoder_dim.is_multiple_of(HEAD) {
         return Err(format!("`encoder_dim` is {}, but must be a multiple of {HEAD}", settings.encoder_dim));
     }
-    settings.grid(ImageSize::square(settings.image_size))?;
+    settings.grid(settings.native_size())?;
     Ok(Box::new(settings))
 }
 
@@ -126,6 +126,7 @@ impl Settings {
                 .collect::<Result<_, _>>()?,
             norm_out: plain,
             order: Order::Tokens,
+            rows: 1,
         })
     }
 }
@@ -165,13 +166,13 @@ fn gated(affine: Affine, gate: &[f32]) -> Affine {
 }
 
 impl Architecture for Settings {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.image_size)
+    fn sides(&self) -> Sides {
+        Sides { image: self.image_size, place: self.encoder_patch_size as u32 }
     }
 
     /// As many ids for an image of any size, as one row.
     fn grid(&self, size: ImageSize) -> Result<Grid, String> {
-        let patches = convolutional_grid(size, self.encoder_patch_size as u32)?;
+        let patches = convolutional_grid(size, self.sides().place)?;
         let count = usize::from(patches.width) * usize::from(patches.height);
         Bounded("the number of patches", count).within(1, 1 << 14)?;
         Ok(Grid { width: self.num_all_queries as u16, height: 1 })
@@ -207,6 +208,8 @@ impl Architecture for Settings {
     }
 
     fn decoder(&self, _: Grid, checkpoint: &mut Checkpoint) -> Result<Taken<DecodePlan>, VqError> {
-        Err(VqError::OnlyEncodes { path: checkpoint.path().to_owned(), family: FAMILY.name })
+        let reason =
+            "D-AR's begins with noise that it draws anew each time, so that ids don't say which image it makes";
+        Err(VqError::Decoder { reason: format!("{reason} ({})", checkpoint.path().display()) })
     }
 }

@@ -1,10 +1,44 @@
-//! The settings of an autoencoder by taming's names, and what of them can be built.
+//! The settings of a VQGAN by taming's names, and what of them can be built.
 
 use serde::Deserialize;
 
+use super::builder::{Bias, Builder, ConvShape};
 use super::pyramid::{LevelNames, Middle, PAD_AFTER, Pyramid, PyramidNames, Resample};
-use super::{Bounded, LARGEST_SIDE};
-use crate::families::builder::Bias;
+use super::{Bounded, LARGEST_SIDE, Sides};
+use crate::error::VqError;
+use crate::plan::Codebook;
+
+/// What the configurations of taming, and of what grew out of it, have in common.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Vqgan {
+    pub n_embed: u32,
+    pub embed_dim: usize,
+    pub ddconfig: DdConfig,
+}
+
+impl Vqgan {
+    pub fn check(&self) -> Result<(), String> {
+        self.ddconfig.check()?;
+        Bounded("`n_embed`", self.n_embed as usize).within(1, 1 << 20)?;
+        Bounded("`embed_dim`", self.embed_dim).within(1, 1 << 16)
+    }
+
+    /// From the image to what is quantised.
+    pub fn encode(&self, builder: &mut Builder) -> Result<(), VqError> {
+        self.ddconfig.encoder().encode(builder)?;
+        builder.conv("quant_conv", ConvShape::pointwise(self.ddconfig.z_channels, self.embed_dim))
+    }
+
+    /// From rows of the codebook to the image.
+    pub fn decode(&self, builder: &mut Builder) -> Result<(), VqError> {
+        builder.conv("post_quant_conv", ConvShape::pointwise(self.embed_dim, self.ddconfig.z_channels))?;
+        self.ddconfig.decoder().decode(builder)
+    }
+
+    pub fn codebook(&self, builder: &mut Builder, name: &str) -> Result<Codebook, VqError> {
+        builder.codebook(name, self.n_embed as usize, self.embed_dim)
+    }
+}
 
 /// What only training reads is ignored.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,6 +80,10 @@ impl DdConfig {
             return Err("`double_z` is true, but a VQ encoder has no variances".to_owned());
         }
         Ok(())
+    }
+
+    pub fn sides(&self) -> Sides {
+        Sides { image: self.resolution, place: 1 << self.halvings() }
     }
 
     fn widths(&self) -> Vec<usize> {

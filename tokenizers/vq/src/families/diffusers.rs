@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::builder::{Bias, Builder, ConvShape, Projections, Style, TensorNames};
 use super::pyramid::{LevelNames, Middle, PAD_AFTER, Pyramid, PyramidNames, Resample};
-use super::{Architecture, Bounded, Family, LARGEST_SIDE, Taken, convolutional_grid, settings};
+use super::{Architecture, Bounded, Family, LARGEST_SIDE, Sides, Taken, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::pixels::Orientation;
@@ -83,7 +83,7 @@ fn read(config: Value) -> Result<Box<dyn Architecture>, String> {
     }
     check_blocks("down_block_types", &settings.down_block_types, DOWN_BLOCKS, levels)?;
     check_blocks("up_block_types", &settings.up_block_types, UP_BLOCKS, levels)?;
-    convolutional_grid(ImageSize::square(settings.image_size), settings.factor())?;
+    settings.grid(settings.native_size())?;
     Ok(Box::new(settings))
 }
 
@@ -181,12 +181,8 @@ impl Settings {
 }
 
 impl Architecture for Settings {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.image_size)
-    }
-
-    fn grid(&self, size: ImageSize) -> Result<Grid, String> {
-        convolutional_grid(size, self.factor())
+    fn sides(&self) -> Sides {
+        Sides { image: self.image_size, place: self.factor() }
     }
 
     fn codebook_size(&self) -> u32 {

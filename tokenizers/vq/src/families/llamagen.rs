@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::builder::{Bias, Builder, ConvShape, Style, TensorNames};
 use super::pyramid::{LevelNames, Middle, PAD_AFTER, Pyramid, PyramidNames, Resample};
-use super::{Architecture, Bounded, Family, LARGEST_SIDE, Taken, convolutional_grid, settings};
+use super::{Architecture, Bounded, Family, LARGEST_SIDE, Sides, Taken, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{Codebook, DecodePlan, Meaning, Plan, Quantiser};
@@ -62,7 +62,7 @@ fn read(config: Value) -> Result<Box<dyn Architecture>, String> {
     if settings.encoder_ch_mult.len() != settings.decoder_ch_mult.len() {
         return Err("`encoder_ch_mult` and `decoder_ch_mult` have different numbers of levels".to_owned());
     }
-    convolutional_grid(ImageSize::square(settings.image_size), settings.factor())?;
+    settings.grid(settings.native_size())?;
     Ok(Box::new(settings))
 }
 
@@ -126,12 +126,8 @@ fn decoder_names() -> PyramidNames {
 }
 
 impl Architecture for Settings {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.image_size)
-    }
-
-    fn grid(&self, size: ImageSize) -> Result<Grid, String> {
-        convolutional_grid(size, self.factor())
+    fn sides(&self) -> Sides {
+        Sides { image: self.image_size, place: self.factor() }
     }
 
     fn codebook_size(&self) -> u32 {

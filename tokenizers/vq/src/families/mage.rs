@@ -1,24 +1,16 @@
 //! MAGE's port of MaskGIT's VQGAN (LTH14/mage, `taming/modules/diffusionmodules/model.py`, MIT), by taming's names.
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::ddconfig::DdConfig;
+use super::ddconfig::Vqgan;
 use super::maskgit::{self, Port};
 use super::{Architecture, Family, settings};
 
 pub(super) const FAMILY: Family = Family { name: "mage", publishes: |_| false, read };
 
-/// What `config/vqgan.yaml` has under `model.params`; its `attn_resolutions` build nothing.
-#[derive(Debug, Clone, Deserialize)]
-struct Settings {
-    n_embed: u32,
-    embed_dim: usize,
-    ddconfig: DdConfig,
-}
-
+/// Of what `config/vqgan.yaml` has under `model.params`; its `attn_resolutions` build nothing.
 fn read(config: Value) -> Result<Box<dyn Architecture>, String> {
-    let Settings { n_embed, embed_dim, ddconfig } = settings(config)?;
+    let Vqgan { n_embed, embed_dim, ddconfig } = settings(config)?;
     ddconfig.check()?;
     if embed_dim != ddconfig.z_channels {
         return Err(format!(

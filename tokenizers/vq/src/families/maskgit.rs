@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::builder::{Bias, Builder, ShortcutOf, Style, TensorNames};
 use super::pyramid::{LevelNames, Middle, Pyramid, PyramidNames, Resample};
-use super::{Architecture, Bounded, Family, LARGEST_SIDE, Taken, convolutional_grid, settings};
+use super::{Architecture, Bounded, Family, LARGEST_SIDE, Sides, Taken, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{Codebook, DecodePlan, Meaning, Plan, Quantiser};
@@ -55,7 +55,7 @@ impl Default for Settings {
     }
 }
 
-const STYLE: Style = Style { bias: Bias::None, shortcut_of: ShortcutOf::Output, ..Style::TAMING };
+pub(super) const STYLE: Style = Style { bias: Bias::None, shortcut_of: ShortcutOf::Output, ..Style::TAMING };
 
 fn read(config: Value) -> Result<Box<dyn Architecture>, String> {
     let settings: Settings = settings(config)?;
@@ -73,14 +73,14 @@ impl Settings {
         Bounded("`num_channels`", self.num_channels).within(3, 3)?;
         Bounded("`hidden_channels`", self.hidden_channels).normalised(32)?;
         self.widths().into_iter().try_for_each(|width| Bounded("a level of `channel_mult`", width).normalised(32))?;
-        convolutional_grid(ImageSize::square(self.resolution), self.factor()).map(|_| ())
+        self.grid(self.native_size()).map(|_| ())
     }
 
     fn widths(&self) -> Vec<usize> {
         self.channel_mult.iter().map(|multiplier| multiplier.saturating_mul(self.hidden_channels)).collect()
     }
 
-    fn factor(&self) -> u32 {
+    pub fn factor(&self) -> u32 {
         1 << (self.channel_mult.len() - 1)
     }
 
@@ -119,7 +119,7 @@ impl Settings {
         }
     }
 
-    fn decoder(&self) -> Pyramid {
+    pub fn decoder(&self) -> Pyramid {
         let names = PyramidNames {
             conv_in: "decoder.conv_in",
             block: "decoder.up.{level}.block.{index}",
@@ -142,12 +142,8 @@ impl Settings {
 }
 
 impl Architecture for Settings {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.resolution)
-    }
-
-    fn grid(&self, size: ImageSize) -> Result<Grid, String> {
-        convolutional_grid(size, self.factor())
+    fn sides(&self) -> Sides {
+        Sides { image: self.resolution, place: self.factor() }
     }
 
     fn codebook_size(&self) -> u32 {

@@ -62,10 +62,16 @@ pub(crate) struct Family {
 
 /// A configuration of a family, checked.
 pub(crate) trait Architecture: Debug + Send + Sync {
+    /// From which the next two follow.
+    fn sides(&self) -> Sides;
     /// The size it was trained at.
-    fn native_size(&self) -> ImageSize;
+    fn native_size(&self) -> ImageSize {
+        ImageSize::square(self.sides().image)
+    }
     /// The grid of an image of this size, or why it can't be encoded.
-    fn grid(&self, size: ImageSize) -> Result<Grid, String>;
+    fn grid(&self, size: ImageSize) -> Result<Grid, String> {
+        convolutional_grid(size, self.sides().place)
+    }
     /// Ids for each place of the grid.
     fn codes_per_cell(&self) -> u32 {
         1
@@ -80,6 +86,15 @@ pub(crate) trait Architecture: Debug + Send + Sync {
     fn decoder(&self, grid: Grid, checkpoint: &mut Checkpoint) -> Result<Taken<DecodePlan>, VqError>;
 }
 
+/// Sides of squares, in pixels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sides {
+    /// The images that a model was trained at.
+    pub image: u32,
+    /// What a place of the grid covers.
+    pub place: u32,
+}
+
 /// What was made of a checkpoint, and what the names of all tensors begin with that it must have taken.
 #[derive(Debug)]
 pub(crate) struct Taken<T> {
@@ -92,6 +107,9 @@ impl<T> Taken<T> {
         Self { plan, prefixes: prefixes.map(str::to_owned).to_vec() }
     }
 }
+
+/// What the names of a tokenizer's tensors begin with inside Chameleon's and Anole's whole models.
+pub(crate) const INSIDE_A_WHOLE_MODEL: &str = "model.vqmodel.";
 
 /// Images larger than this would need more memory per image than anyone means to spend.
 pub(crate) const LARGEST_SIDE: u32 = 4096;

@@ -1,13 +1,12 @@
 //! Open-MAGVIT2's image tokenizer (TencentARC/SEED-Voken, `src/Open_MAGVIT2/modules/diffusionmodules/improved_model.py`,
 //! Apache-2.0), whose ids are signs.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::builder::{Bias, Builder, Style, TensorNames};
-use super::ddconfig::DdConfig;
+use super::ddconfig::Vqgan;
 use super::pyramid::{LevelNames, Middle, Pyramid, PyramidNames, Resample};
-use super::{Architecture, Family, Taken, convolutional_grid, settings};
+use super::{Architecture, Family, Sides, Taken, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{Affine, DecodePlan, Meaning, Op, Padding, Plan, Quantiser, StyleNorm};
@@ -23,25 +22,21 @@ const STYLE: Style = Style { bias: Bias::None, ..Style::TAMING };
 const AROUND: Padding = Padding { before: 1, after: 1 };
 
 /// What its configurations have under `model.init_args`.
-#[derive(Debug, Clone, Deserialize)]
-struct Settings {
-    n_embed: u32,
-    embed_dim: u32,
-    ddconfig: DdConfig,
-}
+#[derive(Debug)]
+struct OpenMagvit2(Vqgan);
 
 fn read(config: Value) -> Result<Box<dyn Architecture>, String> {
-    let settings: Settings = settings(config)?;
-    settings.ddconfig.check()?;
-    let bits = settings.embed_dim;
-    if bits == 0 || bits > 31 || settings.n_embed != 1 << bits || settings.ddconfig.z_channels != bits as usize {
+    let vqgan: Vqgan = settings(config)?;
+    vqgan.ddconfig.check()?;
+    let Vqgan { n_embed, embed_dim: bits, ddconfig } = &vqgan;
+    if *bits == 0 || *bits > 31 || *n_embed != 1 << bits || ddconfig.z_channels != *bits {
         return Err(format!(
-            "`embed_dim` is {bits}, `z_channels` {} and `n_embed` {}; the first two are equal, up to 31, and the last \
+            "`embed_dim` is {bits}, `z_channels` {} and `n_embed` {n_embed}; the first two are equal, up to 31, and the last \
              is 2 to their power",
-            settings.ddconfig.z_channels, settings.n_embed
+            ddconfig.z_channels
         ));
     }
-    Ok(Box::new(settings))
+    Ok(Box::new(OpenMagvit2(vqgan)))
 }
 
 /// Signs of numbers near zero differ between a model and its moving average, and its own code takes the average.
@@ -50,10 +45,14 @@ pub(super) fn names_of(checkpoint: &Checkpoint, probe: &str) -> TensorNames {
     if checkpoint.has(&averages.of(probe)) { averages } else { TensorNames::Prefixed("") }
 }
 
-impl Settings {
+impl OpenMagvit2 {
+    fn bits(&self) -> u32 {
+        self.0.embed_dim as u32
+    }
+
     fn middle(&self, part: &str) -> Vec<Middle> {
         let name = |index| Middle::Residual(format!("{part}.mid_block.{index}"));
-        (0..self.ddconfig.num_res_blocks).map(name).collect()
+        (0..self.0.ddconfig.num_res_blocks).map(name).collect()
     }
 
     fn pyramid(&self) -> Pyramid {
@@ -68,22 +67,18 @@ impl Settings {
             levels: LevelNames::FromTop,
         };
         let (resample, attends) = (Resample::Adaptive(AROUND), Vec::new());
-        let like = self.ddconfig.encoder();
+        let like = self.0.ddconfig.encoder();
         Pyramid { resample, attends, first_bias: Bias::None, last_kernel: 1, names, ..like }
     }
 }
 
-impl Architecture for Settings {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.ddconfig.resolution)
-    }
-
-    fn grid(&self, size: ImageSize) -> Result<Grid, String> {
-        convolutional_grid(size, 1 << self.ddconfig.halvings())
+impl Architecture for OpenMagvit2 {
+    fn sides(&self) -> Sides {
+        self.0.ddconfig.sides()
     }
 
     fn codebook_size(&self) -> u32 {
-        self.n_embed
+        self.0.n_embed
     }
 
     fn preprocessing(&self) -> Preprocessing {
@@ -95,7 +90,7 @@ impl Architecture for Settings {
         let prefixes = vec![names.of("encoder")];
         let mut builder = Builder::new(checkpoint, names, STYLE);
         self.pyramid().encode(&mut builder)?;
-        let quantiser = Quantiser::Signs { bits: self.embed_dim };
+        let quantiser = Quantiser::Signs { bits: self.bits() };
         Ok(Taken { plan: Plan { size, input: Range::SIGNED, ops: builder.ops, quantiser }, prefixes })
     }
 
@@ -113,7 +108,7 @@ impl Architecture for Settings {
             ..self.pyramid().names
         };
         Pyramid { names, ..self.pyramid() }.decode(&mut builder)?;
-        let codes = Meaning::Signs { bits: self.embed_dim };
+        let codes = Meaning::Signs { bits: self.bits() };
         Ok(Taken { plan: DecodePlan { grid, codes, ops: builder.ops, output: Range::SIGNED }, prefixes })
     }
 }

@@ -4,9 +4,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::builder::{Builder, ConvShape, Style, TensorNames};
-use super::ddconfig::DdConfig;
-use super::{Architecture, Bounded, Family, Taken, convolutional_grid, settings};
+use super::builder::{Builder, Style, TensorNames};
+use super::ddconfig::Vqgan;
+use super::{Architecture, Bounded, Family, Sides, Taken, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{Books, DecodePlan, Meaning, Plan, Quantiser};
@@ -18,24 +18,21 @@ pub(super) const FAMILY: Family = Family { name: "rq_vae", publishes: |_| false,
 /// What its configurations have under `arch.hparams`, and `ddconfig` beside it.
 #[derive(Debug, Clone, Deserialize)]
 struct Settings {
-    n_embed: u32,
-    embed_dim: usize,
+    #[serde(flatten)]
+    vqgan: Vqgan,
     /// Rows, columns and numbers of the encoder's grid.
     latent_shape: [usize; 3],
     /// Rows and columns of the grid of ids, and the ids for each place.
     code_shape: [usize; 3],
     shared_codebook: bool,
-    ddconfig: DdConfig,
 }
 
 fn read(config: Value) -> Result<Box<dyn Architecture>, String> {
     let settings: Settings = settings(config)?;
-    settings.ddconfig.check()?;
-    Bounded("`n_embed`", settings.n_embed as usize).within(1, 1 << 20)?;
-    Bounded("`embed_dim`", settings.embed_dim).within(1, 1 << 16)?;
+    settings.vqgan.check()?;
     let ([rows, columns, numbers], [code_rows, code_columns, depth]) = (settings.latent_shape, settings.code_shape);
     Bounded("the last of `code_shape`", depth).within(1, 64)?;
-    if [rows, columns] != [code_rows, code_columns] || numbers != settings.embed_dim {
+    if [rows, columns] != [code_rows, code_columns] || numbers != settings.vqgan.embed_dim {
         return Err(format!(
             "`latent_shape` is {:?} and `code_shape` {:?}; both grids are the same, and the latent has `embed_dim` numbers",
             settings.latent_shape, settings.code_shape
@@ -51,7 +48,7 @@ impl Settings {
 
     /// Without the last row of each book, which pads and is never chosen.
     fn books(&self, builder: &mut Builder) -> Result<Books, VqError> {
-        let (count, dimension) = (self.n_embed as usize, self.embed_dim);
+        let (count, dimension) = (self.vqgan.n_embed as usize, self.vqgan.embed_dim);
         let different = if self.shared_codebook { 1 } else { self.depth() };
         let mut books = Vec::with_capacity(different);
         for book in 0..different {
@@ -65,12 +62,8 @@ impl Settings {
 }
 
 impl Architecture for Settings {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.ddconfig.resolution)
-    }
-
-    fn grid(&self, size: ImageSize) -> Result<Grid, String> {
-        convolutional_grid(size, 1 << self.ddconfig.halvings())
+    fn sides(&self) -> Sides {
+        self.vqgan.ddconfig.sides()
     }
 
     fn codes_per_cell(&self) -> u32 {
@@ -78,7 +71,7 @@ impl Architecture for Settings {
     }
 
     fn codebook_size(&self) -> u32 {
-        self.n_embed
+        self.vqgan.n_embed
     }
 
     fn preprocessing(&self) -> Preprocessing {
@@ -87,8 +80,7 @@ impl Architecture for Settings {
 
     fn encoder(&self, size: ImageSize, checkpoint: &mut Checkpoint) -> Result<Taken<Plan>, VqError> {
         let mut builder = Builder::new(checkpoint, TensorNames::Prefixed(""), Style::TAMING);
-        self.ddconfig.encoder().encode(&mut builder)?;
-        builder.conv("quant_conv", ConvShape::pointwise(self.ddconfig.z_channels, self.embed_dim))?;
+        self.vqgan.encode(&mut builder)?;
         let quantiser = Quantiser::Residual(self.books(&mut builder)?);
         let plan = Plan { size, input: Range::SIGNED, ops: builder.ops, quantiser };
         Ok(Taken::new(plan, ["encoder.", "quant_conv."]))
@@ -97,8 +89,7 @@ impl Architecture for Settings {
     fn decoder(&self, grid: Grid, checkpoint: &mut Checkpoint) -> Result<Taken<DecodePlan>, VqError> {
         let mut builder = Builder::new(checkpoint, TensorNames::Prefixed(""), Style::TAMING);
         let codes = Meaning::Sum(self.books(&mut builder)?);
-        builder.conv("post_quant_conv", ConvShape::pointwise(self.embed_dim, self.ddconfig.z_channels))?;
-        self.ddconfig.decoder().decode(&mut builder)?;
+        self.vqgan.decode(&mut builder)?;
         let plan = DecodePlan { grid, codes, ops: builder.ops, output: Range::SIGNED };
         Ok(Taken::new(plan, ["decoder.", "post_quant_conv."]))
     }

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::builder::{Builder, ConvShape, Style, TensorNames};
-use super::ddconfig::DdConfig;
-use super::{Architecture, Bounded, Family, Taken, convolutional_grid, settings};
+use super::ddconfig::Vqgan;
+use super::{Architecture, Family, Sides, Taken, settings};
 use crate::checkpoint::Checkpoint;
 use crate::error::VqError;
 use crate::plan::{DecodePlan, Meaning, Plan, Quantiser};
@@ -17,9 +17,8 @@ pub(super) const FAMILY: Family = Family { name: "taming", publishes: |_| false,
 /// What a taming configuration has under `model.params`.
 #[derive(Debug, Clone, Deserialize)]
 struct Settings {
-    n_embed: u32,
-    embed_dim: usize,
-    ddconfig: DdConfig,
+    #[serde(flatten)]
+    vqgan: Vqgan,
     #[serde(default)]
     quantizer: QuantizerName,
 }
@@ -37,26 +36,21 @@ enum QuantizerName {
 
 fn read(config: Value) -> Result<Box<dyn Architecture>, String> {
     let settings: Settings = settings(config)?;
-    settings.ddconfig.check()?;
-    Bounded("`n_embed`", settings.n_embed as usize).within(1, 1 << 20)?;
-    Bounded("`embed_dim`", settings.embed_dim).within(1, 1 << 16)?;
-    if settings.quantizer == QuantizerName::Gumbel && settings.embed_dim != settings.ddconfig.z_channels {
+    settings.vqgan.check()?;
+    let Vqgan { embed_dim, ddconfig, .. } = &settings.vqgan;
+    if settings.quantizer == QuantizerName::Gumbel && *embed_dim != ddconfig.z_channels {
         return Err("Gumbel's `embed_dim` and `z_channels` differ, which taming's own code can't run either".to_owned());
     }
     Ok(Box::new(settings))
 }
 
 impl Architecture for Settings {
-    fn native_size(&self) -> ImageSize {
-        ImageSize::square(self.ddconfig.resolution)
-    }
-
-    fn grid(&self, size: ImageSize) -> Result<Grid, String> {
-        convolutional_grid(size, 1 << self.ddconfig.halvings())
+    fn sides(&self) -> Sides {
+        self.vqgan.ddconfig.sides()
     }
 
     fn codebook_size(&self) -> u32 {
-        self.n_embed
+        self.vqgan.n_embed
     }
 
     fn preprocessing(&self) -> Preprocessing {
@@ -65,17 +59,15 @@ impl Architecture for Settings {
 
     fn encoder(&self, size: ImageSize, checkpoint: &mut Checkpoint) -> Result<Taken<Plan>, VqError> {
         let mut builder = Builder::new(checkpoint, TensorNames::Prefixed(""), Style::TAMING);
-        let (z, count) = (self.ddconfig.z_channels, self.n_embed as usize);
-        self.ddconfig.encoder().encode(&mut builder)?;
-        builder.conv("quant_conv", ConvShape::pointwise(z, self.embed_dim))?;
+        self.vqgan.encode(&mut builder)?;
         let (quantiser, owned) = match self.quantizer {
             QuantizerName::Nearest => {
-                let codebook = builder.codebook("quantize.embedding.weight", count, self.embed_dim)?;
-                (Quantiser::Nearest(codebook), "quantize.")
+                (Quantiser::Nearest(self.vqgan.codebook(&mut builder, "quantize.embedding.weight")?), "quantize.")
             }
             QuantizerName::Gumbel => {
-                builder.conv("quantize.proj", ConvShape::pointwise(self.embed_dim, count))?;
-                (Quantiser::Largest { count: self.n_embed }, "quantize.proj.")
+                let Vqgan { n_embed, embed_dim, .. } = self.vqgan;
+                builder.conv("quantize.proj", ConvShape::pointwise(embed_dim, n_embed as usize))?;
+                (Quantiser::Largest { count: n_embed }, "quantize.proj.")
             }
         };
         let plan = Plan { size, input: Range::SIGNED, ops: builder.ops, quantiser };
@@ -88,9 +80,8 @@ impl Architecture for Settings {
             QuantizerName::Nearest => "quantize.embedding.weight",
             QuantizerName::Gumbel => "quantize.embed.weight",
         };
-        let codebook = builder.codebook(name, self.n_embed as usize, self.embed_dim)?;
-        builder.conv("post_quant_conv", ConvShape::pointwise(self.embed_dim, self.ddconfig.z_channels))?;
-        self.ddconfig.decoder().decode(&mut builder)?;
+        let codebook = self.vqgan.codebook(&mut builder, name)?;
+        self.vqgan.decode(&mut builder)?;
         let plan = DecodePlan { grid, codes: Meaning::Rows(codebook), ops: builder.ops, output: Range::SIGNED };
         Ok(Taken::new(plan, ["decoder.", "post_quant_conv."]))
     }

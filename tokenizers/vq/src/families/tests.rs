@@ -250,6 +250,120 @@ fn a_tokenizer_inside_a_whole_model_is_found() {
     assert_eq!(model.encode(&[&image(0, 64, 64)]).expect("encodes"), [golden.images[0].ids.clone()]);
 }
 
+/// A folder with the model in three files: every third tensor is in the same.
+fn folder_of_parts(golden: &Golden, tensors: &Tensors) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("config.json"), golden.config.to_string()).expect("writes");
+    let part = |index: usize| format!("model-{:05}-of-00003.safetensors", index % 3 + 1);
+    for number in 0..3 {
+        let some = tensors.iter().enumerate().filter(|(index, _)| index % 3 == number);
+        let some: Tensors = some.map(|(_, (name, tensor))| (name.clone(), tensor.clone())).collect();
+        std::fs::write(folder.path().join(part(number)), safetensors(&some)).expect("writes");
+    }
+    let files: BTreeMap<&String, String> =
+        tensors.keys().enumerate().map(|(index, name)| (name, part(index))).collect();
+    let index = serde_json::json!({"metadata": {"total_size": 1}, "weight_map": files});
+    std::fs::write(folder.path().join("model.safetensors.index.json"), index.to_string()).expect("writes");
+    folder
+}
+
+/// Chameleon's tokenizer inside a whole model.
+fn whole_model() -> (Golden, Tensors) {
+    let mut golden = golden("chameleon");
+    golden.config = serde_json::json!({"model_type": "chameleon", "vq_config": golden.config});
+    let tensors = tensors(&golden).into_iter().map(|(name, tensor)| (format!("model.vqmodel.{name}"), tensor));
+    let others = ["lm_head.weight", "model.layers.0.mlp.up_proj.weight", "model.norm.weight"];
+    let all = tensors.chain(others.map(|name| (name.to_owned(), (vec![2], vec![0.5, 0.25])))).collect();
+    (golden, all)
+}
+
+#[test]
+fn a_tokenizer_inside_a_whole_model_in_several_files_is_found_and_taken_out() {
+    let (golden, tensors) = whole_model();
+    let folder = folder_of_parts(&golden, &tensors);
+    let model = load(folder.path()).expect("loads");
+    let expected = [golden.images[0].ids.clone()];
+    assert_eq!(model.encode(&[&image(0, 64, 64)]).expect("encodes"), expected);
+    let named = load(&folder.path().join("model.safetensors.index.json")).expect("loads");
+    assert_eq!(named.provenance(), model.provenance());
+
+    let alone = tempfile::tempdir().expect("a folder");
+    let to = alone.path().join("model.safetensors");
+    let from = folder.path().join("model.safetensors.index.json");
+    let converted = crate::convert(&from, &to, crate::Precision::F32).expect("converts");
+    assert_eq!((converted.tensors, converted.left_out.len()), (tensors.len() - 3, 3));
+    std::fs::copy(folder.path().join("config.json"), alone.path().join("config.json")).expect("copies");
+    assert_eq!(load(alone.path()).expect("loads").encode(&[&image(0, 64, 64)]).expect("encodes"), expected);
+}
+
+#[test]
+fn weights_in_several_files_have_a_digest_of_what_was_read() {
+    let digest = |change: &str| {
+        let (golden, mut tensors) = whole_model();
+        if let Some((_, numbers)) = tensors.get_mut(change) {
+            numbers[0] += 0.5;
+        }
+        load(folder_of_parts(&golden, &tensors).path()).expect("loads").provenance().model_blake3.clone()
+    };
+    assert_eq!(digest(""), digest("lm_head.weight"));
+    assert_ne!(digest(""), digest("model.vqmodel.quant_conv.bias"));
+}
+
+#[test]
+fn a_file_of_several_that_isnt_there_or_isnt_whole_is_named() {
+    let (golden, tensors) = whole_model();
+    let folder = folder_of_parts(&golden, &tensors);
+    let part = folder.path().join("model-00002-of-00003.safetensors");
+    let bytes = std::fs::read(&part).expect("reads");
+    let said = || load(folder.path()).expect_err("refused").to_string();
+    for length in [0, 7, 100, bytes.len() - 1] {
+        std::fs::write(&part, &bytes[..length]).expect("writes");
+        let said = said();
+        assert!(said.contains("model-00002-of-00003.safetensors isn't a whole safetensors file"), "{length}: {said}");
+    }
+    std::fs::write(&part, safetensors(&Tensors::new())).expect("writes");
+    assert!(said().contains(" (which the index has in model-00002-of-00003.safetensors)"), "{}", said());
+    std::fs::remove_file(&part).expect("removes");
+    let said = said();
+    assert!(said.contains(" (in model-00002-of-00003.safetensors, a file that isn't there)"), "{said}");
+    let to = folder.path().join("alone.safetensors");
+    let from = folder.path().join("model.safetensors.index.json");
+    let error = crate::convert(&from, &to, crate::Precision::F32).expect_err("refused").to_string();
+    assert!(error.contains("a file that isn't there") && !to.exists(), "{error}");
+}
+
+#[test]
+fn a_file_that_no_tensor_of_the_tokenizer_is_in_need_not_be_there() {
+    let (golden, mut tensors) = whole_model();
+    tensors.retain(|name, _| name.starts_with("model.vqmodel."));
+    let folder = folder_of_parts(&golden, &tensors);
+    let path = folder.path().join("model.safetensors.index.json");
+    let mut index: Value = serde_json::from_slice(&std::fs::read(&path).expect("reads")).expect("JSON");
+    index["weight_map"]["lm_head.weight"] = "model-00004-of-00004.safetensors".into();
+    std::fs::write(&path, index.to_string()).expect("writes");
+    assert!(load(folder.path()).is_ok());
+    for outside in ["../model.safetensors", "/etc/passwd", "..", ""] {
+        index["weight_map"]["lm_head.weight"] = outside.into();
+        std::fs::write(&path, index.to_string()).expect("writes");
+        let error = load(folder.path()).expect_err("refused").to_string();
+        assert!(error.contains("which is no file beside it"), "{outside}: {error}");
+    }
+}
+
+#[test]
+fn the_tokenizer_of_a_pipeline_is_found() {
+    let golden = golden("diffusers_amused");
+    let pipeline = tempfile::tempdir().expect("a folder");
+    let listed = serde_json::json!({
+        "_class_name": "AmusedPipeline", "scheduler": ["diffusers", "AmusedScheduler"], "vqvae": ["diffusers", "VQModel"]
+    });
+    std::fs::write(pipeline.path().join("model_index.json"), listed.to_string()).expect("writes");
+    let folder = folder(&golden, &tensors(&golden), "diffusion_pytorch_model.safetensors");
+    std::fs::rename(folder.path(), pipeline.path().join("vqvae")).expect("moves");
+    let model = load(pipeline.path()).expect("loads");
+    assert_eq!(model.encode(&[&image(0, 64, 64)]).expect("encodes"), [golden.images[0].ids.clone()]);
+}
+
 #[test]
 fn a_moving_average_is_taken_where_there_is_one() {
     for name in ["open_magvit2", "ibq"] {
@@ -316,6 +430,31 @@ fn a_decoder_of_another_kind_says_so() {
     let error = load_decoder(folder.path(), None).expect_err("refused").to_string();
     assert_eq!(error, "the decoder can't be built: `norm_type` is \"spatial\", not \"group\"");
     assert!(load_at(folder.path(), Some(ImageSize::square(64))).is_ok());
+}
+
+#[test]
+fn decoders_that_need_more_than_ids_say_so() {
+    let dar = golden("dar");
+    let mut all = tensors(&dar);
+    all.insert("decoder_embedding.weight".to_owned(), (vec![1], vec![0.0]));
+    let error = load_decoder(folder(&dar, &all, "model.safetensors").path(), None).expect_err("refused").to_string();
+    assert!(error.contains("begins with noise"), "{error}");
+    let titok = golden("titok");
+    let mut all = tensors(&titok);
+    all.insert("decoder.text_guidance_proj.weight".to_owned(), (vec![1], vec![0.0]));
+    let folder = folder(&titok, &all, "model.safetensors");
+    let error = load_decoder(folder.path(), None).expect_err("refused").to_string();
+    assert!(error.contains("for a caption"), "{error}");
+    assert!(load(folder.path()).is_ok());
+}
+
+#[test]
+fn a_titok_whose_settings_make_no_pixels_says_so() {
+    let mut golden = golden("titok");
+    golden.config["model"]["vq_model"]["finetune_decoder"] = true.into();
+    let folder = folder(&golden, &tensors(&golden), "model.safetensors");
+    let error = load_decoder(folder.path(), None).expect_err("refused").to_string();
+    assert!(error.contains("`is_legacy` is false and `finetune_decoder` true"), "{error}");
 }
 
 #[test]
