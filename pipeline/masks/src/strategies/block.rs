@@ -113,21 +113,3 @@ impl Strategy for Rectangles {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn injected_draws_give_beits_masks() {
-        // tests/masks/golden.py: BEiT's rule with the uniforms of the golden file's generator, as cells in order.
-        for (name, golden) in crate::golden::sections(include_str!("../golden/block.txt")) {
-            let settings = Block { ratio: if name == "beit" { 0.3827 } else { 0.6123 }, ..Block::default() };
-            let grid = Grid::image(14, 14).unwrap();
-            let mut mask = PatchMask::visible(grid, CountRule::AtMost);
-            let mut uniform = crate::golden::uniforms(7);
-            Rectangles { settings, grid }.cover(&mut mask, &mut uniform);
-            assert_eq!(mask.ids_masked(), golden, "{name}");
-        }
-    }
-}
