@@ -493,3 +493,7 @@ def laws(clones):
 ALL = [
     mae, color_mae, dmjd, beit, data2vec_2, simmim, video_mae, mask_gwm, mamba_mim, att_mask, mask_align, muse, mage, halton,
 ]  # fmt: skip
+
+if __name__ == "__main__":
+    for listed, (pinned, _) in COMMITS.items():
+        print(listed, pinned)

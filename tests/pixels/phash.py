@@ -5,8 +5,8 @@
 
 `golden` writes the file that the tests of `pageloom-vq` read, from images that follow from their number. `compare` takes
 pictures from folders, and every kind of file that can be made of some, as `parity.py` does; it needs
-`cargo build --release -p pageloom-vq --examples`. Exit code 1 where a hash differs. Needs the packages of requirements.txt,
-and ImageHash 4.3.2 with SciPy 1.17.1.
+`cargo build --release -p pageloom-vq --examples`. Exit code 1 where a hash differs. Needs the packages of requirements.txt
+(Pillow 13 resizes some images rows first, and gives them other pixels), and ImageHash 4.3.2 with SciPy 1.17.1.
 """
 
 import argparse

@@ -72,7 +72,9 @@ fn every_reference_gives_our_masks_from_our_draws() {
 
 #[test]
 fn ids_come_in_the_order_of_the_reference() {
-    let with_ids = all().into_iter().filter_map(|(name, golden)| Some((name, golden.ids_keep?, golden.ids_restore?, golden.config, golden.grid)));
+    let with_ids = all()
+        .into_iter()
+        .filter_map(|(name, golden)| Some((name, golden.ids_keep?, golden.ids_restore?, golden.config, golden.grid)));
     let mut compared = 0;
     for (name, ids_keep, ids_restore, config, [frames, rows, columns]) in with_ids {
         let mut masker = Masker::new(&config, Grid::video(frames, rows, columns).unwrap(), 1).unwrap();

@@ -39,6 +39,10 @@ impl Block {
 }
 
 impl StrategySettings for Block {
+    fn kinds() -> Vec<(&'static str, Self)> {
+        vec![("beit", Self::default()), ("data2vec", Self { ratio: 0.6123, ..Self::default() })]
+    }
+
     fn check(&self, _: Grid) -> Vec<String> {
         let mut problems = crate::ratio::Ratio::Fixed(self.ratio).problems("ratio");
         if self.min_cells == 0 || self.max_cells == Some(0) {

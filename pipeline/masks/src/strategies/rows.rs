@@ -49,6 +49,10 @@ impl StrategySettings for Rows {
         problems
     }
 
+    fn favours_no_cell(&self) -> bool {
+        true
+    }
+
     fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
         Arc::new(EqualRows { settings: self.clone(), grid })
     }

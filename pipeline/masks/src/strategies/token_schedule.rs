@@ -134,6 +134,11 @@ impl RatioLaw {
 }
 
 impl StrategySettings for TokenSchedule {
+    fn kinds() -> Vec<(&'static str, Self)> {
+        let halton = Self { order: TokenOrder::Halton, ..Self::default() };
+        vec![("muse", Self::default()), ("mage", Self::mage()), ("halton", halton)]
+    }
+
     fn check(&self, _: Grid) -> Vec<String> {
         let mut problems = Ratio::Fixed(self.min_ratio).problems("min_ratio");
         problems.extend(self.law.problem());
@@ -146,6 +151,10 @@ impl StrategySettings for TokenSchedule {
             problems.push(format!("dropped is {dropped}, but it must lie between 0 and min_ratio"));
         }
         problems
+    }
+
+    fn favours_no_cell(&self) -> bool {
+        self.order == TokenOrder::Random
     }
 
     fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {

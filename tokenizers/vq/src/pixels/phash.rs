@@ -2,7 +2,7 @@
 
 mod cosines;
 
-use cosines::Cosines;
+use cosines::cosine_transform;
 
 use super::picture::{Picture, Size};
 use super::resample::{Filter, resize};
@@ -63,17 +63,16 @@ fn by_lanczos(rgb: Vec<u8>, from: Size, to: Size) -> Vec<u8> {
 
 // The cosine transform of all columns, and then of the rows that are looked at.
 fn low_frequencies(grey: &[u8]) -> [f64; LOW * LOW] {
-    let cosines = Cosines::new();
     let mut rows = [[0.0; SIDE]; LOW];
     for x in 0..SIDE {
-        let column = cosines.transform(std::array::from_fn(|y| f64::from(grey[y * SIDE + x])));
+        let column = cosine_transform(std::array::from_fn(|y| f64::from(grey[y * SIDE + x])));
         for (row, value) in rows.iter_mut().zip(column) {
             row[x] = value;
         }
     }
     let mut lowest = [0.0; LOW * LOW];
     for (row, lowest) in rows.into_iter().zip(lowest.chunks_exact_mut(LOW)) {
-        lowest.copy_from_slice(&cosines.transform(row)[..LOW]);
+        lowest.copy_from_slice(&cosine_transform(row)[..LOW]);
     }
     lowest
 }
@@ -132,7 +131,10 @@ mod tests {
 
     #[test]
     fn what_is_no_image_has_no_bits() {
-        assert_eq!([perceptual_hash(&[], 0, 7), perceptual_hash(&[1, 2, 3], 2, 1), perceptual_hash(&[1, 2], 1, 1)], [0; 3]);
+        assert_eq!(
+            [perceptual_hash(&[], 0, 7), perceptual_hash(&[1, 2, 3], 2, 1), perceptual_hash(&[1, 2], 1, 1)],
+            [0; 3]
+        );
     }
 
     #[test]
