@@ -10,6 +10,7 @@ mod bilinear;
 mod decode;
 mod jpeg;
 mod modes;
+mod phash;
 mod picture;
 mod plan;
 mod png;
@@ -19,7 +20,8 @@ pub mod recipes;
 mod resample;
 
 pub use decode::{Header, ImageError, Limits, header};
+pub use phash::perceptual_hash;
 pub use picture::Size;
 pub use png::png;
-pub use prepare::{Cropped, Prepared, prepare};
+pub use prepare::{Cropped, Prepared, prepare, prepare_and_hash};
 pub use recipe::{Alpha, Crop, Draw, Orientation, Preprocessing, Resize, Rounding, Sampling};
