@@ -15,9 +15,14 @@ fn diff(job: &Path, out: &Path, options: &[&str]) -> Value {
     serde_json::from_str(&said.stdout).unwrap()
 }
 
+/// A stage by its name.
+fn of_stage<'a>(diff: &'a Value, name: &str) -> &'a Value {
+    diff["stages"].as_array().unwrap().iter().find(|stage| stage["stage"] == name).unwrap()
+}
+
 /// Units of a stage that are the same, and those that run again, with why.
-fn stage(diff: &Value, index: usize) -> (u64, Vec<(String, u64)>) {
-    let stage = &diff["stages"][index];
+fn stage(diff: &Value, name: &str) -> (u64, Vec<(String, u64)>) {
+    let stage = of_stage(diff, name);
     let again = stage["again"].as_object().unwrap().iter();
     (stage["same"].as_u64().unwrap(), again.map(|(why, count)| (why.clone(), count.as_u64().unwrap())).collect())
 }
@@ -31,7 +36,8 @@ fn reuse(job: &Path, out: &Path, old: &Path, options: &[&str]) -> (Finished, Sai
 
 /// How many units of a stage were taken over, by what the run said.
 fn taken(said: &Said, stage: &str) -> u64 {
-    let line = said.stderr.lines().find(|line| line.starts_with(stage) && line.contains("are taken over"));
+    let line =
+        said.stderr.lines().find(|line| line.starts_with(&format!("{stage} ")) && line.contains("are taken over"));
     line.map_or(0, |line| line.split_whitespace().nth(1).unwrap().split('/').next().unwrap().parse().unwrap())
 }
 
@@ -57,8 +63,8 @@ fn what_is_the_same_is_said_to_be_the_same() {
     assert!(said.stdout.contains("nothing runs again"), "{}", said.stdout);
     let same = diff(&demo_job(), &out, &UNITS);
     assert_eq!(same["changes"], serde_json::json!([]));
-    for index in 0..4 {
-        let (units, again) = stage(&same, index);
+    for name in ["documents", "images", "sequences", "shards"] {
+        let (units, again) = stage(&same, name);
         assert!(units > 1 && again.is_empty(), "{same}");
     }
 }
@@ -71,11 +77,14 @@ fn another_objective_runs_sequences_and_shards_again_and_takes_over_the_rest() {
     let before = everything(&old);
     let other = [&UNITS[..], &["--set", "sequences.objective={ left_to_right = {} }"]].concat();
     let said = diff(&demo_job(), &old, &other);
-    assert!(stage(&said, 0).1.is_empty() && stage(&said, 1).1.is_empty(), "{said}");
-    let (same, again) = stage(&said, 2);
+    assert!(stage(&said, "documents").1.is_empty() && stage(&said, "images").1.is_empty(), "{said}");
+    let (same, again) = stage(&said, "sequences");
     assert!(same == 0 && again[0].0.contains("`sequences.objective"), "{said}");
     let (reused, words) = reuse(&demo_job(), &new, &old, &other);
-    assert_eq!((taken(&words, "documents"), taken(&words, "images")), (stage(&said, 0).0, stage(&said, 1).0));
+    assert_eq!(
+        (taken(&words, "documents"), taken(&words, "images")),
+        (stage(&said, "documents").0, stage(&said, "images").0)
+    );
     assert_eq!((taken(&words, "sequences"), taken(&words, "shards")), (0, 0));
     assert_eq!(reused.data(), run(&demo_job(), &fresh, &other).data());
     assert_eq!(everything(&old), before);
@@ -111,13 +120,13 @@ fn a_page_whose_content_changed_runs_again_whatever_its_time_and_size_say() {
     run(&site.job(), &old, &ONE_PAGE_A_UNIT);
     change_the_middle(&site.path("site/2.html"));
     let said = diff(&site.job(), &old, &ONE_PAGE_A_UNIT);
-    let (same, again) = stage(&said, 0);
+    let (same, again) = stage(&said, "documents");
     assert_eq!((same, again), (9, vec![("the content of `site/2.html` has changed".to_owned(), 1)]));
-    assert_eq!(said["stages"][1]["depends"], true);
+    assert_eq!(of_stage(&said, "images")["depends"], true);
     let (reused, words) = reuse(&site.job(), &new, &old, &ONE_PAGE_A_UNIT);
     assert_eq!(taken(&words, "documents"), 9);
     // Its images are the same, so theirs are not encoded again; of the others only its own bucket is packed again.
-    let sequences = said["stages"][2]["units"].as_u64().unwrap();
+    let sequences = of_stage(&said, "sequences")["units"].as_u64().unwrap();
     assert_eq!((taken(&words, "images"), taken(&words, "sequences")), (sequences, sequences - 1));
     assert_eq!(reused.data(), run(&site.job(), &fresh, &ONE_PAGE_A_UNIT).data());
 }
@@ -130,7 +139,7 @@ fn a_page_that_is_only_newer_does_not_run_again() {
     fs::remove_file(site.path("site/5.html")).unwrap();
     fs::write(site.path("site/5.html"), page).unwrap();
     let said = diff(&site.job(), &site.path("old"), &ONE_PAGE_A_UNIT);
-    assert_eq!(stage(&said, 0), (10, Vec::new()));
+    assert_eq!(stage(&said, "documents"), (10, Vec::new()));
 }
 
 #[test]
@@ -139,8 +148,8 @@ fn a_page_that_came_and_one_that_went_are_told_apart() {
     run(&site.job(), &site.path("old"), &ONE_PAGE_A_UNIT);
     fs::rename(site.path("site/9.html"), site.path("site/x.html")).unwrap();
     let said = diff(&site.job(), &site.path("old"), &ONE_PAGE_A_UNIT);
-    assert_eq!(stage(&said, 0), (9, vec![("`site/x.html` is new, or stood elsewhere".to_owned(), 1)]));
-    assert_eq!(said["stages"][0]["gone"], 1);
+    assert_eq!(stage(&said, "documents"), (9, vec![("`site/x.html` is new, or stood elsewhere".to_owned(), 1)]));
+    assert_eq!(of_stage(&said, "documents")["gone"], 1);
 }
 
 /// A folder with the demo's model, in which one weight is another.
@@ -165,8 +174,8 @@ fn another_checkpoint_runs_the_images_again_and_no_page() {
     run(&demo_job(), &old, &UNITS);
     let model = format!("tokenizers.image={:?}", other_model(folder.path()));
     let said = diff(&demo_job(), &old, &[&UNITS[..], &["--set", &model]].concat());
-    assert!(stage(&said, 0).1.is_empty(), "{said}");
-    assert!(stage(&said, 1).1[0].0.contains("image_tokenizer.model_blake3"), "{said}");
+    assert!(stage(&said, "documents").1.is_empty(), "{said}");
+    assert!(stage(&said, "images").1[0].0.contains("image_tokenizer.model_blake3"), "{said}");
     // A model is what its digest says, wherever it lies.
     let copied = folder.path().join("copy");
     fs::create_dir(&copied).unwrap();
@@ -191,10 +200,13 @@ fn another_text_tokenizer_runs_pages_again_and_encodes_no_image() {
     let option = format!("tokenizers.text={:?}", text(&folder.path().join("tokenizer.json")));
     let other = [&UNITS[..], &["--set", &option]].concat();
     let said = diff(&demo_job(), &old, &other);
-    assert!(stage(&said, 0).0 == 0 && stage(&said, 0).1[0].0.contains("`text_tokenizer`"), "{said}");
+    assert!(
+        stage(&said, "documents").0 == 0 && stage(&said, "documents").1[0].0.contains("`text_tokenizer`"),
+        "{said}"
+    );
     let (reused, words) = reuse(&demo_job(), &new, &old, &other);
     assert_eq!(taken(&words, "documents"), 0);
-    assert_eq!(taken(&words, "images"), said["stages"][1]["units"].as_u64().unwrap());
+    assert_eq!(taken(&words, "images"), of_stage(&said, "images")["units"].as_u64().unwrap());
     assert_eq!(reused.data(), run(&demo_job(), &fresh, &other).data());
 }
 
