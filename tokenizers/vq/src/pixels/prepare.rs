@@ -1,6 +1,7 @@
 //! Takes an image file through a recipe.
 
 use super::decode::{ImageError, Limits, decode};
+use super::phash::perceptual_hash;
 use super::picture::{Area, Picture, Size};
 use super::plan::{Cut, Plan};
 use super::recipe::{Draw, Preprocessing, Sampling};
@@ -35,7 +36,22 @@ pub struct Cropped {
 
 /// Decodes JPEG, PNG, GIF (first frame), WebP, BMP or TIFF and brings it to what `recipe` says.
 pub fn prepare(bytes: &[u8], recipe: &Preprocessing, draw: Draw, limits: &Limits) -> Result<Prepared, ImageError> {
+    prepared(decode(bytes, recipe.orientation, recipe.alpha, limits)?, recipe, draw, limits)
+}
+
+/// The same, and the whole image's [`perceptual_hash`], for which the file isn't decoded again.
+pub fn prepare_and_hash(
+    bytes: &[u8],
+    recipe: &Preprocessing,
+    draw: Draw,
+    limits: &Limits,
+) -> Result<(Prepared, u64), ImageError> {
     let image = decode(bytes, recipe.orientation, recipe.alpha, limits)?;
+    let hash = perceptual_hash(&image.rgb, image.size.width, image.size.height);
+    Ok((prepared(image, recipe, draw, limits)?, hash))
+}
+
+fn prepared(image: Picture, recipe: &Preprocessing, draw: Draw, limits: &Limits) -> Result<Prepared, ImageError> {
     let Size { width, height } = image.size;
     let plan = Plan::new(recipe, image.size, draw)?;
     for size in plan.halves.iter().chain([&plan.size]) {

@@ -213,3 +213,11 @@ fn a_recipe_is_read_as_it_was_written_and_keeps_its_name() {
     assert!(names.iter().all(|name| name.starts_with("pixels-1-")));
     assert!((1..names.len()).all(|at| !names[..at].contains(&names[at])));
 }
+
+#[test]
+fn the_hash_is_of_the_whole_image() {
+    let file = encoded(gradient(90, 40), ImageFormat::Png);
+    let (prepared, hash) = prepare_and_hash(&file, &recipe(32), MIDDLE, &Limits::default()).unwrap();
+    assert_eq!(Ok(prepared), prepare(&file, &recipe(32), MIDDLE, &Limits::default()));
+    assert_eq!(hash, perceptual_hash(gradient(90, 40).as_raw(), 90, 40));
+}
