@@ -35,10 +35,10 @@ pub fn execute(command: MasksCommand) -> Result<(), RunError> {
     let MasksCommand::Gallery { out, grid, seed, tile } = command;
     let failed = |error: &dyn std::fmt::Display| RunError::Model(error.to_string());
     let grid = Grid::image(u32::from(grid), u32::from(grid)).map_err(|error| failed(&error))?;
-    let (fitting, others): (Vec<MaskConfig>, Vec<_>) =
-        MaskConfig::examples().into_iter().partition(|config| config.check(grid).is_empty());
-    for config in others {
-        eprintln!("{} is left out: {}", config.name(), config.check(grid).join("; "));
+    let (fitting, others): (Vec<_>, Vec<_>) =
+        MaskConfig::kinds().into_iter().partition(|(_, config)| config.check(grid).is_empty());
+    for (name, config) in others {
+        eprintln!("{name} is left out: {}", config.check(grid).join("; "));
     }
     let sheet = gallery(&fitting, grid, seed, usize::from(tile)).map_err(|error| failed(&error))?;
     let size = Size { width: sheet.width as u32, height: sheet.height as u32 };

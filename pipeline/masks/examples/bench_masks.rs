@@ -6,7 +6,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use pageloom_masks::strategies::{Color, ColorNoise, MaskConfig};
+use pageloom_masks::strategies::MaskConfig;
 use pageloom_masks::{Grid, Guide, Image, Masker};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -14,12 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let side: u32 = arguments.next().map_or(Ok(14), |argument| argument.parse())?;
     let seconds: f64 = arguments.next().map_or(Ok(0.5), |argument| argument.parse())?;
     let grid = Grid::image(side, side)?;
-    for config in MaskConfig::examples() {
-        report(config.name(), &config, grid, seconds);
-    }
-    for color in [Color::White, Color::Red, Color::Green, Color::Blue, Color::Purple] {
-        let config = MaskConfig::ColorNoise(ColorNoise { color, ..ColorNoise::default() });
-        report(&format!("color_noise {color:?}").to_lowercase(), &config, grid, seconds);
+    for (name, config) in MaskConfig::kinds() {
+        report(&name, &config, grid, seconds);
     }
     Ok(())
 }

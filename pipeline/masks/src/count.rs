@@ -40,6 +40,18 @@ impl CountRule {
         }
     }
 
+    /// How many cells are masked, as a Python expression of `cells` and `ratio`; none where no formula says it.
+    pub fn formula(self) -> Option<&'static str> {
+        match self {
+            Self::KeepTruncated => Some("cells - int(cells * (1 - ratio))"),
+            Self::KeepRounded => Some("cells - round(cells * (1 - ratio))"),
+            Self::MaskTruncated => Some("int(ratio * cells)"),
+            Self::MaskCeil => Some("math.ceil(cells * ratio)"),
+            Self::MaskRoundedAtLeastOne => Some("max(1, round(cells * ratio))"),
+            Self::AtMost | Self::Pattern => None,
+        }
+    }
+
     /// How many of so many cells are visible at this ratio.
     pub fn visible(self, cells: usize, ratio: f64) -> usize {
         cells - self.masked(cells, ratio)

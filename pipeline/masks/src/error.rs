@@ -20,6 +20,14 @@ pub enum MaskError {
     /// Settings that `check` finds wrong, with everything that is wrong.
     #[error("the mask settings are wrong: {}", .0.join("; "))]
     Settings(Vec<String>),
+    /// Bytes that are no mask of this many cells.
+    #[error("{bytes} bytes are no mask of {cells} cells: it has one bit for each cell, and zeros behind the last")]
+    Bits {
+        /// Cells of the grid.
+        cells: usize,
+        /// Bytes that were there.
+        bytes: usize,
+    },
     /// The strategy goes by something about the image that the caller didn't give.
     #[error("this strategy needs {needed} of each image, but got {got}")]
     Guide {

@@ -8,6 +8,7 @@ mod cells;
 mod count;
 mod error;
 mod field;
+mod frequencies;
 mod gallery;
 #[cfg(test)]
 mod golden;
@@ -21,9 +22,10 @@ pub mod strategies;
 
 pub use count::CountRule;
 pub use error::MaskError;
+pub use frequencies::{ChiSquare, Frequencies};
 pub use gallery::{Gallery, gallery};
 pub use grid::Grid;
-pub use masker::{Guide, Image, Layer, Masker, Masks};
+pub use masker::{About, AboutLayer, Guide, Image, Layer, Masker, Masks};
 pub use patch_mask::{PatchMask, Polarity, inverse};
 pub use rank::argsort;
 pub use ratio::{Ratio, Schedule};

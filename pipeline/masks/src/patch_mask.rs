@@ -1,6 +1,9 @@
 //! One mask as a packed bitmap, and the lists of cells that trainers index with.
 
+use serde::{Deserialize, Serialize};
+
 use crate::count::CountRule;
+use crate::error::MaskError;
 use crate::grid::Grid;
 use crate::rank::clear_behind;
 
@@ -16,7 +19,8 @@ pub struct PatchMask {
 }
 
 /// What a 1 stands for where bits leave this crate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Polarity {
     /// 1 is masked: MAE, BEiT, SimMIM, VideoMAE, and every mask in here.
     OneIsMasked,
@@ -28,6 +32,16 @@ impl PatchMask {
     /// A mask that hides nothing, whose cells will be counted by this rule.
     pub fn visible(grid: Grid, rule: CountRule) -> Self {
         Self { grid, rule, bits: vec![0; grid.cells().div_ceil(8)] }
+    }
+
+    /// The mask that was stored as these bits, 1 for masked; an error where they are not those of a grid's mask.
+    pub fn from_bits(grid: Grid, rule: CountRule, bits: &[u8]) -> Result<Self, MaskError> {
+        let mut cut = bits.to_vec();
+        clear_behind(&mut cut, grid.cells());
+        if bits.len() != grid.cells().div_ceil(8) || cut != bits {
+            return Err(MaskError::Bits { cells: grid.cells(), bytes: bits.len() });
+        }
+        Ok(Self { grid, rule, bits: cut })
     }
 
     /// The cells that the mask covers.
@@ -160,6 +174,16 @@ mod tests {
     fn bits_behind_the_last_cell_are_0_in_either_polarity() {
         assert_eq!(mask_of(&[0, 3, 9]).bits_as(Polarity::OneIsVisible), [0b1111_0110, 0b01]);
         assert_eq!(mask_of(&[]).bits_as(Polarity::OneIsVisible), [0xff, 0b11]);
+    }
+
+    #[test]
+    fn stored_bits_are_a_mask_again_and_others_are_an_error() {
+        let mask = mask_of(&[0, 3, 9]);
+        let from = |bits: &[u8]| PatchMask::from_bits(mask.grid(), mask.rule(), bits);
+        assert_eq!(from(mask.bits()), Ok(mask.clone()));
+        let message = from(&[1]).unwrap_err().to_string();
+        assert_eq!(message, "1 bytes are no mask of 10 cells: it has one bit for each cell, and zeros behind the last");
+        assert!(from(&[0, 0b100]).is_err());
     }
 
     #[test]

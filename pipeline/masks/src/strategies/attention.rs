@@ -51,6 +51,13 @@ impl Default for Attention {
 }
 
 impl StrategySettings for Attention {
+    fn kinds() -> Vec<(&'static str, Self)> {
+        let hint = AttentionMode::Hint { show_ratio: 0.05, show_max: 0.1 };
+        let modes = [AttentionMode::Drawn, AttentionMode::High, AttentionMode::Low, hint];
+        let names = ["drawn", "high", "low", "hint"];
+        names.into_iter().zip(modes.map(|mode| Self { mode, ..Self::default() })).collect()
+    }
+
     fn check(&self, _: Grid) -> Vec<String> {
         let mut problems = self.ratio.problems("ratio");
         problems.extend(Ratio::Fixed(self.probability).problems("probability"));

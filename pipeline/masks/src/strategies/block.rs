@@ -39,6 +39,10 @@ impl Block {
 }
 
 impl StrategySettings for Block {
+    fn kinds() -> Vec<(&'static str, Self)> {
+        vec![("beit", Self::default()), ("data2vec", Self { ratio: 0.6123, ..Self::default() })]
+    }
+
     fn check(&self, _: Grid) -> Vec<String> {
         let mut problems = crate::ratio::Ratio::Fixed(self.ratio).problems("ratio");
         if self.min_cells == 0 || self.max_cells == Some(0) {
@@ -111,23 +115,5 @@ impl Strategy for Rectangles {
         self.cover(mask, &mut || random.uniform());
         mask.repeat_first_frame();
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn injected_draws_give_beits_masks() {
-        // tests/masks/golden.py: BEiT's rule with the uniforms of the golden file's generator, as cells in order.
-        for (name, golden) in crate::golden::sections(include_str!("../golden/block.txt")) {
-            let settings = Block { ratio: if name == "beit" { 0.3827 } else { 0.6123 }, ..Block::default() };
-            let grid = Grid::image(14, 14).unwrap();
-            let mut mask = PatchMask::visible(grid, CountRule::AtMost);
-            let mut uniform = crate::golden::uniforms(7);
-            Rectangles { settings, grid }.cover(&mut mask, &mut uniform);
-            assert_eq!(mask.ids_masked(), golden, "{name}");
-        }
     }
 }

@@ -32,6 +32,10 @@ impl StrategySettings for Cells {
         self.ratio.problems("ratio").into_iter().chain(block_problem("block", self.block, grid)).collect()
     }
 
+    fn favours_no_cell(&self) -> bool {
+        true
+    }
+
     fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
         Arc::new(ByBlocks { ratio: self.ratio, count: CountRule::MaskCeil, blocks: Blocks::of(grid, self.block) })
     }

@@ -164,6 +164,12 @@ impl ColorNoise {
 }
 
 impl StrategySettings for ColorNoise {
+    fn kinds() -> Vec<(&'static str, Self)> {
+        let colors = [Color::White, Color::Red, Color::Green, Color::Blue, Color::Purple];
+        let names = ["white", "red", "green", "blue", "purple"];
+        names.into_iter().zip(colors.map(|color| Self { color, ..Self::default() })).collect()
+    }
+
     fn check(&self, grid: Grid) -> Vec<String> {
         let mut problems = self.ratio.problems("ratio");
         problems.extend(self.filter().problems());
@@ -181,6 +187,12 @@ impl StrategySettings for ColorNoise {
             }
         }
         problems
+    }
+
+    fn favours_no_cell(&self) -> bool {
+        let mut colors = std::iter::once(self.color).chain(self.schedule.iter().map(|entry| entry.color));
+        // Stored patterns are too few to be even.
+        colors.all(|color| color == Color::White) && self.shared_window.is_none()
     }
 
     fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy> {

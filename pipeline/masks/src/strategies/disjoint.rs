@@ -48,6 +48,10 @@ impl StrategySettings for Disjoint {
         problems
     }
 
+    fn favours_no_cell(&self) -> bool {
+        true
+    }
+
     fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
         Arc::new(RankWindows { settings: self.clone(), blocks: Blocks::of(grid, self.block) })
     }

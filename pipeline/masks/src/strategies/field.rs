@@ -47,6 +47,11 @@ impl Default for Field {
 }
 
 impl StrategySettings for Field {
+    fn kinds() -> Vec<(&'static str, Self)> {
+        let kinds = [FieldKind::BlueNoise { side: 32 }, FieldKind::Halton, FieldKind::Perlin { spacing: 4.0 }];
+        ["blue noise", "halton", "perlin"].into_iter().zip(kinds.map(|kind| Self { kind, ..Self::default() })).collect()
+    }
+
     fn check(&self, grid: Grid) -> Vec<String> {
         let mut problems = self.ratio.problems("ratio");
         let least = grid.rows().max(grid.columns());
@@ -60,6 +65,11 @@ impl StrategySettings for Field {
             _ => {}
         }
         problems
+    }
+
+    fn favours_no_cell(&self) -> bool {
+        // The other fields are as even, but not their ranks within a window.
+        self.kind == FieldKind::Halton
     }
 
     fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy> {

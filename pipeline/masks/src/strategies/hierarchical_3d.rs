@@ -39,6 +39,10 @@ impl StrategySettings for Hierarchical3d {
         problems
     }
 
+    fn favours_no_cell(&self) -> bool {
+        true
+    }
+
     fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
         Arc::new(Cubes { ratio: self.ratio, scale: self.scale as usize, grid })
     }

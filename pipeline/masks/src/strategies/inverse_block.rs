@@ -59,7 +59,8 @@ impl Stamps {
         let cells = self.grid.frame_cells() as f64;
         let side = self.settings.block as usize;
         let area = (side * side) as f64;
-        let num_blocks = (cells * ((1.0 - self.settings.ratio) + self.settings.adjust) / area) as usize;
+        // In the order of the authors' code: on some grids another one rounds to one block more or less.
+        let num_blocks = (cells * (((1.0 - self.settings.ratio) + self.settings.adjust) / area)) as usize;
         for _ in 0..num_blocks {
             let centre = centre(self.grid.frame_cells() as u32) as usize;
             let (rows, columns) = (self.grid.rows(), self.grid.columns());

@@ -76,8 +76,18 @@ pub(crate) trait Strategy: Debug + Send + Sync {
 
 /// What a job file says about a strategy.
 pub(crate) trait StrategySettings: Serialize + DeserializeOwned + Default {
+    /// Those that differ most, each with the word for what it is; the publication's settings alone where there is no word.
+    fn kinds() -> Vec<(&'static str, Self)> {
+        vec![("", Self::default())]
+    }
+
     /// What is wrong with these settings on this grid, in the user's words: everything at once.
     fn check(&self, grid: Grid) -> Vec<String>;
+
+    /// Whether every cell is masked as often as any other, over many images.
+    fn favours_no_cell(&self) -> bool {
+        false
+    }
 
     /// The strategy, whose `check` has found nothing wrong. What is the same for all images is drawn from `streams`.
     fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy>;
@@ -98,6 +108,15 @@ macro_rules! register {
                 vec![$(Self::$variant($settings::default()),)+]
             }
 
+            /// Each registered strategy, and of those with colors, fields or modes each of them, by what to call it.
+            pub fn kinds() -> Vec<(String, Self)> {
+                let mut kinds = Vec::new();
+                $(kinds.extend($settings::kinds().into_iter().map(|(kind, settings)| {
+                    (format!("{} {kind}", $name).trim_end().to_owned(), Self::$variant(settings))
+                }));)+
+                kinds
+            }
+
             /// The name in a job file.
             pub fn name(&self) -> &'static str {
                 match self { $(Self::$variant(_) => $name,)+ }
@@ -106,6 +125,11 @@ macro_rules! register {
             /// What is wrong with the settings on this grid, in the user's words.
             pub fn check(&self, grid: Grid) -> Vec<String> {
                 match self { $(Self::$variant(settings) => settings.check(grid),)+ }
+            }
+
+            /// Whether these settings promise that every cell is masked as often as any other, over many images.
+            pub fn favours_no_cell(&self) -> bool {
+                match self { $(Self::$variant(settings) => settings.favours_no_cell(),)+ }
             }
 
             pub(crate) fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy> {

@@ -178,20 +178,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn injected_draws_give_the_golden_blocks() {
-        let grid = Grid::image(16, 16).unwrap();
-        let strategy = ContextAndTargets { settings: MultiBlock::default(), grid };
-        let mut layers: Vec<_> =
-            strategy.layers().into_iter().map(|layer| (layer, PatchMask::visible(grid, CountRule::Pattern))).collect();
-        strategy.place(&mut crate::golden::uniforms(3), &mut crate::golden::uniforms(4), &mut layers);
-        let mut golden = crate::golden::sections(include_str!("../golden/multi_block.txt"));
-        assert_eq!(Some(("context", layers[0].1.ids_keep())), golden.next());
-        for (_, target) in &layers[1..] {
-            assert_eq!(Some(("target", target.ids_masked())), golden.next());
-        }
-    }
-
-    #[test]
     fn targets_that_leave_no_context_are_given_up_one_by_one() {
         let grid = Grid::image(6, 6).unwrap();
         let settings = MultiBlock { target_scale: [1.0, 1.0], target_aspect: [1.0, 1.0], ..MultiBlock::default() };

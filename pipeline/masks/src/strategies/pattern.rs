@@ -40,6 +40,10 @@ impl StrategySettings for Regular {
         (!fits).then(|| format!("step is {}, but it must lie between 1 and {most}", self.step)).into_iter().collect()
     }
 
+    fn favours_no_cell(&self) -> bool {
+        self.random_phase
+    }
+
     fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
         Arc::new(Repeated { grid, random_phase: self.random_phase, pattern: Pattern::OneOf(self.step as usize) })
     }
@@ -48,6 +52,10 @@ impl StrategySettings for Regular {
 impl StrategySettings for Checkerboard {
     fn check(&self, _: Grid) -> Vec<String> {
         Vec::new()
+    }
+
+    fn favours_no_cell(&self) -> bool {
+        self.random_phase
     }
 
     fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {

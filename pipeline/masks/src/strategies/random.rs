@@ -37,6 +37,10 @@ impl StrategySettings for Random {
         problems
     }
 
+    fn favours_no_cell(&self) -> bool {
+        true
+    }
+
     fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
         Arc::new(ByWhiteNoise { settings: self.clone(), grid })
     }

@@ -43,6 +43,11 @@ impl Default for Roi {
 }
 
 impl StrategySettings for Roi {
+    fn kinds() -> Vec<(&'static str, Self)> {
+        let keep = Self { regions: Regions::Keep, ..Self::default() };
+        vec![("mask", Self::default()), ("keep", keep)]
+    }
+
     fn check(&self, _: Grid) -> Vec<String> {
         let mut problems = self.ratio.map_or(Vec::new(), |ratio| Ratio::Fixed(ratio).problems("ratio"));
         if !(self.min_overlap > 0.0 && self.min_overlap <= 1.0) {

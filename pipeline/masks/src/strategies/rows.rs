@@ -13,10 +13,12 @@ use crate::rank::mask_all_but_lowest;
 use crate::ratio::Ratio;
 
 /// Settings of `rows`.
+///
+/// Where the visible cells don't divide evenly among the rows, which the authors' code demands, as many are visible as do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rows {
-    /// This share of a frame's cells is masked; the visible ones must divide evenly among the rows.
+    /// This share of a frame's cells is masked, and more where the visible ones don't divide evenly among the rows.
     pub ratio: f64,
     /// So likely are all frames masked alike, in one random mask over all rows.
     pub constant: f64,
@@ -30,19 +32,25 @@ impl Default for Rows {
     }
 }
 
+impl Rows {
+    fn visible_per_row(&self, grid: Grid) -> usize {
+        CountRule::KeepTruncated.visible(grid.frame_cells(), self.ratio) / grid.rows()
+    }
+}
+
 impl StrategySettings for Rows {
     fn check(&self, grid: Grid) -> Vec<String> {
         let mut problems = Ratio::Fixed(self.ratio).problems("ratio");
         problems.extend(Ratio::Fixed(self.constant).problems("constant"));
-        let visible = CountRule::KeepTruncated.visible(grid.frame_cells(), self.ratio);
-        if !visible.is_multiple_of(grid.rows()) {
-            let rows = grid.rows();
-            problems.push(format!(
-                "ratio is {}, which leaves {visible} cells visible, not a multiple of {rows} rows",
-                self.ratio
-            ));
+        let columns = grid.columns();
+        if self.visible_per_row(grid) == 0 {
+            problems.push(format!("ratio is {}, which leaves none of a row's {columns} cells visible", self.ratio));
         }
         problems
+    }
+
+    fn favours_no_cell(&self) -> bool {
+        true
     }
 
     fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
@@ -60,7 +68,7 @@ impl EqualRows {
     // Masks all but the lowest scores of each row; `scores` may end after a few rows.
     fn mask_rows(&self, scores: &[f32], bits: &mut [u8], mask: &mut PatchMask) {
         let columns = self.grid.columns();
-        let visible = CountRule::KeepTruncated.visible(self.grid.frame_cells(), self.settings.ratio) / self.grid.rows();
+        let visible = self.settings.visible_per_row(self.grid);
         let bits = &mut bits[..columns.div_ceil(8)];
         for (row, scores) in scores.chunks_exact(columns).enumerate() {
             mask_all_but_lowest(scores, visible, bits);
@@ -72,7 +80,8 @@ impl EqualRows {
 
 impl Strategy for EqualRows {
     fn rule(&self) -> CountRule {
-        CountRule::KeepTruncated
+        let visible = CountRule::KeepTruncated.visible(self.grid.frame_cells(), self.settings.ratio);
+        if visible.is_multiple_of(self.grid.rows()) { CountRule::KeepTruncated } else { CountRule::Pattern }
     }
 
     fn scratch(&self) -> Scratch {
@@ -95,7 +104,7 @@ impl Strategy for EqualRows {
         if self.settings.constant_by_rows {
             self.mask_rows(frame, bits, mask);
         } else {
-            let visible = self.rule().visible(frame.len(), self.settings.ratio);
+            let visible = self.settings.visible_per_row(self.grid) * self.grid.rows();
             let bits = &mut bits[..frame.len().div_ceil(8)];
             mask_all_but_lowest(frame, visible, bits);
             mask.bits_mut()[..bits.len()].copy_from_slice(bits);
@@ -121,6 +130,25 @@ mod tests {
     fn every_row_of_every_frame_has_as_many_masked_cells() {
         assert_eq!(masked_per_row(Rows { constant: 0.0, ..Rows::default() }), [2; 12]);
         assert_eq!(masked_per_row(Rows { constant: 1.0, constant_by_rows: true, ..Rows::default() }), [2; 12]);
+    }
+
+    #[test]
+    fn as_many_cells_are_visible_as_divide_evenly_among_the_rows() {
+        let grid = Grid::image(14, 14).unwrap();
+        for constant in [0.0, 1.0] {
+            let config = MaskConfig::Rows(Rows { constant, ..Rows::default() });
+            let mut masker = crate::Masker::new(&config, grid, 1).unwrap();
+            // A quarter of 196 would leave 147 visible, ten and a half in each row.
+            assert_eq!(masker.rule(), CountRule::Pattern);
+            assert_eq!(masker.views(b"image", 0..1, crate::Guide::None).unwrap()[0].masked().num_masked(), 196 - 140);
+        }
+    }
+
+    #[test]
+    fn a_row_without_a_visible_cell_is_a_problem() {
+        let settings = Rows { ratio: 0.99, ..Rows::default() };
+        let problem = "ratio is 0.99, which leaves none of a row's 14 cells visible";
+        assert_eq!(settings.check(Grid::image(14, 14).unwrap()), [problem]);
     }
 
     #[test]

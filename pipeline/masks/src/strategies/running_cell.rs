@@ -36,6 +36,10 @@ impl StrategySettings for RunningCell {
         problems.into_iter().chain(block_problem("the side of a cell", 2, grid)).collect()
     }
 
+    fn favours_no_cell(&self) -> bool {
+        true
+    }
+
     fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy> {
         let encoder = Tube { ratio: Ratio::Fixed(self.ratio) }.build(grid, streams);
         Arc::new(TurningCells { encoder, skipped: CountRule::MaskTruncated.masked(4, self.decoder_ratio), grid })

@@ -134,6 +134,11 @@ impl RatioLaw {
 }
 
 impl StrategySettings for TokenSchedule {
+    fn kinds() -> Vec<(&'static str, Self)> {
+        let halton = Self { order: TokenOrder::Halton, ..Self::default() };
+        vec![("muse", Self::default()), ("mage", Self::mage()), ("halton", halton)]
+    }
+
     fn check(&self, _: Grid) -> Vec<String> {
         let mut problems = Ratio::Fixed(self.min_ratio).problems("min_ratio");
         problems.extend(self.law.problem());
@@ -146,6 +151,10 @@ impl StrategySettings for TokenSchedule {
             problems.push(format!("dropped is {dropped}, but it must lie between 0 and min_ratio"));
         }
         problems
+    }
+
+    fn favours_no_cell(&self) -> bool {
+        self.order == TokenOrder::Random
     }
 
     fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
@@ -215,16 +224,36 @@ mod tests {
             .unwrap()
     }
 
+    #[derive(Deserialize)]
+    struct Law {
+        reference: String,
+        law: RatioLaw,
+        tokens: usize,
+        shares: Vec<f64>,
+    }
+
+    #[derive(Deserialize)]
+    struct Laws {
+        drawn: Vec<f64>,
+        laws: Vec<Law>,
+    }
+
     #[test]
-    fn laws_have_their_published_values() {
+    fn laws_have_the_shares_of_maskgit_and_maskgen() {
         let mut random = KeyedRandom::new(1, "law", b"", 0);
-        let mut at = |law: RatioLaw, drawn| (law.at(drawn, 256, &mut random) * 1e6).round() / 1e6;
-        assert_eq!(at(RatioLaw::Uniform, 0.25), 0.75);
-        assert_eq!(at(RatioLaw::Power { exponent: 2.0 }, 0.5), 0.75);
-        assert_eq!(at(RatioLaw::Cosine, 2.0 / 3.0), 0.5);
-        assert_eq!(at(RatioLaw::Arccos, 0.5), 0.666667);
-        assert_eq!(at(RatioLaw::Log, 0.0625), 0.5);
-        assert_eq!(at(RatioLaw::Exp, 0.5), 0.9375);
+        let golden: Laws = crate::golden::read("laws.json");
+        for Law { reference, law, tokens, shares } in golden.laws {
+            for (&drawn, expected) in golden.drawn.iter().zip(shares) {
+                let share = law.at(drawn, tokens, &mut random);
+                assert!((share - expected).abs() < 1e-12, "{reference} {law:?} at {drawn}: {share} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_share_is_clipped_as_maskgit_clips_it() {
+        let mut random = KeyedRandom::new(1, "law", b"", 0);
+        let mut at = |law: RatioLaw, drawn| law.at(drawn, 256, &mut random);
         assert_eq!([at(RatioLaw::Log, 0.0), at(RatioLaw::Uniform, 1.0)], [1.0, 0.000001]);
     }
 

@@ -30,6 +30,10 @@ impl StrategySettings for Tube {
         self.ratio.problems("ratio")
     }
 
+    fn favours_no_cell(&self) -> bool {
+        true
+    }
+
     fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
         Arc::new(ByBlocks { ratio: self.ratio, count: CountRule::MaskTruncated, blocks: Blocks::of(grid, 1) })
     }

@@ -33,6 +33,10 @@ impl StrategySettings for Uniform {
         problems.into_iter().chain(block_problem("the side of a block", 2, grid)).collect()
     }
 
+    fn favours_no_cell(&self) -> bool {
+        true
+    }
+
     fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
         Arc::new(OnePerBlock { secondary_ratio: self.secondary_ratio, grid, blocks: Blocks::of(grid, 2) })
     }
