@@ -107,16 +107,13 @@ impl ByteLevelBpe {
     }
 
     fn encode_words(&self, words: impl Words, text: &str, memory: &mut Memory, ids: &mut Vec<TokenId>) {
-        let (reader, bytes) = (Text::new(text, &self.kinds), text.as_bytes());
-        let mut start = 0;
-        while start < bytes.len() {
-            let end = words.word_end(reader, start);
+        let bytes = text.as_bytes();
+        words.each_word(Text::new(text, &self.kinds), |start, end| {
             let key = Key::new(bytes, start, end);
             if !memory.recall(key, ids) {
                 memory.encode(key, &bytes[start..end], (&self.tokens, &self.merges), ids);
             }
-            start = end;
-        }
+        });
     }
 }
 

@@ -11,7 +11,8 @@ pub(super) struct Memory {
     recent: Vec<Recent>,
     // Words that are not one token. When the young ones are too many, they become the old ones, and those are forgotten.
     young: Merged,
-    old: Merged,
+    // Takes no room before it is needed.
+    old: Option<Merged>,
 }
 
 /// Words with the ids that they were merged to.
@@ -28,9 +29,9 @@ struct Recent {
     ids: PackedIds,
 }
 
-/// Up to six ids in one number, or none.
+/// Up to six ids, three in each number, with how many they are above the first three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct PackedIds(u128);
+struct PackedIds([u64; 2]);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
@@ -46,35 +47,35 @@ const MERGED_IDS: usize = 1 << 20;
 // A longer word is unlikely to come again.
 const REMEMBERED_WORD_BYTES: usize = 128;
 
-const COUNT_BITS: u32 = 3;
 const ID_BITS: u32 = 20;
-const MOST_PACKED: usize = 6;
+const IDS_IN_HALF: usize = 3;
+const COUNT_SHIFT: u32 = ID_BITS * IDS_IN_HALF as u32;
 
 impl PackedIds {
-    const NONE: Self = Self(0);
+    const NONE: Self = Self([0; 2]);
 
     // None where these are too many or too large.
     fn new(ids: &[TokenId]) -> Self {
-        if ids.is_empty() || ids.len() > MOST_PACKED || ids.iter().any(|&id| id >> ID_BITS != 0) {
+        if ids.len() > 2 * IDS_IN_HALF || ids.iter().any(|&id| id >> ID_BITS != 0) {
             return Self::NONE;
         }
-        let packed = ids.iter().rev().fold(0, |packed, &id| packed << ID_BITS | u128::from(id as u32));
-        Self(packed << COUNT_BITS | ids.len() as u128)
+        let pack = |ids: &[TokenId]| ids.iter().rev().fold(0, |packed, &id| packed << ID_BITS | u64::from(id as u32));
+        let (first, second) = ids.split_at(ids.len().min(IDS_IN_HALF));
+        Self([pack(first) | (ids.len() as u64) << COUNT_SHIFT, pack(second)])
     }
 
     /// Adds these to `ids`; false if there are none.
     #[inline]
     fn unpack(self, ids: &mut Vec<TokenId>) -> bool {
-        let count = self.0 as u32 & ((1 << COUNT_BITS) - 1);
-        let mut packed = self.0 >> COUNT_BITS;
-        if count == 1 {
-            ids.push(packed as TokenId);
-            return true;
+        let unpack = |packed: u64| [0, 1, 2].map(|at| (packed >> (at * ID_BITS)) as TokenId & ((1 << ID_BITS) - 1));
+        let count = (self.0[0] >> COUNT_SHIFT) as usize;
+        let end = ids.len() + count;
+        // Whether they are one, two or three would often be guessed wrong, so all three are added first.
+        ids.extend_from_slice(&unpack(self.0[0]));
+        if count > IDS_IN_HALF {
+            ids.extend_from_slice(&unpack(self.0[1]));
         }
-        for _ in 0..count {
-            ids.push(packed as TokenId & ((1 << ID_BITS) - 1));
-            packed >>= ID_BITS;
-        }
+        ids.truncate(end);
         count > 0
     }
 }
@@ -85,7 +86,7 @@ impl Memory {
             bench: Workbench::default(),
             recent: vec![Recent { word: 0, ids: PackedIds::NONE }; RECENT_WORDS],
             young: Merged::new(),
-            old: Merged::new(),
+            old: None,
         }
     }
 
@@ -112,7 +113,7 @@ impl Memory {
         } else if let Some(known) = self.young.get(key) {
             ids.extend_from_slice(known);
         } else {
-            match self.old.get(key) {
+            match self.old.as_ref().and_then(|old| old.get(key)) {
                 Some(known) => ids.extend_from_slice(known),
                 None => merges.encode(word, &mut self.bench, ids),
             }
@@ -128,8 +129,9 @@ impl Memory {
 
     fn remember(&mut self, key: Key<'_>, ids: &[TokenId]) {
         if self.young.is_full() {
-            std::mem::swap(&mut self.young, &mut self.old);
-            self.young.clear();
+            let mut room = self.old.take().unwrap_or_else(Merged::new);
+            room.clear();
+            self.old = Some(std::mem::replace(&mut self.young, room));
         }
         self.young.insert(key, ids);
     }
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn packed_ids_come_out_as_they_went_in() {
-        for ids in [&[7][..], &[0], &[1, 2, 3], &[0, 0, 0, 0, 0, 1_048_575]] {
+        for ids in [&[7][..], &[0], &[1, 2, 3], &[1, 2, 3, 4], &[0, 0, 1_048_575, 0, 0, 1_048_575]] {
             let mut unpacked = Vec::new();
             assert!(PackedIds::new(ids).unpack(&mut unpacked));
             assert_eq!(unpacked, ids);

@@ -1,6 +1,7 @@
 //! Byte-level BPE, done fast where the result is sure to be what the Hugging Face crate gives.
 
 mod added;
+mod block;
 mod encoder;
 mod file;
 mod kinds;

@@ -1,5 +1,6 @@
 //! Splits text into the words that the known regexes of byte-level tokenizers find, without a regex engine.
 
+use super::block::{BLOCK_BYTES, Block};
 use super::kinds::{LETTER, LOWER, MARK, NEWLINE, NUMBER, SPACE, UPPER};
 use super::reader::{Case, Character, Text};
 
@@ -7,6 +8,17 @@ use super::reader::{Case, Character, Text};
 pub(super) trait Words {
     /// Where the word ends that begins at `start`, which must be inside the text.
     fn word_end(&self, text: Text<'_>, start: usize) -> usize;
+
+    /// Calls `word` with the start and the end of each word of the text in order.
+    #[inline]
+    fn each_word(&self, text: Text<'_>, mut word: impl FnMut(usize, usize)) {
+        let mut start = 0;
+        while start < text.len() {
+            let end = self.word_end(text, start);
+            word(start, end);
+            start = end;
+        }
+    }
 }
 
 /// The regexes that can be done here.
@@ -96,6 +108,81 @@ impl Words for Gpt2 {
         } else {
             text.others_end(after, LETTER)
         }
+    }
+
+    // Where words begin is found for all bytes of a block at once, which leaves the processor little to guess.
+    #[inline]
+    fn each_word(&self, text: Text<'_>, mut word: impl FnMut(usize, usize)) {
+        let mut before = Block::default();
+        let mut start = 0;
+        for base in (0..text.len()).step_by(BLOCK_BYTES) {
+            let block = Block::read(text, base);
+            let end = text.len().min(base + BLOCK_BYTES);
+            if let Some(begins) = begins(text, base, &before, &block) {
+                let mut begins = begins & behind(start, base);
+                while begins != 0 {
+                    let next = base + begins.trailing_zeros() as usize;
+                    word(start, next);
+                    start = next;
+                    begins &= begins - 1;
+                }
+            } else {
+                while start < end {
+                    let next = self.word_end(text, start);
+                    word(start, next);
+                    start = next;
+                }
+            }
+            before = block;
+        }
+        if start < text.len() {
+            word(start, text.len());
+        }
+    }
+}
+
+// Where GPT-2's words begin in the block at `base`, a bit for each; none where the block alone does not tell.
+#[inline]
+fn begins(text: Text<'_>, base: usize, before: &Block, block: &Block) -> Option<u64> {
+    if block.wide_blanks {
+        return None;
+    }
+    let last = BLOCK_BYTES - 1;
+    let shifted = |before: u64, now: u64| now << 1 | before >> last;
+    let after_blank = shifted(before.blanks, block.blanks);
+    let bytes = block.letters | block.numbers | block.blanks | block.others;
+    // The last of several blanks is left to the word behind them; at the end of the text there is none.
+    let at_next = text.at(base + BLOCK_BYTES);
+    let blank_follows = at_next.bytes == 0 || at_next.is(SPACE);
+    let before_blank = (block.blanks | !bytes) >> 1 | u64::from(blank_follows) << last;
+    let goes_on = block.letters & shifted(before.letters, block.letters)
+        | block.numbers & shifted(before.numbers, block.numbers)
+        | block.others & shifted(before.others, block.others)
+        | !block.blanks & shifted(before.spaces, block.spaces)
+        | block.blanks & after_blank & before_blank;
+    let mut begins = bytes & !goes_on;
+    let mut contractions = block.apostrophes & begins & (block.letters >> 1 | 1 << last);
+    while contractions != 0 {
+        let start = contractions.trailing_zeros() as usize;
+        if let Some(end) = text.contraction(base + start, Case::Sensitive) {
+            let end = end - base;
+            if end > last {
+                return None;
+            }
+            begins &= !behind(start, 0) | u64::MAX << end;
+            begins |= bytes & 1 << end;
+        }
+        contractions &= contractions - 1;
+    }
+    Some(begins)
+}
+
+// The bytes of the block at `base` that are behind `start`.
+#[inline]
+fn behind(start: usize, base: usize) -> u64 {
+    match start.checked_sub(base) {
+        None => u64::MAX,
+        Some(start) => u64::MAX.checked_shl(start as u32 + 1).unwrap_or(0),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reads text as characters with their kinds, and finds where a run of one kind ends.
 
+use super::block::BLOCK_BYTES;
 use super::kinds::{Kinds, LOWER, NEWLINE, NUMBER, SPACE, UPPER};
 
 /// A text and the table of kinds.
@@ -41,6 +42,32 @@ impl<'a> Text<'a> {
     /// This text, read with this table.
     pub(super) fn new(text: &'a str, kinds: &'a Kinds) -> Self {
         Self { bytes: text.as_bytes(), kinds }
+    }
+
+    /// How many bytes it has.
+    #[inline]
+    pub(super) fn len(self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The bytes of a block with how many of them are of the text; behind its end they are 0.
+    #[inline]
+    pub(super) fn padded(self, start: usize) -> ([u8; BLOCK_BYTES], usize) {
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        if let Some(block) = rest.first_chunk() {
+            return (*block, BLOCK_BYTES);
+        }
+        let mut padded = [0; BLOCK_BYTES];
+        padded[..rest.len()].copy_from_slice(rest);
+        (padded, rest.len())
+    }
+
+    /// Where the character begins that the byte there is of.
+    pub(super) fn character_start(self, mut position: usize) -> usize {
+        while self.byte(position).is_some_and(|byte| byte & 0xc0 == 0x80) {
+            position -= 1;
+        }
+        position
     }
 
     /// The byte there; none behind the end.

@@ -122,6 +122,30 @@ fn every_regex_agrees_on_nasty_text() {
 }
 
 #[test]
+fn nasty_text_without_what_a_block_of_bytes_does_not_tell_agrees() {
+    let tokenizer = with_regex(GPT2);
+    for seed in 0..400 {
+        let mut text = nasty(seed, 300);
+        text.retain(|character| character.is_ascii() || !character.is_whitespace());
+        assert_agree(&tokenizer, &text);
+        text.retain(|character| character.is_ascii());
+        assert_agree(&tokenizer, &text);
+    }
+}
+
+#[test]
+fn every_word_agrees_wherever_it_lies_in_a_block() {
+    let tokenizer = with_regex(GPT2);
+    for before in 0..140 {
+        for word in ["it's", "we'll've", "'re're", "  \n x", " \u{a0} y", "\n\n", " 12ab", "'s  ", "灯台'll é1", "   "]
+        {
+            assert_agree(&tokenizer, &format!("{}{word}", "x".repeat(before)));
+            assert_agree(&tokenizer, &format!("{} {word}{}", "<".repeat(before), " z".repeat(40)));
+        }
+    }
+}
+
+#[test]
 fn every_regex_agrees_on_all_characters() {
     // The planes beyond hold private and unassigned characters alone, but for some tags in the first part of plane 14.
     let characters: Vec<char> =
