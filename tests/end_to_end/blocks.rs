@@ -103,8 +103,8 @@ pub type Source = (String, std::ops::Range<usize>);
 /// Every piece of every row but padding: its document, its tokens, and what its example is made of.
 pub fn pieces(finished: &Finished) -> Vec<(String, Vec<i32>, Vec<Source>)> {
     let mut pieces = Vec::new();
-    for name in finished.data().keys() {
-        let file = File::open(finished.out.join("data").join(name)).unwrap();
+    for name in finished.data().keys().filter(|name| name.starts_with("data/")) {
+        let file = File::open(finished.out.join(name)).unwrap();
         for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
             let batch = batch.unwrap();
             (0..batch.num_rows()).for_each(|row| pieces.extend(pieces_of(&batch, row)));
