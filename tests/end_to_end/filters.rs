@@ -172,5 +172,5 @@ fn a_list_of_names_that_changes_is_another_job() {
     fs::write(site.path("list.txt"), "b.example\n").unwrap();
     let said = pageloom(&["run", &text(&site.job()), "--out", &text(&site.path("out"))]);
     assert_eq!(said.code, 1, "{said:#?}");
-    assert!(said.stderr.contains("a file that the job names says something else now"), "{}", said.stderr);
+    assert!(said.stderr.contains("another job: `documents_files.list.txt` is "), "{}", said.stderr);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryBuilder, ListBuilder, RecordBatch};
 use arrow::datatypes::{DataType, Field};
 use pageloom_masks::strategies::MaskConfig;
-use pageloom_masks::{Grid, Guide, Layer, MaskError, Masker};
+use pageloom_masks::{Grid, Guide, MaskError, Masker};
 use pageloom_schemas::{Key, columns};
 use serde::{Deserialize, Serialize};
 
@@ -96,32 +96,12 @@ impl Settings {
     }
 
     fn described(&self, tokens: pageloom_vq::Grid, seed: u64) -> Field {
-        let (Ok(grid), Ok(masker)) = (self.grid(tokens), self.masker(tokens, seed)) else { return self.field() };
-        let layers: Vec<String> = masker.masks().layers.iter().map(|(layer, _)| layer_name(*layer)).collect();
-        let about = serde_json::json!({
-            "strategy": self.strategy,
-            "views": self.views,
-            "layers": layers,
-            "frames": grid.frames(),
-            "rows": grid.rows(),
-            "columns": grid.columns(),
-            "polarity": "one_is_masked",
-            "bits": "raster order, the lowest bit of a byte first",
-            "count_rule": masker.rule(),
-            "seed": seed,
+        let Ok(masker) = self.masker(tokens, seed) else { return self.field() };
+        let about = serde_json::to_value(masker.about()).map(|mut about| {
+            about["views"] = self.views.into();
+            about.to_string()
         });
-        self.field().with_metadata([(MASKS.to_owned(), about.to_string())].into())
-    }
-}
-
-/// The word for what the ones of a bitmap mean.
-fn layer_name(layer: Layer) -> String {
-    match layer {
-        Layer::Masked => "masked".into(),
-        Layer::Target(number) => format!("target_{number}"),
-        Layer::Dropped => "dropped".into(),
-        Layer::DecoderSkipped => "decoder_skipped".into(),
-        Layer::Replaced => "replaced".into(),
+        self.field().with_metadata(about.into_iter().map(|about| (MASKS.to_owned(), about)).collect())
     }
 }
 

@@ -7,7 +7,7 @@ use arrow::datatypes::Float32Type;
 use pageloom_schemas::columns;
 use pageloom_schemas::lists::ListColumn;
 use pageloom_vq::{ImageSize, ImageTokenizer};
-use pageloom_vq::pixels::{self, Draw, Limits, Preprocessing, Resize, Rounding, Size, header, prepare, recipes};
+use pageloom_vq::pixels::{self, Draw, Limits, Preprocessing, Resize, Rounding, Size, header, prepare, prepare_and_hash, recipes};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::memory::{Memory, Room};
@@ -29,6 +29,9 @@ pub struct Settings {
     pub max_pixels: u64,
     /// An image whose short side has fewer pixels than this is rejected as `image_too_small`.
     pub min_side: u32,
+    /// Whether the table of images has each image's perceptual hash: 64 bits that are alike for images that look alike, as
+    /// the Python package `imagehash` has them.
+    pub perceptual_hash: bool,
 }
 
 /// Whose way from an image file to pixels.
@@ -72,7 +75,7 @@ pub enum Crop {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { recipe: Recipe::Model, crop: Crop::Recipe, max_pixels: 100_000_000, min_side: 32 }
+        Self { recipe: Recipe::Model, crop: Crop::Recipe, max_pixels: 100_000_000, min_side: 32, perceptual_hash: true }
     }
 }
 
@@ -203,8 +206,12 @@ impl PrepareImage {
             _ => Draw { x: 0.5, y: 0.5 },
         };
         let limits = Limits { max_pixels: self.settings.max_pixels, ..Limits::default() };
-        let prepared = prepare(bytes, &self.recipe, draw, &limits)
-            .map_err(|error| Refusal::new(error.reason(), error.to_string()))?;
+        let prepared = match self.settings.perceptual_hash {
+            true => prepare_and_hash(bytes, &self.recipe, draw, &limits).map(|(prepared, hash)| (prepared, Some(hash))),
+            false => prepare(bytes, &self.recipe, draw, &limits).map(|prepared| (prepared, None)),
+        };
+        let (prepared, perceptual_hash) =
+            prepared.map_err(|error| Refusal::new(error.reason(), error.to_string()))?;
         let (width, height) = (prepared.width, prepared.height);
         let crop_boxes = prepared.crops.iter().flat_map(|crop| crop.shows.map(|side| side as f32)).collect();
         let pixels = match prepared.crops.len() {
@@ -214,6 +221,6 @@ impl PrepareImage {
         if width.min(height) < self.settings.min_side {
             return Err(Refusal::new("image_too_small", format!("{width} x {height} pixels")));
         }
-        Ok(Picture { width, height, crop_boxes, perceptual_hash: None, pixels })
+        Ok(Picture { width, height, crop_boxes, perceptual_hash, pixels })
     }
 }

@@ -135,8 +135,12 @@ pub(super) struct OpenRow {
 pub(super) struct Spares(Vec<PackedRow>);
 
 impl Spares {
+    /// The most rows that are kept: what a large document filled need not stay.
+    const MOST: usize = 256;
+
     /// Takes these rows.
     pub(super) fn take(&mut self, rows: &mut Vec<PackedRow>) {
+        rows.truncate(Self::MOST.saturating_sub(self.0.len()));
         self.0.append(rows);
     }
 
