@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use pageloom_vq::ExecutorSettings;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -54,6 +55,11 @@ pub struct Tokenizers {
     /// at: convolutional models take every multiple of what a place of their grid covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_size: Option<[u32; 2]>,
+    /// What runs the encoder: `cpu`; `onnxruntime`, also as `onnxruntime:cuda:f16`; or a table with `name`, `device`,
+    /// `precision`, `batch`, `threads` and `library`, a path relative to the job file. What isn't `cpu` is held against it
+    /// before any image is encoded.
+    #[serde(default)]
+    pub executor: ExecutorSettings,
     /// Output of an earlier run, finished or not: a folder relative to the job file, or `s3://bucket/prefix`. An image
     /// with the same URL and pixels, for the same encoder, has its codes from there. Nothing that comes out follows from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

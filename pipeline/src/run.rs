@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::check::{CheckedJob, check};
 use crate::engine::commit::{Commit, all_committed};
-use crate::engine::launch::{run_and_commit, run_stage, units};
+use crate::engine::launch::{run_and_commit, run_stage, selftest, units};
 use crate::engine::plan::{RunPlan, Stage, TrainingTable, Unit};
 use crate::engine::progress::Progress;
 use crate::engine::reuse::Reuse;
@@ -55,6 +55,7 @@ pub async fn run_one(job: LoadedJob, out: &Place, stage: Stage, index: u32) -> R
         let message = format!("stage {} has {} units", stage.name(), units.len());
         return Err(JobError::from(Problem::new(format!("--index {index}"), message).hint("indices start at 0")).into());
     };
+    selftest(&run, stage).await?;
     run_and_commit(&run, unit, &before).await?;
     Ok(unit.clone())
 }
