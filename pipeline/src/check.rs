@@ -8,7 +8,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use pageloom_schemas::{columns, tables};
 use pageloom_tokenizers::text::TextTokenizer;
 use pageloom_tokenizers::vocabulary::{Vocabulary, VocabularySettings};
-use pageloom_vq::{self as vq, ImageSize, ImageTokenizer};
+use pageloom_vq::{self as vq, ImageSize, ImageTokenizer, VqError};
 use tokio::runtime::Handle;
 
 use crate::engine::input::{StoreInput, is_address};
@@ -350,8 +350,13 @@ fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<Lo
         None => Ok(None),
     };
     let size = settings.image_size.map(|[width, height]| ImageSize { width, height });
-    let images = vq::load_at(&loaded.resolve(&settings.image), size).map_err(|error| {
-        report("tokenizers.image", error.to_string(), "name a folder with config.json and model.safetensors");
+    let mut executor = settings.executor.clone();
+    executor.library = executor.library.map(|library| loaded.resolve(&library));
+    let images = vq::load_with(&loaded.resolve(&settings.image), size, &executor).map_err(|error| match error {
+        VqError::Executor { .. } => {
+            report("tokenizers.executor", error.to_string(), "leave it out for the executor that is always there");
+        }
+        _ => report("tokenizers.image", error.to_string(), "name a folder with config.json and model.safetensors"),
     });
     let (text, images) = (text.ok()?, images.ok()?);
     let ids =

@@ -25,14 +25,8 @@ pub struct Parts {
 const EVERYWHERE: [&str; 3] = ["format", "program", "seed"];
 const DOCUMENTS: [&str; 4] = ["documents", "documents_files", "text_tokenizer", "images_of_no_page"];
 const IMAGES: [&str; 6] = ["images", "images_files", "image_tokenizer", "image_shards", "images_of_no_page", "tables"];
-const SEQUENCES: [&str; 6] = [
-    "sequences",
-    "sequences_files",
-    "num_sentinels",
-    "pad_to_multiple_of",
-    "text_tokenizer",
-    "image_tokenizer",
-];
+const SEQUENCES: [&str; 6] =
+    ["sequences", "sequences_files", "num_sentinels", "pad_to_multiple_of", "text_tokenizer", "image_tokenizer"];
 
 impl Identity {
     /// Takes the object that `value` is.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use pageloom_vq::ExecutorSettings;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -55,6 +56,11 @@ pub struct Tokenizers {
     /// at: convolutional models take every multiple of what a place of their grid covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_size: Option<[u32; 2]>,
+    /// What runs the encoder: `cpu`; `onnxruntime`, also as `onnxruntime:cuda:f16`; or a table with `name`, `device`,
+    /// `precision`, `batch`, `threads` and `library`, a path relative to the job file. What isn't `cpu` is held against it
+    /// before any image is encoded.
+    #[serde(default)]
+    pub executor: ExecutorSettings,
     /// How many sentinels the vocabulary holds.
     #[serde(default = "default_sentinels")]
     pub num_sentinels: u32,

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use crate::check::{CheckedJob, check};
 use crate::engine::commit::all_committed;
 use crate::engine::known_codes::KnownCodes;
-use crate::engine::launch::{run_and_commit, run_stage};
+use crate::engine::launch::{run_and_commit, run_stage, selftest};
 use crate::engine::memory::Beside;
 use crate::engine::plan::{RunPlan, Stage, TrainingTable, Unit};
 use crate::engine::progress::Progress;
@@ -95,6 +95,7 @@ pub async fn run_one(job: LoadedJob, out: &Place, stage: Stage, index: u32) -> R
         let message = format!("stage {} has {} units", stage.name(), units.len());
         return Err(JobError::from(Problem::new(format!("--index {index}"), message).hint("indices start at 0")).into());
     };
+    selftest(&run, stage).await?;
     share_memory(&run, 1)?;
     watched(&run, run_and_commit(&run, unit, &before)).await?;
     Ok(unit.clone())

@@ -1,13 +1,14 @@
 //! `pageloom vq`: looks at VQ models, and encodes and decodes files with them.
 
 use std::io::BufRead;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
 use pageloom::error::RunError;
 use pageloom_vq::pixels::{Draw, Limits, Size, png, prepare};
-use pageloom_vq::{Grid, ImageSize, ImageTokenizer, Precision, load_at, load_decoder};
+use pageloom_vq::{ExecutorSettings, Grid, ImageSize, ImageTokenizer, Precision, load_decoder, load_with};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ pub enum VqCommand {
     /// Print a model's family, sizes, parameters, and what an image costs.
     Inspect {
         #[command(flatten)]
-        model: Model,
+        encoder: Encoder,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -25,7 +26,7 @@ pub enum VqCommand {
     /// Encode image files, and print one JSON object for each: its file, grid and codes, or its error.
     Encode {
         #[command(flatten)]
-        model: Model,
+        encoder: Encoder,
         /// Image files.
         #[arg(required = true)]
         images: Vec<PathBuf>,
@@ -58,10 +59,18 @@ pub enum VqCommand {
     /// A machine that does other work makes the figures smaller: compare CPU seconds.
     Bench {
         #[command(flatten)]
-        model: Model,
+        encoder: Encoder,
         /// Images per thread.
         #[arg(long, default_value_t = 16)]
         images: usize,
+    },
+    /// Hold an executor against the one that is always there, on built-in images; fails if they differ by more than rounding.
+    Selftest {
+        #[command(flatten)]
+        encoder: Encoder,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -86,6 +95,25 @@ pub struct Model {
     size: Option<ImageSize>,
 }
 
+/// A model, and what runs it.
+#[derive(Debug, Args)]
+pub struct Encoder {
+    #[command(flatten)]
+    model: Model,
+    /// What runs it: cpu, onnxruntime, or that on a device and in a precision, as onnxruntime:cuda:f16.
+    #[arg(long, default_value = "cpu")]
+    executor: ExecutorSettings,
+    /// ONNX Runtime's library; what ORT_DYLIB_PATH names, or what the system finds, if it isn't given.
+    #[arg(long)]
+    library: Option<PathBuf>,
+    /// Images that run together; 1 on the processor and 32 elsewhere if it isn't given.
+    #[arg(long)]
+    batch: Option<NonZeroU32>,
+    /// Threads of ONNX Runtime on the processor; all if it isn't given.
+    #[arg(long)]
+    threads: Option<NonZeroU32>,
+}
+
 fn parse_size(text: &str) -> Result<ImageSize, String> {
     let (width, height) = text.split_once('x').unwrap_or((text, text));
     let side = |side: &str| side.parse().map_err(|_| format!("`{text}` is no size: write it as 512x512"));
@@ -107,17 +135,20 @@ struct Encoded {
 /// Does it, and prints what comes of it.
 pub fn execute(command: VqCommand) -> Result<(), RunError> {
     match command {
-        VqCommand::Inspect { model, json } => inspect(model.load()?.as_ref(), json),
-        VqCommand::Encode { model, images } => encode(model.load()?.as_ref(), &images),
+        VqCommand::Inspect { encoder, json } => inspect(encoder.load()?.as_ref(), json),
+        VqCommand::Encode { encoder, images } => encode(encoder.load()?.as_ref(), &images),
         VqCommand::Decode { model, codes, out } => decode(&model, &codes, &out),
         VqCommand::Convert { checkpoint, out, precision } => convert(&checkpoint, &out, precision),
-        VqCommand::Bench { model, images } => bench(model.load()?.as_ref(), images.max(1)),
+        VqCommand::Bench { encoder, images } => bench(encoder.load()?.as_ref(), images.max(1)),
+        VqCommand::Selftest { encoder, json } => selftest(encoder.load()?.as_ref(), json),
     }
 }
 
-impl Model {
-    fn load(&self) -> Result<std::sync::Arc<dyn ImageTokenizer>, RunError> {
-        load_at(&self.model, self.size).map_err(failed)
+impl Encoder {
+    fn load(self) -> Result<std::sync::Arc<dyn ImageTokenizer>, RunError> {
+        let Self { model, executor, library, batch, threads } = self;
+        let executor = ExecutorSettings { library, batch, threads, ..executor };
+        load_with(&model.model, model.size, &executor).map_err(failed)
     }
 }
 
@@ -147,7 +178,7 @@ fn inspect(model: &dyn ImageTokenizer, json: bool) -> Result<(), RunError> {
         cost.activation_bytes as f64 / 1e6
     });
     println!("recipe      {}", model.recipe().fingerprint());
-    println!("executor    {}, {}", provenance.executor, provenance.precision);
+    println!("executor    {}", provenance.executor);
     println!("weights     blake3 {}", provenance.model_blake3);
     Ok(())
 }
@@ -215,12 +246,22 @@ fn convert(checkpoint: &Path, out: &Path, precision: Stored) -> Result<(), RunEr
     Ok(())
 }
 
+fn selftest(model: &dyn ImageTokenizer, json: bool) -> Result<(), RunError> {
+    let report = model.selftest().map_err(failed)?;
+    match json {
+        true => println!("{}", serde_json::to_string_pretty(&report).map_err(failed)?),
+        false => println!("{report}"),
+    }
+    Ok(())
+}
+
 fn bench(model: &dyn ImageTokenizer, images: usize) -> Result<(), RunError> {
     let ImageSize { width, height } = model.size();
     let noise: Vec<u8> = (0..width * height * 3).map(|place| (place.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let gigaflop = model.cost().operations as f64 / 1e9;
     let encode = |images: usize| (0..images).try_for_each(|_| model.encode(&[&noise]).map(|_| ()));
     encode(1).map_err(failed)?;
+    println!("{}", model.provenance().executor);
     let threads = rayon::current_num_threads();
     let mut alone = 0.0;
     for on in [1, threads].into_iter().take(if threads > 1 { 2 } else { 1 }) {

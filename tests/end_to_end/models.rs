@@ -63,6 +63,31 @@ fn a_model_written_in_another_precision_gives_the_same_codes_where_it_loses_noth
 }
 
 #[test]
+fn an_executor_is_held_against_the_one_that_is_always_there_and_is_named_where_it_isnt() {
+    let said = done(&["vq", "selftest", &demo_model()]);
+    assert!(said.stdout.contains("agrees with cpu") && said.stdout.contains("1280 of 1280"), "{}", said.stdout);
+    let nowhere = ["--executor", "onnxruntime", "--library", "/nowhere/libonnxruntime.so"];
+    let said = pageloom(&[&["vq", "selftest", &demo_model()], &nowhere[..]].concat());
+    assert_eq!(said.code, 2);
+    assert!(said.stderr.contains("the executor onnxruntime can't be used: failed to load from"), "{}", said.stderr);
+}
+
+#[test]
+fn onnx_runtime_gives_the_same_codes_where_its_library_is() {
+    if std::env::var_os("ORT_DYLIB_PATH").is_none() {
+        println!("skipped: ORT_DYLIB_PATH names no library of ONNX Runtime");
+        return;
+    }
+    let onnx = ["--executor", "onnxruntime"];
+    let said = done(&[&["vq", "selftest", &demo_model()], &onnx[..]].concat());
+    assert!(said.stdout.contains("onnxruntime") && said.stdout.contains("agrees with cpu"), "{}", said.stdout);
+    let of = |more: &[&str]| {
+        codes(&done(&[&["vq", "encode", &demo_model(), &demo_image("pebbles.jpg")], more].concat()).stdout)
+    };
+    assert_eq!(of(&onnx), of(&[]));
+}
+
+#[test]
 fn the_gallery_draws_every_mask_that_fits() {
     let site = Site::new();
     let file = text(&site.path("masks.png"));

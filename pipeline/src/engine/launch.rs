@@ -36,6 +36,9 @@ pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize)
         let width = Stage::NAME_WIDTH;
         eprintln!("{:<width$} {done_before}/{} units are there already", stage.name(), units.len());
     }
+    if !open.is_empty() {
+        selftest(run, stage).await?;
+    }
     let display = StageDisplay::start(&run.progress, stage.name(), open.len() as u64, total, measure);
     let before = Arc::new(before);
     let failed: Vec<Option<String>> = stream::iter(open)
@@ -94,6 +97,18 @@ async fn attempt(run: &Run, unit: &Unit, before: &Arc<Before>) -> Result<Option<
 
 fn panicked(unit: &Unit, error: &tokio::task::JoinError) -> RunError {
     RunError::Unit { unit: unit.to_string(), cause: error.to_string() }
+}
+
+/// Holds an executor that isn't the reference against it before a stage encodes anything with it.
+pub async fn selftest(run: &Run, stage: Stage) -> Result<(), RunError> {
+    let images = run.checked.resources.images.clone();
+    if stage != Stage::Images || images.provenance().executor.is_reference() {
+        return Ok(());
+    }
+    let tested = tokio::task::spawn_blocking(move || images.selftest());
+    let tested = tested.await.map_err(|error| RunError::Bug(error.to_string()))?;
+    eprintln!("{}", tested.map_err(|error| RunError::Model(error.to_string()))?);
+    Ok(())
 }
 
 /// Runs one unit and commits it. That another attempt was first is no error: its output is as good as ours.

@@ -8,26 +8,31 @@ use serde_json::Value;
 use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::cost::Cost;
-use super::cpu::CpuExecutor;
 use super::error::VqError;
-use super::plan::{DecodePlan, Executor, Plan};
+use super::executor::{Arithmetic, Device, Executor, ExecutorSettings};
+#[cfg(feature = "onnxruntime")]
+use super::onnx::OnnxFile;
+use super::plan::{DecodePlan, Plan, Quantiser};
 use super::preprocessing::Preprocessing;
+use super::quantise;
+use super::selftest::{Judge, Reference, Selftest, selftest};
 use super::tokenizer::{Grid, ImageSize, ImageTokenizer, Provenance};
 
 /// Names under which model files are published, the first that is there being read.
-const MODEL_FILES: [&str; 4] = [
+const MODEL_FILES: [&str; 5] = [
     "model.safetensors",
     "diffusion_pytorch_model.safetensors",
     "model.safetensors.index.json",
     "diffusion_pytorch_model.safetensors.index.json",
+    "model.onnx",
 ];
 
 /// What the names of model files end with, that they are told from folders by.
-const MODEL_EXTENSIONS: [&str; 7] = ["safetensors", "json", "ckpt", "pt", "pth", "bin", "pkl"];
+const MODEL_EXTENSIONS: [&str; 8] = ["safetensors", "json", "ckpt", "pt", "pth", "bin", "pkl", "onnx"];
 
-/// Loads `config.json` and the safetensors file of a folder, or the file named, safetensors or a PyTorch checkpoint, and
-/// the `config.json` beside it. Of a model that is split over several files, the index stands for them; of a folder of
-/// diffusers' with several models, the one that is a tokenizer is taken.
+/// Loads `config.json` and the safetensors file of a folder, or the file named, safetensors, a PyTorch checkpoint or an
+/// ONNX encoder, and the `config.json` beside it. Of a model that is split over several files, the index stands for them; of
+/// a folder of diffusers' with several models, the one that is a tokenizer is taken.
 ///
 /// Every tensor's shape is checked against the configuration, and every encoder tensor must be accounted for.
 pub fn load(folder_or_safetensors: &Path) -> Result<Arc<dyn ImageTokenizer>, VqError> {
@@ -38,28 +43,109 @@ pub fn load(folder_or_safetensors: &Path) -> Result<Arc<dyn ImageTokenizer>, VqE
 ///
 /// Convolutional families take every size whose sides are multiples of what a place of their grid covers.
 pub fn load_at(folder_or_safetensors: &Path, size: Option<ImageSize>) -> Result<Arc<dyn ImageTokenizer>, VqError> {
-    let model = Model::read(folder_or_safetensors, size)?;
-    let (plan, model_blake3) = model.plan()?;
-    let cost = Cost::of(&plan);
-    let executor = Box::new(CpuExecutor::new(plan));
-    let provenance = Provenance {
-        family: model.config.family.to_owned(),
-        executor: executor.name().to_owned(),
-        precision: executor.precision().to_owned(),
-        model_blake3,
-        config_blake3: blake3::hash(&model.config_bytes).to_hex().to_string(),
-        image_size: model.size,
-    };
-    Ok(Arc::new(Encoder {
-        size: model.size,
-        grid: model.grid,
-        codes_per_cell: model.config.architecture.codes_per_cell(),
-        codebook_size: model.config.architecture.codebook_size(),
-        preprocessing: model.preprocessing(),
-        cost,
-        provenance,
-        executor,
-    }))
+    load_with(folder_or_safetensors, size, &ExecutorSettings::default())
+}
+
+/// As `load_at`, with another executor than the CPU's.
+///
+/// Another executor rounds otherwise: before its ids are kept, `ImageTokenizer::selftest` says whether that is all.
+pub fn load_with(
+    folder_or_file: &Path,
+    size: Option<ImageSize>,
+    executor: &ExecutorSettings,
+) -> Result<Arc<dyn ImageTokenizer>, VqError> {
+    let source = Source { named: folder_or_file.to_owned(), size };
+    Ok(Arc::new(source.open(executor)?.encoder))
+}
+
+/// What an encoder is made of, once more if need be.
+#[derive(Debug, Clone)]
+struct Source {
+    named: PathBuf,
+    size: Option<ImageSize>,
+}
+
+/// An encoder, and how its features become ids where it has any.
+struct Opened {
+    encoder: Encoder,
+    quantiser: Option<Quantiser>,
+}
+
+impl Source {
+    fn open(self, settings: &ExecutorSettings) -> Result<Opened, VqError> {
+        let path = model_file(&self.named);
+        if is_onnx(&path) {
+            return self.open_onnx(&path, settings);
+        }
+        let model = Model::read(&self.named, self.size)?;
+        let (plan, model_blake3) = model.plan()?;
+        let (cost, quantiser) = (Cost::of(&plan), plan.quantiser.clone());
+        let executor = (settings.registered()?.new)(plan, settings)?;
+        let provenance = Provenance {
+            family: model.config.family.to_owned(),
+            executor: executor.id().clone(),
+            model_blake3,
+            config_blake3: blake3::hash(&model.config_bytes).to_hex().to_string(),
+            image_size: model.size,
+        };
+        let encoder = Encoder {
+            size: model.size,
+            grid: model.grid,
+            codes_per_cell: model.config.architecture.codes_per_cell(),
+            codebook_size: model.config.architecture.codebook_size(),
+            preprocessing: model.preprocessing(),
+            cost,
+            provenance,
+            executor,
+            settings: settings.clone(),
+            source: self,
+        };
+        Ok(Opened { encoder, quantiser: Some(quantiser) })
+    }
+
+    #[cfg(feature = "onnxruntime")]
+    fn open_onnx(self, path: &Path, settings: &ExecutorSettings) -> Result<Opened, VqError> {
+        if settings.registered()?.name != "onnxruntime" {
+            return Err(settings.refused(format!("{} needs the executor `onnxruntime`", path.display())));
+        }
+        let config_path = path.with_file_name("config.json");
+        let (config_bytes, mut bytes) = (read(&config_path)?, read(path)?);
+        let file = OnnxFile::parse(&config_path, &config_bytes)?;
+        if let Some(size) = self.size.filter(|size| *size != file.size()) {
+            let ImageSize { width, height } = size;
+            let reason = format!("an ONNX file has one size, `image_size`, which isn't {width} x {height}");
+            return Err(VqError::Config { path: config_path, reason });
+        }
+        let opened = file.open(path, &bytes, settings)?;
+        let executor: Box<dyn Executor> = Box::new(opened.executor);
+        bytes.extend(opened.codebook_bytes);
+        let provenance = Provenance {
+            family: "onnx".to_owned(),
+            executor: executor.id().clone(),
+            model_blake3: blake3::hash(&bytes).to_hex().to_string(),
+            config_blake3: blake3::hash(&config_bytes).to_hex().to_string(),
+            image_size: file.size(),
+        };
+        let encoder = Encoder {
+            size: file.size(),
+            grid: file.grid(),
+            codes_per_cell: file.codes_per_cell(),
+            codebook_size: file.codebook_size(),
+            preprocessing: file.preprocessing(),
+            // What a file computes is its own affair.
+            cost: Cost::default(),
+            provenance,
+            executor,
+            settings: settings.clone(),
+            source: self,
+        };
+        Ok(Opened { encoder, quantiser: opened.quantiser })
+    }
+
+    #[cfg(not(feature = "onnxruntime"))]
+    fn open_onnx(self, path: &Path, settings: &ExecutorSettings) -> Result<Opened, VqError> {
+        Err(settings.refused(format!("{} needs the executor `onnxruntime`, which this build lacks", path.display())))
+    }
 }
 
 /// A model folder's files.
@@ -75,6 +161,9 @@ pub(super) struct Model {
 impl Model {
     pub fn read(folder_or_safetensors: &Path, size: Option<ImageSize>) -> Result<Self, VqError> {
         let path = model_file(folder_or_safetensors);
+        if is_onnx(&path) {
+            return Err(VqError::NoDecoder { path });
+        }
         let config_path = path.with_file_name("config.json");
         let config_bytes = read(&config_path)?;
         let config = Config::parse(&config_path, &config_bytes)?;
@@ -99,6 +188,10 @@ impl Model {
     pub fn decode_plan(&self) -> Result<DecodePlan, VqError> {
         read_decode_plan(&self.config, self.grid, &self.path, &self.bytes)
     }
+}
+
+fn is_onnx(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "onnx")
 }
 
 fn model_file(named: &Path) -> PathBuf {
@@ -162,6 +255,30 @@ struct Encoder {
     cost: Cost,
     provenance: Provenance,
     executor: Box<dyn Executor>,
+    settings: ExecutorSettings,
+    source: Source,
+}
+
+impl Encoder {
+    /// What this encoder is held against: the executor `cpu`, or for an ONNX file ONNX Runtime on the processor.
+    fn reference(&self) -> Result<Opened, VqError> {
+        let settings = match self.provenance.family.as_str() {
+            "onnx" => {
+                let (device, precision) = (Device::Cpu, Arithmetic::F32);
+                ExecutorSettings { device, precision, batch: None, ..self.settings.clone() }
+            }
+            _ => ExecutorSettings::default(),
+        };
+        let reference = self.source.clone().open(&settings)?;
+        let same = |of: &Encoder| (of.provenance.model_blake3.clone(), of.provenance.config_blake3.clone());
+        if same(&reference.encoder) != same(self) {
+            return Err(VqError::Config {
+                path: self.source.named.clone(),
+                reason: "the model has changed since it was loaded".to_owned(),
+            });
+        }
+        Ok(reference)
+    }
 }
 
 impl ImageTokenizer for Encoder {
@@ -199,6 +316,17 @@ impl ImageTokenizer for Encoder {
         if let Some((index, image)) = images.iter().enumerate().find(|(_, image)| image.len() != expected) {
             return Err(VqError::ImageBytes { index, found: image.len(), expected, size });
         }
-        Ok(self.executor.encode(images))
+        self.executor.encode(images)
+    }
+
+    fn selftest(&self) -> Result<Selftest, VqError> {
+        let reference = self.reference()?;
+        let judge = reference.quantiser.map(|quantiser| Judge {
+            dimension: quantiser.dimension(),
+            depth: quantiser.depth(),
+            quantise: quantise::of(quantiser),
+        });
+        let reference = Reference { executor: reference.encoder.executor, judge };
+        selftest(self.executor.as_ref(), &reference, self.size, &self.recipe())
     }
 }

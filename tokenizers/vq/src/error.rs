@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::executor::ExecutorId;
+use super::selftest::Selftest;
 use super::tokenizer::ImageSize;
 
 /// Names the file and the tensor or setting that is wrong, and what was there.
@@ -97,6 +99,25 @@ pub enum VqError {
         /// What is wrong.
         reason: String,
     },
+    /// An executor isn't in this build or on this machine, or can't do what it is asked.
+    #[error("the executor {executor} can't be used: {reason}")]
+    Executor {
+        /// As settings name it.
+        executor: String,
+        /// Why.
+        reason: String,
+    },
+    /// An executor failed while it encoded.
+    #[error("{executor} failed: {reason}")]
+    Failed {
+        /// What ran.
+        executor: ExecutorId,
+        /// What it says.
+        reason: String,
+    },
+    /// An executor gives other ids than the CPU does, by more than rounding explains.
+    #[error("{0}")]
+    Selftest(Box<Selftest>),
     /// An image to encode has another number of bytes than the model takes.
     #[error("image {index} has {found} bytes, but {expected} make an RGB image of {} x {} pixels", size.width, size.height)]
     ImageBytes {

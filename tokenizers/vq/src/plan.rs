@@ -3,16 +3,6 @@
 use super::preprocessing::Range;
 use super::tokenizer::{Grid, ImageSize};
 
-/// Runs one plan, fixed when the executor was made.
-pub(crate) trait Executor: std::fmt::Debug + Send + Sync {
-    /// A stable name, recorded beside the ids.
-    fn name(&self) -> &'static str;
-    /// The number format of its arithmetic, recorded beside the ids.
-    fn precision(&self) -> &'static str;
-    /// The ids of each image, in raster order, whatever else is in the call. Each has `width · height · 3` bytes.
-    fn encode(&self, images: &[&[u8]]) -> Vec<Vec<u32>>;
-}
-
 /// Runs one plan backwards, from ids to RGB.
 pub(crate) trait DecodeExecutor: std::fmt::Debug + Send + Sync {
     /// An image, raster order, for each list of ids, all of which are below the codebook's size.
@@ -166,7 +156,7 @@ pub(crate) struct Attention {
 }
 
 /// How a place's numbers become ids; of several that are equally good, the lowest id.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Quantiser {
     /// The row at the smallest squared distance.
     Nearest(Codebook),
@@ -191,7 +181,7 @@ pub(crate) enum Quantiser {
 }
 
 /// Several ids for each place, each with a codebook of its own or all with the same.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Books {
     /// One, or as many as there are ids.
     pub books: Vec<Codebook>,

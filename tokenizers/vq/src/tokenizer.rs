@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::cost::Cost;
 use super::error::VqError;
+use super::executor::ExecutorId;
 use super::pixels;
 use super::preprocessing::Preprocessing;
+use super::selftest::Selftest;
 
 /// Turns RGB images of one size into a grid of codebook ids.
 ///
@@ -42,6 +44,11 @@ pub trait ImageTokenizer: Debug + Send + Sync {
     fn provenance(&self) -> &Provenance;
     /// One id list per image, in raster order. `images` are RGB, raster, `width · height · 3` bytes each.
     fn encode(&self, images: &[&[u8]]) -> Result<Vec<Vec<u32>>, VqError>;
+    /// Encodes a few built-in images, and holds what comes out against the executor `cpu`.
+    ///
+    /// It is an error if other ids differ than those between which rounding decides, or if an image's ids depend on what
+    /// shares its call: to be asked at the start of every stage whose executor isn't the reference.
+    fn selftest(&self) -> Result<Selftest, VqError>;
 }
 
 /// Turns grids of codebook ids into RGB images.
@@ -89,9 +96,7 @@ pub struct Provenance {
     /// The architecture, as `config.json` names it.
     pub family: String,
     /// What ran it.
-    pub executor: String,
-    /// The number format it computed in.
-    pub precision: String,
+    pub executor: ExecutorId,
     /// BLAKE3 of the model file, in hexadecimal digits; of a model in several files, of the names and bytes of the tensors that
     /// were read.
     pub model_blake3: String,

@@ -6,13 +6,16 @@ use pulp::Arch;
 
 use super::activation::{Activation, Buffers};
 use super::walk::Walk;
-use crate::plan::{Executor, Plan};
+use crate::error::VqError;
+use crate::executor::{Arithmetic, Device, Executor, ExecutorId, ExecutorSettings};
+use crate::plan::Plan;
 use crate::quantise::{self, Quantise};
 use crate::tokenizer::ImageSize;
 
 /// A plan with its weights laid out for this executor.
 #[derive(Debug)]
 pub(crate) struct CpuExecutor {
+    id: ExecutorId,
     arch: Arch,
     size: ImageSize,
     /// The number of each level of an image.
@@ -24,6 +27,14 @@ pub(crate) struct CpuExecutor {
 }
 
 impl CpuExecutor {
+    /// As settings want it: it has one device and one number format, and callers spread images over threads.
+    pub fn boxed(plan: Plan, settings: &ExecutorSettings) -> Result<Box<dyn Executor>, VqError> {
+        if (settings.device, settings.precision) != (Device::Cpu, Arithmetic::F32) {
+            return Err(settings.refused("it computes on the processor, in single precision"));
+        }
+        Ok(Box::new(Self::new(plan)))
+    }
+
     pub fn new(plan: Plan) -> Self {
         Self::with_arch(plan, Arch::new())
     }
@@ -32,7 +43,7 @@ impl CpuExecutor {
     pub fn with_arch(plan: Plan, arch: Arch) -> Self {
         let Plan { size, input, ops, quantiser } = plan;
         let (walk, quantiser) = (Walk::new(ops), quantise::of(quantiser));
-        Self { arch, size, levels: input.table(), walk, quantiser, idle: Mutex::default() }
+        Self { id: id(), arch, size, levels: input.table(), walk, quantiser, idle: Mutex::default() }
     }
 
     /// The numbers that become ids, place by place.
@@ -63,20 +74,38 @@ impl CpuExecutor {
     }
 }
 
-impl Executor for CpuExecutor {
-    fn name(&self) -> &'static str {
-        "cpu"
-    }
+/// With the same bits on every machine, this crate's version says it all.
+fn id() -> ExecutorId {
+    let [name, version, device, precision] =
+        ["cpu", env!("CARGO_PKG_VERSION"), Device::Cpu.name(), Arithmetic::F32.name()].map(str::to_owned);
+    ExecutorId { name, version, device, precision }
+}
 
-    fn precision(&self) -> &'static str {
-        "f32"
-    }
-
-    fn encode(&self, images: &[&[u8]]) -> Vec<Vec<u32>> {
-        // One image after another, so that its sums never depend on its neighbours; callers spread images over threads.
+impl CpuExecutor {
+    /// One image after another, so that its sums never depend on its neighbours.
+    fn each<T>(&self, images: &[&[u8]], of: impl Fn(&[u8], &mut Buffers) -> T) -> Vec<T> {
         let mut buffers = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        let ids = images.iter().map(|image| self.ids(image, &mut buffers)).collect();
+        let all = images.iter().map(|image| of(image, &mut buffers)).collect();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
-        ids
+        all
+    }
+}
+
+impl Executor for CpuExecutor {
+    fn id(&self) -> &ExecutorId {
+        &self.id
+    }
+
+    fn encode(&self, images: &[&[u8]]) -> Result<Vec<Vec<u32>>, VqError> {
+        Ok(self.each(images, |image, buffers| self.ids(image, buffers)))
+    }
+
+    fn features(&self, images: &[&[u8]]) -> Result<Option<Vec<Vec<f32>>>, VqError> {
+        Ok(Some(self.each(images, |image, buffers| {
+            let features = self.features(image, buffers).numbers;
+            let kept = features.clone();
+            buffers.give_back(features);
+            kept
+        })))
     }
 }

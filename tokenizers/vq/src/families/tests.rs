@@ -12,6 +12,8 @@ use super::FAMILIES;
 use crate::config::Config;
 use crate::cpu::{Buffers, CpuDecoder, CpuExecutor};
 use crate::encoder::{read_decode_plan, read_plan};
+use crate::executor::Executor;
+use crate::plan::Plan;
 use crate::rule::{image, weight};
 use crate::tokenizer::ImageSize;
 use crate::{Preprocessing, VqError, load, load_at, load_decoder};
@@ -53,7 +55,16 @@ macro_rules! golden_files {
         $(mod $name {
             #[test]
             fn features_and_ids_are_the_references() {
-                super::check_ids(stringify!($name));
+                super::check_ids(stringify!($name), &|plan| Box::new(crate::cpu::CpuExecutor::new(plan)));
+            }
+
+            #[cfg(feature = "onnxruntime")]
+            #[test]
+            fn features_and_ids_are_the_references_in_onnx_runtime_too() {
+                let Some(settings) = crate::onnx::library_for_tests() else { return };
+                super::check_ids(stringify!($name), &|plan| {
+                    crate::onnx::OnnxExecutor::boxed(plan, &settings).expect("an executor")
+                });
             }
 
             #[test]
@@ -114,9 +125,8 @@ fn config(golden: &Golden) -> Config {
     Config::of(golden.config.clone()).expect("a configuration")
 }
 
-fn executor(golden: &Golden, tensors: &Tensors, size: ImageSize) -> CpuExecutor {
-    let model = safetensors(tensors);
-    CpuExecutor::new(read_plan(&config(golden), size, Path::new("golden"), &model).expect("a plan"))
+fn plan(golden: &Golden, tensors: &Tensors, size: ImageSize) -> Plan {
+    read_plan(&config(golden), size, Path::new("golden"), &safetensors(tensors)).expect("a plan")
 }
 
 fn decoder(golden: &Golden, size: ImageSize) -> CpuDecoder {
@@ -135,7 +145,7 @@ fn close_to(found: f32, expected: f32) -> bool {
 }
 
 /// Ids may differ only at a place whose margin says why.
-fn check_ids(name: &str) {
+fn check_ids(name: &str, executor_of: &dyn Fn(Plan) -> Box<dyn Executor>) {
     let golden = golden(name);
     let tensors = tensors(&golden);
     let depth = config(&golden).architecture.codes_per_cell() as usize;
@@ -143,14 +153,14 @@ fn check_ids(name: &str) {
     for (index, expected) in golden.images.iter().enumerate() {
         let size = size_of(expected);
         let key = (size.width, size.height);
-        let executor: &CpuExecutor = executors.entry(key).or_insert_with(|| executor(&golden, &tensors, size));
+        let executor = executors.entry(key).or_insert_with(|| executor_of(plan(&golden, &tensors, size)));
         let image = image(index, size.width as usize, size.height as usize);
-        let features = executor.features(&image, &mut Buffers::default());
+        let features = &executor.features(&[&image]).expect("runs").expect("features")[0];
         for (place, number) in &expected.features {
-            let found = features.numbers[*place];
+            let found = features[*place];
             assert!(close_to(found, *number), "{name} image {index} feature {place}: {found}, not {number}");
         }
-        let ids = executor.ids(&image, &mut Buffers::default());
+        let ids = &executor.encode(&[&image]).expect("encodes")[0];
         assert_eq!(ids.len(), expected.ids.len());
         count += ids.len();
         let close: BTreeMap<usize, f64> = expected.close.iter().copied().collect();
@@ -373,7 +383,7 @@ fn a_moving_average_is_taken_where_there_is_one() {
             all.insert(format!("model_ema.{}", name.replace('.', "")), (shape.clone(), numbers.clone()));
             all.insert(name, (shape, vec![0.5; numbers.len()]));
         }
-        let executor = executor(&golden, &all, ImageSize::square(64));
+        let executor = CpuExecutor::new(plan(&golden, &all, ImageSize::square(64)));
         assert_eq!(executor.ids(&image(0, 64, 64), &mut Buffers::default()), golden.images[0].ids, "{name}");
     }
 }

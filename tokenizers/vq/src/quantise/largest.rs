@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 
-use super::{Quantise, first_largest};
+use super::{Margins, Quantise, first_largest};
 
 #[derive(Debug)]
 pub(super) struct Largest {
@@ -12,6 +12,10 @@ pub(super) struct Largest {
 impl Quantise for Largest {
     fn ids(&self, _: Arch, features: &[f32], _: &mut Vec<f32>, ids: &mut Vec<u32>) {
         ids.extend(features.chunks_exact(self.count as usize).map(first_largest));
+    }
+
+    fn margins(&self, _: Arch, place: &[f32], ids: &[u32]) -> Margins {
+        Margins::of_scores(place, ids.first().copied().unwrap_or(0))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use pulp::Arch;
 
-use super::Quantise;
+use super::{Margins, Quantise};
 
 /// What the paper widens the range by, so that the outermost levels can be reached.
 const WIDER: f64 = 1e-3;
@@ -36,10 +36,27 @@ impl Quantise for Levels {
     fn ids(&self, _: Arch, features: &[f32], _: &mut Vec<f32>, ids: &mut Vec<u32>) {
         ids.extend(features.chunks_exact(self.thresholds.len()).map(|place| self.id(place)));
     }
+
+    /// How far the number is that must cross the most to become the digit that was found.
+    fn margins(&self, _: Arch, place: &[f32], ids: &[u32]) -> Margins {
+        let mut margins = Margins { second: f32::INFINITY, found: 0.0 };
+        let mut rest = ids.first().copied().unwrap_or(0);
+        for (number, thresholds) in place.iter().zip(&self.thresholds) {
+            let levels = thresholds.len() as u32 + 1;
+            let digit = (rest % levels) as usize;
+            rest /= levels;
+            let below = digit.checked_sub(1).map_or(0.0, |lower| thresholds[lower] - number);
+            let above = thresholds.get(digit).map_or(0.0, |upper| number - upper);
+            margins.found = margins.found.max(below).max(above);
+            margins.second =
+                thresholds.iter().map(|threshold| (number - threshold).abs()).fold(margins.second, f32::min);
+        }
+        if rest > 0 { Margins { found: f32::INFINITY, ..margins } } else { margins }
+    }
 }
 
 /// Where `tanh(z + shift) · half - offset` crosses from one level to the next.
-fn thresholds(levels: u32) -> Vec<f32> {
+pub(crate) fn thresholds(levels: u32) -> Vec<f32> {
     let half = f64::from(levels - 1) * (1.0 + WIDER) / 2.0;
     let offset = if levels.is_multiple_of(2) { 0.5 } else { 0.0 };
     let shift = (offset / half).atanh();

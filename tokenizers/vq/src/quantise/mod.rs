@@ -9,7 +9,11 @@ mod signs;
 
 use std::fmt::Debug;
 
+#[cfg(feature = "onnxruntime")]
+pub(crate) use levels::thresholds as level_thresholds;
 use pulp::Arch;
+#[cfg(feature = "onnxruntime")]
+pub(crate) use rows::{SHORTEST, half_squares, unit_rows};
 
 use crate::plan::Quantiser;
 
@@ -19,6 +23,48 @@ pub(crate) trait Quantise: Debug + Send + Sync {
     ///
     /// A place's ids never depend on the other places.
     fn ids(&self, arch: Arch, features: &[f32], scratch: &mut Vec<f32>, ids: &mut Vec<u32>);
+
+    /// How far the numbers of one place are from other ids than the best, and from these.
+    fn margins(&self, arch: Arch, place: &[f32], ids: &[u32]) -> Margins;
+}
+
+/// How far a place's numbers are from other ids, in whatever ids are chosen by: distances, products, numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Margins {
+    /// From the second best.
+    pub second: f32,
+    /// From the ids in question: 0 if they are the best, infinite if there are no such ids.
+    pub found: f32,
+}
+
+impl Margins {
+    /// Of scores of which the largest is the best.
+    fn of_scores(scores: &[f32], found: u32) -> Self {
+        let best = first_largest(scores);
+        let of = |id: u32| scores.get(id as usize).copied();
+        let others = (0..).zip(scores).filter(|(id, _)| *id != best).map(|(_, score)| *score);
+        let second = others.fold(f32::NEG_INFINITY, f32::max);
+        let score = of(best).unwrap_or(0.0);
+        Self { second: score - second, found: of(found).map_or(f32::INFINITY, |found| score - found) }
+    }
+}
+
+impl Quantiser {
+    /// Ids of each place.
+    pub fn depth(&self) -> usize {
+        if let Self::Residual(books) = self { books.depth } else { 1 }
+    }
+
+    /// Numbers of each place.
+    pub fn dimension(&self) -> usize {
+        match self {
+            Self::Nearest(book) | Self::Cosine(book) | Self::Product(book) => book.dimension,
+            Self::Largest { count } => *count as usize,
+            Self::Signs { bits } => *bits as usize,
+            Self::Levels(levels) => levels.len(),
+            Self::Residual(books) => books.books.first().map_or(0, |book| book.dimension),
+        }
+    }
 }
 
 /// What runs a quantiser.

@@ -2,8 +2,8 @@
 
 use pulp::Arch;
 
-use super::Quantise;
 use super::rows::Nearest;
+use super::{Margins, Quantise};
 use crate::plan::Books;
 
 #[derive(Debug)]
@@ -36,6 +36,23 @@ impl Quantise for Residual {
                 rest.iter_mut().zip(row).for_each(|(rest, x)| *rest -= x);
             }
         }
+    }
+
+    /// Those of the first step that finds another row: all that follow have something else left.
+    fn margins(&self, arch: Arch, place: &[f32], ids: &[u32]) -> Margins {
+        let (mut rest, mut margins) = (place.to_vec(), Margins { second: f32::INFINITY, found: 0.0 });
+        for (step, id) in ids.iter().enumerate() {
+            let last = self.books.books.len() - 1;
+            let Margins { second, found } = self.nearest[step.min(last)].margins(arch, &rest, &[*id]);
+            margins = Margins { second: second.min(margins.second), found };
+            if found > 0.0 {
+                break;
+            }
+            let book = &self.books.books[step.min(last)];
+            let row = &book.vectors[*id as usize * book.dimension..][..book.dimension];
+            rest.iter_mut().zip(row).for_each(|(rest, x)| *rest -= x);
+        }
+        margins
     }
 }
 

@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 
-use super::{Quantise, first_largest};
+use super::{Margins, Quantise, first_largest};
 use crate::cpu::Table;
 use crate::plan::Codebook;
 
@@ -10,7 +10,7 @@ use crate::plan::Codebook;
 const LOOKUPS: usize = 16;
 
 /// The smallest length that something is divided by, as PyTorch's `normalize` has it.
-const SHORTEST: f32 = 1e-12;
+pub(crate) const SHORTEST: f32 = 1e-12;
 
 /// The row at the smallest squared distance.
 #[derive(Debug)]
@@ -18,15 +18,17 @@ pub(super) struct Nearest(Table);
 
 impl Nearest {
     pub fn new(codebook: &Codebook) -> Self {
-        // Half of what is to be smallest, negated, and without what is the same for every row: z · row - |row|² / 2.
-        let start = rows(codebook).map(|row| -0.5 * row.iter().map(|x| x * x).sum::<f32>()).collect();
-        Self(Table::new(codebook, start))
+        Self(Table::new(codebook, half_squares(codebook)))
     }
 }
 
 impl Quantise for Nearest {
     fn ids(&self, arch: Arch, features: &[f32], scratch: &mut Vec<f32>, ids: &mut Vec<u32>) {
         best(&self.0, arch, features, scratch, ids);
+    }
+
+    fn margins(&self, arch: Arch, place: &[f32], ids: &[u32]) -> Margins {
+        margins(&self.0, arch, place, ids)
     }
 }
 
@@ -46,6 +48,10 @@ impl Quantise for Cosine {
         let units: Vec<f32> = features.chunks_exact(table.dimension).flat_map(unit).collect();
         best(table, arch, &units, scratch, ids);
     }
+
+    fn margins(&self, arch: Arch, place: &[f32], ids: &[u32]) -> Margins {
+        self.0.margins(arch, &unit(place).collect::<Vec<f32>>(), ids)
+    }
 }
 
 /// The row with the largest product.
@@ -62,10 +68,20 @@ impl Quantise for Product {
     fn ids(&self, arch: Arch, features: &[f32], scratch: &mut Vec<f32>, ids: &mut Vec<u32>) {
         best(&self.0, arch, features, scratch, ids);
     }
+
+    fn margins(&self, arch: Arch, place: &[f32], ids: &[u32]) -> Margins {
+        margins(&self.0, arch, place, ids)
+    }
+}
+
+/// What is added to each row's product: half of what is to be smallest, negated, and without what is the same for every
+/// row, is z · row - |row|² / 2.
+pub(crate) fn half_squares(codebook: &Codebook) -> Vec<f32> {
+    rows(codebook).map(|row| -0.5 * row.iter().map(|x| x * x).sum::<f32>()).collect()
 }
 
 /// The codebook with each row scaled to length 1.
-pub(super) fn unit_rows(codebook: &Codebook) -> Codebook {
+pub(crate) fn unit_rows(codebook: &Codebook) -> Codebook {
     Codebook { vectors: rows(codebook).flat_map(unit).collect(), ..*codebook }
 }
 
@@ -85,6 +101,12 @@ fn best(table: &Table, arch: Arch, features: &[f32], scratch: &mut Vec<f32>, ids
         table.scores(arch, places, scratch);
         ids.extend(scratch.chunks_exact(table.count).map(first_largest));
     }
+}
+
+fn margins(table: &Table, arch: Arch, place: &[f32], ids: &[u32]) -> Margins {
+    let mut scores = vec![0.0; table.count];
+    table.scores(arch, place, &mut scores);
+    Margins::of_scores(&scores, ids.first().copied().unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use pulp::Arch;
 
-use super::Quantise;
+use super::{Margins, Quantise};
 
 #[derive(Debug)]
 pub(super) struct Signs {
@@ -13,6 +13,15 @@ impl Quantise for Signs {
     fn ids(&self, _: Arch, features: &[f32], _: &mut Vec<f32>, ids: &mut Vec<u32>) {
         let id = |place: &[f32]| (0..).zip(place).map(|(bit, number)| u32::from(*number > 0.0) << bit).sum::<u32>();
         ids.extend(features.chunks_exact(self.bits as usize).map(id));
+    }
+
+    /// How far the number is from zero that must change its sign the most.
+    fn margins(&self, _: Arch, place: &[f32], ids: &[u32]) -> Margins {
+        let id = ids.first().copied().unwrap_or(0);
+        let flipped = (0..).zip(place).filter(|(bit, number)| (id >> bit & 1 == 1) != (**number > 0.0));
+        let found = flipped.map(|(_, number)| number.abs()).fold(0.0, f32::max);
+        let second = place.iter().map(|number| number.abs()).fold(f32::INFINITY, f32::min);
+        if id >> self.bits > 0 { Margins { second, found: f32::INFINITY } } else { Margins { second, found } }
     }
 }
 
