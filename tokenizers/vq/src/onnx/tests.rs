@@ -97,6 +97,7 @@ fn transformer(sight: Sight, hidden: Hidden, order: Order) -> Op {
     };
     let own = |name: &str, count: usize| weight(&format!("embed {name}"), &[count, width]);
     Op::Transformer(Box::new(Transformer {
+        rows: 1,
         width,
         place_norm: turned.then(|| layer_norm("places", width)),
         before: own("before", usize::from(!turned)),
