@@ -191,8 +191,9 @@ fn built_in(size: ImageSize, recipe: &pixels::Preprocessing) -> Vec<Vec<u8>> {
         (mixed ^ mixed >> 15).wrapping_mul(0x85EB_CA77) >> 24
     };
     // Rings that get narrower, of other widths for each colour.
-    let edges =
-        |x: u32, y: u32, channel: u32| if (x * x + y * y) / (width * (channel + 2)) % 2 == 0 { 30 } else { 220 };
+    let edges = |x: u32, y: u32, channel: u32| {
+        if ((x * x + y * y) / (width * (channel + 2))).is_multiple_of(2) { 30 } else { 220 }
+    };
     let mixed = |x: u32, y: u32, channel: u32| match (x * 4 / width + y * 4 / height) % 3 {
         0 => shades(x, y, channel),
         1 => edges(x, y, channel),

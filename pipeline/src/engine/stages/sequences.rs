@@ -36,6 +36,8 @@ mod rows;
 
 /// Documents of a batch.
 const BATCH_ROWS: usize = 128;
+/// Rows that are written at once, and those of one document more: a batch of large ones makes many.
+const ROWS_AT_ONCE: usize = 512;
 
 /// What the job says about sequences; a job without any has no unit of this stage.
 fn wanted(run: &Run) -> Result<&Sequences, RunError> {
@@ -119,9 +121,12 @@ async fn pack(
                 run.progress.worked(batch.num_rows() as u64);
             }
         }
-        push_examples(&batch, packer.as_mut(), &mut rows, log)?;
-        write_rows(&rows, &sequences.objective, &mut writer, log).await?;
-        packer.reuse(&mut rows);
+        let mut next = 0;
+        while next < batch.num_rows() {
+            next = push_examples(&batch, next, packer.as_mut(), &mut rows, log)?;
+            write_rows(&rows, &sequences.objective, &mut writer, log).await?;
+            packer.reuse(&mut rows);
+        }
     }
     packer.finish(&mut rows);
     log.packed((0, rows.len() as u64), Spent::default());
@@ -133,16 +138,19 @@ async fn pack(
     writer.finish().await
 }
 
+/// Packs the examples of documents from the one at `from` on, until there are enough rows to write; gives the next one.
 fn push_examples(
     batch: &RecordBatch,
+    from: usize,
     packer: &mut dyn Packer,
     rows: &mut Vec<PackedRow>,
     log: &UnitLog,
-) -> Result<(), StepError> {
+) -> Result<usize, StepError> {
     let (key, examples) = (columns::key(), columns::examples());
     let (key, examples) = (key.of(batch)?, examples.of(batch)?);
     let watch = Stopwatch::start();
-    for row in 0..batch.num_rows() {
+    let mut row = from;
+    while row < batch.num_rows() && rows.len() < ROWS_AT_ONCE {
         let document = Key::from_slice(key.value(row)).unwrap_or_default();
         log.at_work().did("packed", &document.to_string());
         let joined = joined_parts(batch, row)?;
@@ -153,9 +161,10 @@ fn push_examples(
             log.count("left_out_tokens", left_out.into());
             packer.push(document.0, example, rows);
         }
+        row += 1;
     }
-    log.packed((batch.num_rows() as u64, rows.len() as u64), watch.spent());
-    Ok(())
+    log.packed(((row - from) as u64, rows.len() as u64), watch.spent());
+    Ok(row)
 }
 
 async fn write_rows(

@@ -20,11 +20,13 @@ pub(crate) const EXECUTORS: &[Registered] = &[
     Registered { name: "onnxruntime", new: crate::onnx::OnnxExecutor::boxed },
 ];
 
+/// Makes an executor of a plan, or says why this machine or these settings can't have it.
+type New = fn(Plan, &ExecutorSettings) -> Result<Box<dyn Executor>, VqError>;
+
 /// An executor that settings can name.
 pub(crate) struct Registered {
     pub name: &'static str,
-    /// It with a plan, or why this machine or these settings can't have it.
-    pub new: fn(Plan, &ExecutorSettings) -> Result<Box<dyn Executor>, VqError>,
+    pub new: New,
 }
 
 /// Runs one plan, fixed when the executor was made.

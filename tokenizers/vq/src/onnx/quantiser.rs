@@ -85,7 +85,7 @@ fn digits(graph: &mut Graph, levels: &[u32], features: &Value) -> Value {
         let thresholds = level_thresholds(*levels);
         let rest = most - thresholds.len();
         // No number is above these.
-        thresholds.into_iter().chain(std::iter::repeat(f32::INFINITY).take(rest))
+        thresholds.into_iter().chain(std::iter::repeat_n(f32::INFINITY, rest))
     });
     let thresholds: Vec<f32> = rows.collect();
     let thresholds = graph.floats(&[levels.len(), most], &thresholds);

@@ -131,7 +131,7 @@ fn turn(graph: &mut Graph, heads: &Heads, numbers: &Value, sizes: Sizes) -> Valu
     }
     let size = sizes.width / heads.count;
     // Queries behind the places stay as they are.
-    let unturned = std::iter::repeat((1.0, 0.0)).take(sizes.tokens * size / 2 - heads.rotation.len());
+    let unturned = std::iter::repeat_n((1.0, 0.0), sizes.tokens * size / 2 - heads.rotation.len());
     let angles: Vec<(f32, f32)> = heads.rotation.iter().copied().chain(unturned).collect();
     let each_twice = |of: fn(&(f32, f32)) -> f32| angles.iter().flat_map(|pair| [of(pair); 2]).collect::<Vec<f32>>();
     let cosines = graph.floats(&[sizes.tokens, size], &each_twice(|pair| pair.0));

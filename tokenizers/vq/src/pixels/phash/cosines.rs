@@ -12,6 +12,7 @@ type Numbers = [f64; COUNT];
 
 /// Cosine and sine of the first seven of 32 parts of a turn, as pocketfft rounds them: products of rounded ones, which no
 /// library's functions give to the last bit.
+#[allow(clippy::approx_constant)]
 const TURNS: [(f64, f64); 7] = [
     (0.980_785_280_403_230_4, 0.195_090_322_016_128_25),
     (0.923_879_532_511_286_7, 0.382_683_432_365_089_8),
