@@ -217,19 +217,24 @@ mod tests {
     use crate::encoder::read_plan;
     use crate::{Preprocessing, quantise};
 
+    /// Number of the image, how many there are, its ids and features.
+    type Damage = fn(usize, usize, &mut Vec<u32>, &mut Vec<f32>);
+    /// Ids and features of an image.
+    type Answer = (Vec<u32>, Vec<f32>);
+
     /// Wrong in one way.
     #[derive(Debug)]
     struct Broken {
         inner: CpuExecutor,
         id: ExecutorId,
-        wrong: fn(usize, usize, &mut Vec<u32>, &mut Vec<f32>),
+        wrong: Damage,
     }
 
     impl Broken {
-        fn answers(&self, images: &[&[u8]]) -> Result<Vec<(Vec<u32>, Vec<f32>)>, VqError> {
+        fn answers(&self, images: &[&[u8]]) -> Result<Vec<Answer>, VqError> {
             let ids = self.inner.encode(images)?;
             let features = Executor::features(&self.inner, images)?.expect("features");
-            let mut both: Vec<(Vec<u32>, Vec<f32>)> = ids.into_iter().zip(features).collect();
+            let mut both: Vec<Answer> = ids.into_iter().zip(features).collect();
             for (index, (ids, features)) in both.iter_mut().enumerate() {
                 (self.wrong)(index, images.len(), ids, features);
             }

@@ -171,7 +171,8 @@ fn every_quantiser_gives_the_ids_of_the_cpu() {
     let Some(settings) = library_for_tests() else { return };
     let book =
         |name: &str| Codebook { count: 50, dimension: 8, vectors: weight(&format!("codebook {name}"), &[50, 8]) };
-    let quantisers: [fn(&dyn Fn(&str) -> Codebook) -> Quantiser; 9] = [
+    type Make = fn(&dyn Fn(&str) -> Codebook) -> Quantiser;
+    let quantisers: [Make; 9] = [
         |book| Quantiser::Nearest(book("nearest")),
         |book| Quantiser::Cosine(book("cosine")),
         |book| Quantiser::Product(book("product")),

@@ -150,7 +150,7 @@ mod tests {
         let mut state = 1_u32;
         let mut next = |bound: i32| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (i64::from(state >> 4) * i64::from(2 * bound + 1) >> 28) as i32 - bound
+            ((i64::from(state >> 4) * i64::from(2 * bound + 1)) >> 28) as i32 - bound
         };
         for (bound, count) in [(3, 1), (60, 2), (1000, 5), (32_767, 8)] {
             let mut coefficients: Vec<i16> = (0..count * 64).map(|_| next(bound) as i16).collect();
