@@ -10,6 +10,7 @@ mod bilinear;
 mod decode;
 mod jpeg;
 mod modes;
+mod palette_tiff;
 mod picture;
 mod plan;
 mod png;
@@ -17,6 +18,7 @@ mod prepare;
 mod recipe;
 pub mod recipes;
 mod resample;
+mod svg;
 
 pub use decode::{Header, ImageError, Limits, header};
 pub use picture::Size;
