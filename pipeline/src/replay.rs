@@ -133,7 +133,7 @@ async fn replay_image(run: &Run, context: &SessionContext, before: &Before, id: 
 }
 
 /// The row with this key, as a batch of its own.
-async fn row_of(
+pub(crate) async fn row_of(
     plan: Arc<dyn ExecutionPlan>,
     context: &SessionContext,
     key: Key,

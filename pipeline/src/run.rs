@@ -9,14 +9,13 @@ use tokio::runtime::Handle;
 
 use crate::check::{CheckedJob, check};
 use crate::engine::commit::all_committed;
-use crate::engine::known_codes::KnownCodes;
+use crate::engine::earlier::Earlier;
 use crate::engine::launch::{run_and_commit, run_stage, selftest};
-use crate::engine::memory::Beside;
 use crate::engine::plan::{RunPlan, Stage, TrainingTable, Unit};
 use crate::engine::progress::Progress;
 use crate::engine::stages::Before;
 use crate::engine::stages::shards::ShardedTable;
-use crate::engine::store::{Created, Place, Store, attempt, json_bytes};
+use crate::engine::store::{Created, Place, Store, json_bytes};
 use crate::engine::unit::Run;
 use crate::engine::watch::Watcher;
 use crate::error::{JobError, Problem, RunError};
@@ -35,9 +34,7 @@ pub const PLAN_RECORD: &str = "plan.json";
 pub async fn run(job: LoadedJob, out: &Place, parallel: usize, reuse: Option<&Place>) -> Result<Manifest, RunError> {
     let mut run = open(job, out).await?;
     if let Some(earlier) = reuse {
-        let earlier = open_earlier(earlier, &run)?;
-        run.known = Some(KnownCodes::open(earlier.clone()).await?);
-        run.earlier = Some(earlier);
+        run.earlier = Some(Earlier::open(open_earlier(earlier, &run)?).await?);
     }
     let parallel = share_memory(&run, parallel)?;
     watched(&run, to_the_end(&run, parallel)).await
@@ -141,16 +138,7 @@ async fn open(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     if store.create_json(PLAN_RECORD, &plan).await? == Created::Before {
         refuse_other_input(&store, &plan, out).await?;
     }
-    Ok(Run {
-        checked,
-        plan: Arc::new(plan),
-        store,
-        progress,
-        attempt: attempt(),
-        earlier: None,
-        known: None,
-        beside: Beside::Others,
-    })
+    Ok(Run::new(checked, plan, store, progress))
 }
 
 /// A job beside an output that was begun, by this job or another. Nothing is written.
@@ -158,8 +146,7 @@ pub async fn look(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     let progress = Arc::new(Progress::default());
     let (checked, plan) = plan(job, &progress).await?;
     let store = Store::open(out, &checked.job.storage)?;
-    let (checked, plan) = (Arc::new(checked), Arc::new(plan));
-    Ok(Run { checked, plan, store, progress, attempt: attempt(), earlier: None, known: None, beside: Beside::Others })
+    Ok(Run::new(Arc::new(checked), plan, store, progress))
 }
 
 /// Compares the input with the digests of its manifests. That reads all of it, so it is done where a run begins, and not
@@ -187,9 +174,7 @@ pub async fn reopen(store: &Store) -> Result<Run, RunError> {
         let problem = Problem::new(record.file.display().to_string(), "has changed since this output was begun");
         return Err(JobError::from(problem.hint("set it back")).into());
     }
-    let plan = plan_of(store).await?;
-    let (checked, plan, store) = (Arc::new(checked), Arc::new(plan), store.clone());
-    Ok(Run { checked, plan, store, progress, attempt: attempt(), earlier: None, known: None, beside: Beside::Others })
+    Ok(Run::new(Arc::new(checked), plan_of(store).await?, store.clone(), progress))
 }
 
 /// The other output of which a run takes over what it can.

@@ -78,8 +78,7 @@ pub struct ShownSource {
 
 /// Decodes one row of a finished run.
 pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
-    let manifest = store.read_json::<Manifest>(MANIFEST).await?;
-    let manifest = manifest.ok_or_else(|| problem(store, "has no manifest: the run has not ended"))?;
+    let manifest = manifest_of(store).await?;
     let (file, within) = locate(&manifest.files, row)
         .ok_or_else(|| problem(store, &format!("holds {} rows, counted from 0, but no row {row}", manifest.rows)))?;
     let batch = read_row(store, &file, within).await?;
@@ -94,7 +93,13 @@ pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
     Ok(ShownRow { row, file, pieces })
 }
 
-fn problem(store: &Store, message: &str) -> RunError {
+/// The manifest; an error says that the run has not ended.
+pub(crate) async fn manifest_of(store: &Store) -> Result<Manifest, RunError> {
+    let manifest = store.read_json::<Manifest>(MANIFEST).await?;
+    manifest.ok_or_else(|| problem(store, "has no manifest: the run has not ended"))
+}
+
+pub(crate) fn problem(store: &Store, message: &str) -> RunError {
     JobError::from(Problem::new(store.root().to_string(), message.to_owned())).into()
 }
 
@@ -110,7 +115,7 @@ pub(crate) fn locate(files: &[ShardFile], row: u64) -> Option<(String, u64)> {
     None
 }
 
-async fn read_row(store: &Store, file: &str, row: u64) -> Result<RecordBatch, RunError> {
+pub(crate) async fn read_row(store: &Store, file: &str, row: u64) -> Result<RecordBatch, RunError> {
     let rows = open_table(store, file).await?.with_offset(row as usize).with_limit(1);
     let found = rows.build()?.try_next().await?;
     found.ok_or_else(|| RunError::Record { path: file.into(), cause: format!("row {row} is not there") })

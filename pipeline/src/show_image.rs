@@ -6,7 +6,6 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, UInt32Type};
 use arrow::util::display::array_value_to_string;
-use futures::TryStreamExt;
 use pageloom_schemas::{Key, columns};
 use pageloom_vq::load_decoder;
 use pageloom_vq::pixels::{Size, png};
@@ -14,11 +13,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::engine::store::Store;
-use crate::engine::table_reader::open_table;
-use crate::error::{JobError, Problem, RunError};
-use crate::finish::{MANIFEST, Manifest};
+use crate::error::RunError;
 use crate::run::reopen;
-use crate::show::locate;
+use crate::show::{locate, manifest_of, problem, read_row};
 use crate::steps::draw_masks::MASKS;
 use sheet::{Sheet, Tile};
 
@@ -53,21 +50,13 @@ struct ShownMask {
 
 /// Reads one row of the table of images.
 pub async fn show_image(store: &Store, row: u64) -> Result<ShownImage, RunError> {
-    let manifest = store.read_json::<Manifest>(MANIFEST).await?;
-    let manifest = manifest.ok_or_else(|| problem(store, "has no manifest: the run has not ended"))?;
-    let table = manifest.image_table.ok_or_else(|| {
+    let table = manifest_of(store).await?.image_table.ok_or_else(|| {
         problem(store, "has no table of images: add `[image_shards]` to the job, and run it into another folder")
     })?;
     let located = locate(&table.files, row);
     let (file, within) = located
         .ok_or_else(|| problem(store, &format!("holds {} images, counted from 0, but no row {row}", table.rows)))?;
-    let rows = open_table(store, &file).await?.with_offset(within as usize).with_limit(1).build()?.try_next().await?;
-    let lost = || RunError::Record { path: file.clone(), cause: format!("row {row} is not there") };
-    shown(&rows.ok_or_else(lost)?, row, file.clone())
-}
-
-fn problem(store: &Store, message: &str) -> RunError {
-    JobError::from(Problem::new(store.root().to_string(), message.to_owned())).into()
+    shown(&read_row(store, &file, within).await?, row, file)
 }
 
 fn shown(rows: &RecordBatch, row: u64, file: String) -> Result<ShownImage, RunError> {

@@ -2,31 +2,14 @@
 
 use std::io::Write;
 
-use flate2::write::{GzEncoder, ZlibEncoder};
-use flate2::{Compression, Crc};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
-use super::site::{PARAGRAPH, Site, done, text};
+use super::site::{PARAGRAPH, Site, done, png, text};
 
 /// A PNG of one bit per pixel, all black.
 fn black_png(width: u32, height: u32) -> Vec<u8> {
-    let row = vec![0; 1 + width.div_ceil(8) as usize];
-    let mut pixels = ZlibEncoder::new(Vec::new(), Compression::fast());
-    for _ in 0..height {
-        pixels.write_all(&row).unwrap();
-    }
-    let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
-    header.extend([1, 0, 0, 0, 0]);
-    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-    for (kind, data) in [(b"IHDR", header), (b"IDAT", pixels.finish().unwrap()), (b"IEND", Vec::new())] {
-        let mut checksum = Crc::new();
-        checksum.update(kind);
-        checksum.update(&data);
-        png.extend((data.len() as u32).to_be_bytes());
-        png.extend(kind);
-        png.extend(&data);
-        png.extend(checksum.sum().to_be_bytes());
-    }
-    png
+    png(width, height, [1, 0], &vec![0; width.div_ceil(8) as usize])
 }
 
 fn page(images: &str) -> String {

@@ -1,36 +1,15 @@
 //! What a run may take: memory within its limit, a disk within its size, no silence, and no trust in clocks.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use flate2::write::ZlibEncoder;
-use flate2::{Compression, Crc};
-
-use super::site::{Finished, PARAGRAPH, Said, Site, command, demo_job, done, pageloom, run, text};
+use super::site::{Finished, PARAGRAPH, Said, Site, command, demo_job, done, pageloom, png, run, text};
 
 /// A PNG in colour whose every row is alike: small as a file, however many pixels it has.
 fn large_png(side: u32) -> Vec<u8> {
-    let mut row = vec![0_u8; 1];
-    row.extend((0..side * 3).map(|at| (at % 251) as u8));
-    let mut pixels = ZlibEncoder::new(Vec::new(), Compression::fast());
-    for _ in 0..side {
-        pixels.write_all(&row).unwrap();
-    }
-    let mut header = [side.to_be_bytes(), side.to_be_bytes()].concat();
-    header.extend([8, 2, 0, 0, 0]);
-    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-    for (kind, data) in [(b"IHDR", header), (b"IDAT", pixels.finish().unwrap()), (b"IEND", Vec::new())] {
-        let mut checksum = Crc::new();
-        checksum.update(kind);
-        checksum.update(&data);
-        png.extend((data.len() as u32).to_be_bytes());
-        png.extend(kind);
-        png.extend(&data);
-        png.extend(checksum.sum().to_be_bytes());
-    }
-    png
+    let row: Vec<u8> = (0..side * 3).map(|at| (at % 251) as u8).collect();
+    png(side, side, [8, 2], &row)
 }
 
 /// A page that shows images of 16 million pixels, each of which takes about 190 MB to decode.

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::rc::Rc;
 
+use flate2::write::ZlibEncoder;
+use flate2::{Compression, Crc};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -134,6 +137,31 @@ pub fn run(job: &Path, out: &Path, options: &[&str]) -> Finished {
     done(&arguments);
     done(&["verify", &text(out)]);
     Finished::at(out)
+}
+
+/// A PNG whose every row has these bytes: small as a file, however many pixels it has. `kind` is the bits of a number and
+/// the type of colour.
+pub fn png(width: u32, height: u32, kind: [u8; 2], row: &[u8]) -> Vec<u8> {
+    let mut pixels = ZlibEncoder::new(Vec::new(), Compression::fast());
+    for _ in 0..height {
+        // No filter.
+        pixels.write_all(&[0]).unwrap();
+        pixels.write_all(row).unwrap();
+    }
+    let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    header.extend(kind);
+    header.extend([0, 0, 0]);
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (kind, data) in [(b"IHDR", header), (b"IDAT", pixels.finish().unwrap()), (b"IEND", Vec::new())] {
+        let mut checksum = Crc::new();
+        checksum.update(kind);
+        checksum.update(&data);
+        png.extend((data.len() as u32).to_be_bytes());
+        png.extend(kind);
+        png.extend(&data);
+        png.extend(checksum.sum().to_be_bytes());
+    }
+    png
 }
 
 /// A path as an argument.

@@ -11,6 +11,7 @@ use crate::engine::no_room::{ended, full, out_of_share};
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::progress::{Measure, StageDisplay};
 use crate::engine::reuse::take_over;
+use crate::engine::stages::shards::RowsOf;
 use crate::engine::stages::{Before, run_unit};
 use crate::engine::unit::Run;
 use crate::error::RunError;
@@ -150,9 +151,6 @@ fn work(run: &Run, stage: Stage, before: &Before, open: &[Unit]) -> (u64, Measur
             (shown * open.len() as u64 / u64::from(run.plan.buckets.max(1)), Measure::Rows("images"))
         }
         Stage::Sequences => (bucketed(&before.documents, "documents"), Measure::Rows("documents")),
-        Stage::Shards | Stage::ImageShards => {
-            let rows_of = if stage == Stage::Shards { &before.sequences } else { &before.images };
-            (rows_of.iter().map(|commit| commit.count("rows")).sum(), Measure::Rows("rows"))
-        }
+        Stage::Shards | Stage::ImageShards => (RowsOf::of(stage, before).count(), Measure::Rows("rows")),
     }
 }

@@ -2,11 +2,11 @@
 
 pub mod clock;
 pub mod commit;
+pub mod earlier;
 pub mod exchange;
 pub mod exchange_reader;
 pub mod exchange_writer;
 pub mod input;
-pub mod known_codes;
 pub mod launch;
 pub mod memory;
 pub mod no_room;

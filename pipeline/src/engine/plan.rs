@@ -9,7 +9,7 @@ use crate::check::CheckedJob;
 use crate::engine::commit::Commit;
 use crate::engine::exchange::segment;
 use crate::engine::stages::Before;
-use crate::engine::stages::shards::{IMAGE_ROWS, SEQUENCE_ROWS, stretches_of_shard};
+use crate::engine::stages::shards::RowsOf;
 use crate::error::RunError;
 use crate::identity::{Parts, digest_of};
 use crate::job::Job;
@@ -184,20 +184,16 @@ impl RunPlan {
         }
     }
 
-    /// What the shards of a stage take their rows from: the commits, their table, and rows of each shard but the last.
-    fn rows_of<'a>(&self, stage: Stage, before: &'a Before) -> (&'a [Commit], &'static str, u64) {
-        match stage {
-            Stage::ImageShards => (&before.images, IMAGE_ROWS, self.image_rows_per_shard),
-            _ => (&before.sequences, SEQUENCE_ROWS, self.rows_per_shard),
-        }
+    /// Rows of every shard of a stage but the last.
+    fn per_shard(&self, stage: Stage) -> u64 {
+        if stage == Stage::ImageShards { self.image_rows_per_shard } else { self.rows_per_shard }
     }
 
     /// Units of a stage. What a unit follows from is what it reads of the stages before it, whose commits are `before`: so
     /// it has the same identity in another run where that comes to the same, whatever else the other run's job says.
     pub fn units(&self, stage: Stage, before: &Before) -> Vec<Unit> {
-        let (commits, _, per_shard) = self.rows_of(stage, before);
-        let rows: u64 = commits.iter().map(|commit| commit.count("rows")).sum();
-        let count = self.count(stage).unwrap_or_else(|| rows.div_ceil(per_shard.max(1)) as u32);
+        let shards = || RowsOf::of(stage, before).count().div_ceil(self.per_shard(stage).max(1)) as u32;
+        let count = self.count(stage).unwrap_or_else(shards);
         let unit = |index: u32| {
             let mut follows = Follows::from(stage, self.buckets);
             match stage {
@@ -243,8 +239,7 @@ impl RunPlan {
 
     fn shard_follows(&self, stage: Stage, index: u32, count: u32, before: &Before, follows: &mut Follows) {
         follows.text(&self.parts.shards).number(index.into()).number(count.into());
-        let (commits, table, per_shard) = self.rows_of(stage, before);
-        for (file, first, rows) in stretches_of_shard(commits, table, index, per_shard) {
+        for (file, first, rows) in RowsOf::of(stage, before).of_shard(index, self.per_shard(stage)) {
             follows.text(&file.sha256).number(first).number(rows);
         }
     }

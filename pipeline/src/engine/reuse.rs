@@ -3,26 +3,26 @@
 use std::collections::BTreeMap;
 
 use crate::engine::commit::{Commit, commit, committed};
+use crate::engine::earlier::Earlier;
 use crate::engine::plan::{Stage, Unit, whole_content};
 use crate::engine::store::Store;
 use crate::engine::table_writer::TableFile;
 use crate::engine::unit::Run;
 use crate::error::RunError;
-use crate::status::commits_of;
 use crate::verify::check_sum;
 
 /// Commits those units of a stage whose files lie in `earlier`, and says how many. A file is taken over only if its bytes
 /// have the checksum of its commit, and a split's documents only if all of what they were read from is as it was.
-pub async fn take_over(run: &Run, earlier: &Store, stage: Stage, units: &[Unit]) -> Result<(), RunError> {
+pub async fn take_over(run: &Run, earlier: &Earlier, stage: Stage, units: &[Unit]) -> Result<(), RunError> {
     let there: BTreeMap<String, Commit> =
-        commits_of(earlier, stage).await?.into_iter().map(|commit| (commit.unit.clone(), commit)).collect();
+        earlier.commits(stage).await?.into_iter().map(|commit| (commit.unit.clone(), commit)).collect();
     let mut taken = 0;
     for unit in units {
         let Some(found) = there.get(&unit.id) else { continue };
         if committed(&run.store, unit).await?.is_some() || !reads_the_same(run, unit, found).await? {
             continue;
         }
-        match files_of(run, earlier, unit, found).await? {
+        match files_of(run, &earlier.store, unit, found).await? {
             Ok(files) => {
                 commit(&run.store, unit, &Commit { index: unit.index, files, ..found.clone() }).await?;
                 taken += 1;
@@ -32,7 +32,12 @@ pub async fn take_over(run: &Run, earlier: &Store, stage: Stage, units: &[Unit])
     }
     if taken > 0 {
         let width = Stage::NAME_WIDTH;
-        eprintln!("{:<width$} {taken}/{} units are taken over from {}", stage.name(), units.len(), earlier.root());
+        eprintln!(
+            "{:<width$} {taken}/{} units are taken over from {}",
+            stage.name(),
+            units.len(),
+            earlier.store.root()
+        );
     }
     Ok(())
 }

@@ -12,12 +12,12 @@ use parquet::file::properties::WriterProperties;
 use crate::check::CheckedJob;
 use crate::engine::clock::{Meter, Spent, metered, peak_memory_bytes, unix_seconds};
 use crate::engine::commit::{Commit, StepReport};
+use crate::engine::earlier::Earlier;
 use crate::engine::exchange_writer::ExchangeWriter;
-use crate::engine::known_codes::KnownCodes;
 use crate::engine::memory::Beside;
 use crate::engine::plan::{RunPlan, Unit};
 use crate::engine::progress::Progress;
-use crate::engine::store::Store;
+use crate::engine::store::{Store, attempt};
 use crate::engine::table_writer::{TableFile, TableSink, TableWriter, table_properties};
 use crate::engine::watch::{AtWork, UnitAtWork};
 use crate::error::RunError;
@@ -32,19 +32,23 @@ pub struct Run {
     pub plan: Arc<RunPlan>,
     /// Where output goes.
     pub store: Store,
-    /// The images of the other output, which need not be encoded again.
-    pub known: Option<KnownCodes>,
     /// Who watches.
     pub progress: Arc<Progress>,
     /// Marks this process's files, so that two attempts at one unit never write to one name.
     pub attempt: String,
-    /// Another output, whose commits are taken over where their units are the same.
-    pub earlier: Option<Store>,
+    /// Another output, of which is taken over what is the same.
+    pub earlier: Option<Earlier>,
     /// Whether other units run at the same time.
     pub beside: Beside,
 }
 
 impl Run {
+    /// A run beside others, with nothing to take over.
+    pub fn new(checked: Arc<CheckedJob>, plan: RunPlan, store: Store, progress: Arc<Progress>) -> Self {
+        let (plan, attempt) = (Arc::new(plan), attempt());
+        Self { checked, plan, store, progress, attempt, earlier: None, beside: Beside::Others }
+    }
+
     /// What one unit's plan may hold before it spills.
     pub fn memory_of_unit(&self) -> u64 {
         self.checked.resources.memory.of_unit(self.beside, self.checked.job.units.memory)

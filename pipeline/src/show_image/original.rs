@@ -1,7 +1,5 @@
 //! What the encoder saw of an image, from its source once more.
 
-use datafusion::physical_plan::execute_stream;
-use futures::TryStreamExt;
 use pageloom_schemas::{Key, columns};
 
 use crate::engine::exchange::image_bucket;
@@ -11,6 +9,7 @@ use crate::engine::stages::images::located_images;
 use crate::engine::step_exec::guarded;
 use crate::engine::unit::Run;
 use crate::error::{RunError, StepError};
+use crate::replay::row_of;
 use crate::show_image::sheet::Tile;
 use crate::status::commits_of;
 use crate::step::Kind;
@@ -20,14 +19,10 @@ pub async fn of(run: &Run, key: Key) -> Result<Option<Tile>, RunError> {
     let documents = commits_of(&run.store, Stage::Documents).await?;
     let context = session(&run.store, run.memory_of_unit(), 128)?;
     let located = located_images(&context, run, &documents, image_bucket(&key, run.plan.buckets)).await?;
-    let mut batches = execute_stream(located, context.task_ctx())?;
-    while let Some(batch) = batches.try_next().await? {
-        let row = columns::key().of(&batch)?.iter().position(|found| found == Some(&key.0));
-        if let Some(row) = row {
-            return pixels(run, batch.slice(row, 1));
-        }
+    match row_of(located, &context, key).await? {
+        Some(row) => pixels(run, row),
+        None => Ok(None),
     }
-    Ok(None)
 }
 
 fn pixels(run: &Run, mut rows: arrow::array::RecordBatch) -> Result<Option<Tile>, RunError> {

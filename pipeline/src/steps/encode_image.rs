@@ -94,10 +94,7 @@ impl Step for EncodeImage {
         }
         let grid = self.encoder.grid();
         let repeat = |side: u16| -> ArrayRef { Arc::new(UInt16Array::from_value(side, batch.num_rows())) };
-        let from: ArrayRef = match from.is_empty() {
-            true => Arc::new(FixedSizeBinaryArray::new(32, Vec::<u8>::new().into(), None)),
-            false => Arc::new(FixedSizeBinaryArray::try_from_iter(from.iter())?),
-        };
+        let from: ArrayRef = Arc::new(FixedSizeBinaryArray::try_new(32, from.concat().into(), None)?);
         let new = vec![repeat(grid.width), repeat(grid.height), codes.finish()?, from];
         Settings::default().columns().replace(&batch, new)
     }

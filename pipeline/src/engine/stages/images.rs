@@ -12,9 +12,9 @@ use pageloom_schemas::lists::{ListColumn, uint32_rows};
 use pageloom_schemas::{columns, tables};
 
 use crate::engine::commit::Commit;
+use crate::engine::earlier::nothing_known;
 use crate::engine::exchange::bucket_of;
 use crate::engine::exchange_reader::bucket;
-use crate::engine::known_codes::nothing_known;
 use crate::engine::nodes::{MapExec, sort};
 use crate::engine::plan::{TrainingTable, Unit};
 use crate::engine::session::{scan, session};
@@ -102,8 +102,8 @@ async fn with_known(
     located: DataFrame,
     index: u32,
 ) -> Result<DataFrame, RunError> {
-    let known = match &run.known {
-        Some(codes) => codes.known(context, index, run.plan.buckets).await?,
+    let known = match &run.earlier {
+        Some(earlier) => earlier.known(context, index, run.plan.buckets).await?,
         None => None,
     };
     if let Some(known) = known {

@@ -21,8 +21,6 @@ const BATCH_ROWS: usize = 256;
 #[derive(Debug, Clone)]
 pub struct ShardedTable {
     stage: Stage,
-    /// The table whose rows the shards take, among the files of the commits before.
-    rows: &'static str,
     /// The folder of the shards in the output.
     pub folder: &'static str,
     /// Its columns.
@@ -38,10 +36,6 @@ pub struct ShardedTable {
 pub const SEQUENCES: &str = "data";
 /// Folder of the shards of images.
 pub const IMAGES: &str = "images";
-/// The table of rows of sequences, among the files of a commit.
-pub const SEQUENCE_ROWS: &str = "sequences";
-/// The table of rows of images, among the files of a commit.
-pub const IMAGE_ROWS: &str = "image_rows";
 
 impl ShardedTable {
     /// What a stage of shards writes; none for any other stage, or where the job doesn't want that table.
@@ -50,7 +44,6 @@ impl ShardedTable {
         match stage {
             Stage::Shards => job.sequences.as_ref().map(|of| Self {
                 stage,
-                rows: SEQUENCE_ROWS,
                 folder: SEQUENCES,
                 schema: sequences(of),
                 tokens: "input_ids",
@@ -59,7 +52,6 @@ impl ShardedTable {
             }),
             Stage::ImageShards => job.image_shards.as_ref().map(|of| Self {
                 stage,
-                rows: IMAGE_ROWS,
                 folder: IMAGES,
                 schema: image_rows::schema(checked),
                 tokens: "tokens",
@@ -70,9 +62,41 @@ impl ShardedTable {
         }
     }
 
-    /// The commits whose rows its shards take.
-    pub fn rows_of<'a>(&self, before: &'a Before) -> &'a [Commit] {
-        if self.stage == Stage::Shards { &before.sequences } else { &before.images }
+    /// The rows that its shards take.
+    pub fn rows_of<'a>(&self, before: &'a Before) -> RowsOf<'a> {
+        RowsOf::of(self.stage, before)
+    }
+}
+
+/// The rows that shards take: of which units, and of which table among their files.
+#[derive(Debug, Clone, Copy)]
+pub struct RowsOf<'a> {
+    commits: &'a [Commit],
+    table: &'static str,
+}
+
+impl<'a> RowsOf<'a> {
+    /// Those of a stage of shards.
+    pub fn of(stage: Stage, before: &'a Before) -> Self {
+        match stage {
+            Stage::ImageShards => Self { commits: &before.images, table: "image_rows" },
+            _ => Self { commits: &before.sequences, table: "sequences" },
+        }
+    }
+
+    /// How many there are.
+    pub fn count(self) -> u64 {
+        self.files().map(|file| file.rows).sum()
+    }
+
+    /// Those of one shard: in which files they lie, from which row on, and how many.
+    pub fn of_shard(self, index: u32, rows_per_shard: u64) -> Vec<(&'a TableFile, u64, u64)> {
+        let first = u64::from(index) * rows_per_shard;
+        stretches(self.files(), first, rows_per_shard.min(self.count().saturating_sub(first)))
+    }
+
+    fn files(self) -> impl Iterator<Item = &'a TableFile> {
+        self.commits.iter().filter_map(move |commit| commit.file(self.table))
     }
 }
 
@@ -81,8 +105,7 @@ pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, before: &Before) -> Resu
     let table = ShardedTable::of(&run.checked, unit.stage);
     let table = table.ok_or_else(|| RunError::Bug(format!("{unit}: the job has no such table")))?;
     let rows_of = table.rows_of(before);
-    let total: u64 = rows_of.iter().filter_map(|commit| commit.file(table.rows)).map(|file| file.rows).sum();
-    let path = shard_path(table.folder, unit.index, total.div_ceil(table.rows_per_shard));
+    let path = shard_path(table.folder, unit.index, rows_of.count().div_ceil(table.rows_per_shard));
     let properties = shard_properties(&table.schema, table.rows_per_row_group, provenance(run))?;
     let writer = log.file(run, path, table.schema.clone(), properties)?;
     let (shard, tokens) = run_into(run, unit, log, &table, rows_of, writer).await?;
@@ -98,28 +121,15 @@ pub async fn run_into(
     unit: &Unit,
     log: &UnitLog,
     table: &ShardedTable,
-    rows_of: &[Commit],
+    rows_of: RowsOf<'_>,
     mut sink: impl TableSink,
 ) -> Result<(TableFile, u64), RunError> {
     let mut tokens = 0;
-    for (file, first, rows) in stretches_of_shard(rows_of, table.rows, unit.index, table.rows_per_shard) {
+    for (file, first, rows) in rows_of.of_shard(unit.index, table.rows_per_shard) {
         log.at_work().did("copies rows of", &file.path);
         tokens += copy(run, &file.path, (first, rows), table, &mut sink).await?;
     }
     Ok((sink.finish().await?, tokens))
-}
-
-/// The rows of one shard: in which files they lie, from which row on, and how many.
-pub fn stretches_of_shard<'a>(
-    rows_of: &'a [Commit],
-    table: &str,
-    index: u32,
-    rows_per_shard: u64,
-) -> Vec<(&'a TableFile, u64, u64)> {
-    let files: Vec<&TableFile> = rows_of.iter().filter_map(|commit| commit.file(table)).collect();
-    let total: u64 = files.iter().map(|file| file.rows).sum();
-    let first = u64::from(index) * rows_per_shard;
-    stretches(&files, first, rows_per_shard.min(total.saturating_sub(first)))
 }
 
 /// `data/train-00000-of-00128.parquet`
@@ -140,13 +150,13 @@ fn provenance(run: &Run) -> Vec<(String, String)> {
 }
 
 /// Where `rows` rows from `first` on lie, counted over all files.
-fn stretches<'a>(files: &[&'a TableFile], first: u64, rows: u64) -> Vec<(&'a TableFile, u64, u64)> {
+fn stretches<'a>(files: impl Iterator<Item = &'a TableFile>, first: u64, rows: u64) -> Vec<(&'a TableFile, u64, u64)> {
     let mut found = Vec::new();
     let (mut before, end) = (0, first + rows);
     for file in files {
         let (from, to) = (first.max(before), end.min(before + file.rows));
         if from < to {
-            found.push((*file, from - before, to - from));
+            found.push((file, from - before, to - from));
         }
         before += file.rows;
     }
@@ -186,8 +196,8 @@ mod tests {
     fn a_shard_takes_its_rows_across_files() {
         let files = [file("a", 3), file("b", 0), file("c", 4)];
         let [a, b, c] = &files;
-        assert_eq!(stretches(&[a, b, c], 2, 3), [(a, 2, 1), (c, 0, 2)]);
-        assert_eq!(stretches(&[a, b, c], 5, 2), [(c, 2, 2)]);
-        assert_eq!(stretches(&[a, b, c], 0, 0), []);
+        assert_eq!(stretches([a, b, c].into_iter(), 2, 3), [(a, 2, 1), (c, 0, 2)]);
+        assert_eq!(stretches([a, b, c].into_iter(), 5, 2), [(c, 2, 2)]);
+        assert_eq!(stretches([a, b, c].into_iter(), 0, 0), []);
     }
 }

@@ -251,20 +251,13 @@ fn an_objective_without_phases_has_one_packer() {
 fn rows_of_phases_made_in_the_memory_of_others_are_the_same_rows() {
     for packing in packings() {
         let objective = in_phases();
-        let (mut packer, mut rows, mut all) = (packing.build_for(&objective, &specials()), Vec::new(), Vec::new());
         let built = objective.build(&specials());
-        for (number, example) in (0..).zip(examples()) {
+        let of_document = |(number, example): (u32, Example)| {
             let document =
                 TokenDocument { tokens: example.input_ids, images: example.images, ..TokenDocument::default() };
-            for example in built.apply(&document, &mut KeyedRandom::new(5, "objective", &key(number), 0)) {
-                packer.push(key(number), example, &mut rows);
-            }
-            all.extend(rows.iter().cloned());
-            packer.reuse(&mut rows);
-            assert_eq!(rows, []);
-        }
-        packer.finish(&mut rows);
-        all.append(&mut rows);
+            (key(number), built.apply(&document, &mut KeyedRandom::new(5, "objective", &key(number), 0)))
+        };
+        let all = pack_with_reuse(packing.build_for(&objective, &specials()), (0..).zip(examples()).map(of_document));
         assert_eq!(all, pack_phases(&packing, &objective).0, "{packing:?}");
     }
 }
@@ -386,23 +379,35 @@ fn rows_made_in_the_memory_of_others_are_the_same_rows() {
         Example { position_ids, loss_weights, ..example }
     };
     for packing in packings() {
-        let (mut packer, mut rows, mut all) = (packing.build(&specials()), Vec::new(), Vec::new());
+        let (mut packer, mut rows) = (packing.build(&specials()), Vec::new());
         // Rows with every column go first, so that what is left of them would show in those that follow.
         for (number, example) in (0..).zip(examples()) {
             packer.push(key(number), with_extras(example), &mut rows);
         }
         packer.finish(&mut rows);
         packer.reuse(&mut rows);
-        for (number, example) in (0..).zip(examples()) {
-            packer.push(key(number), example, &mut rows);
-            all.extend(rows.iter().cloned());
-            packer.reuse(&mut rows);
-            assert_eq!(rows, []);
-        }
-        packer.finish(&mut rows);
-        all.append(&mut rows);
+        let all = pack_with_reuse(packer, (0..).zip(examples()).map(|(number, example)| (key(number), vec![example])));
         assert_eq!(all, pack(&packing).0, "{packing:?}");
     }
+}
+
+// All rows of these documents' examples, each document's made in the memory of those before.
+fn pack_with_reuse(
+    mut packer: Box<dyn Packer>,
+    documents: impl Iterator<Item = ([u8; 16], Vec<Example>)>,
+) -> Vec<PackedRow> {
+    let (mut rows, mut all) = (Vec::new(), Vec::new());
+    for (key, examples) in documents {
+        for example in examples {
+            packer.push(key, example, &mut rows);
+        }
+        all.extend(rows.iter().cloned());
+        packer.reuse(&mut rows);
+        assert_eq!(rows, []);
+    }
+    packer.finish(&mut rows);
+    all.append(&mut rows);
+    all
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Images' codes that an earlier run has found, for those whose pixels are the same.
+//! Another run's output, of which a run takes over what it can: units that are the same, and codes of images whose pixels are.
 
 use std::sync::Arc;
 
@@ -13,10 +13,11 @@ use crate::engine::store::Store;
 use crate::error::RunError;
 use crate::status::{commits_of, plan_of};
 
-/// The images that a run has encoded.
+/// Another output. It is only read.
 #[derive(Debug, Clone)]
-pub struct KnownCodes {
-    store: Store,
+pub struct Earlier {
+    /// Where it is.
+    pub store: Store,
     buckets: u32,
     images: Arc<Vec<Commit>>,
 }
@@ -24,12 +25,17 @@ pub struct KnownCodes {
 /// The scheme and host under which DataFusion knows the earlier run's store.
 const URL: &str = "run://earlier/";
 
-impl KnownCodes {
+impl Earlier {
     /// Opens an earlier run, finished or not.
     pub async fn open(store: Store) -> Result<Self, RunError> {
         let buckets = plan_of(&store).await?.buckets;
         let images = Arc::new(commits_of(&store, Stage::Images).await?);
         Ok(Self { store, buckets, images })
+    }
+
+    /// What it has committed of a stage.
+    pub async fn commits(&self, stage: Stage) -> Result<Vec<Commit>, RunError> {
+        if stage == Stage::Images { Ok(self.images.to_vec()) } else { commits_of(&self.store, stage).await }
     }
 
     /// `image_key`, `known_from` and `known_codes` of all images that may be in one of so many buckets, each once.
