@@ -147,8 +147,10 @@ fn work(run: &Run, stage: Stage, before: &Before, open: &[Unit]) -> (u64, Measur
         }
         Stage::Images => {
             // An image on pages of two units counts twice here; buckets are alike, for they go by hash.
-            let shown: u64 = before.documents.iter().map(|commit| commit.count("shown_images")).sum();
-            (shown * open.len() as u64 / u64::from(run.plan.buckets.max(1)), Measure::Rows("images"))
+            let all = run.checked.job.wants_all_images();
+            let counted = if all { "image_locations" } else { "shown_images" };
+            let images: u64 = before.documents.iter().map(|commit| commit.count(counted)).sum();
+            (images * open.len() as u64 / u64::from(run.plan.buckets.max(1)), Measure::Rows("images"))
         }
         Stage::Sequences => (bucketed(&before.documents, "documents"), Measure::Rows("documents")),
         Stage::Shards | Stage::ImageShards => (RowsOf::of(stage, before).count(), Measure::Rows("rows")),
