@@ -222,7 +222,7 @@ fn decode(model: &Model, codes: &Path, out: &Path) -> Result<(), RunError> {
             continue;
         }
         let pixels = decoder.decode(&[&image.codes]).map_err(|error| at(&error))?;
-        let ImageSize { width, height } = decoder.size();
+        let ImageSize { width, height } = decoder.layout().size;
         let file = png(pixels.first().map(Vec::as_slice).unwrap_or_default(), Size { width, height });
         let name = image.file.file_stem().unwrap_or(image.file.as_os_str());
         let path = out.join(name).with_extension("png");

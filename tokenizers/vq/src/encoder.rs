@@ -16,7 +16,7 @@ use super::plan::{DecodePlan, Plan, Quantiser};
 use super::preprocessing::Preprocessing;
 use super::quantise;
 use super::selftest::{Judge, Reference, Selftest, selftest};
-use super::tokenizer::{Grid, ImageSize, ImageTokenizer, Provenance};
+use super::tokenizer::{Grid, IdLayout, ImageSize, ImageTokenizer, Provenance};
 
 /// Names under which model files are published, the first that is there being read.
 const MODEL_FILES: [&str; 5] = [
@@ -89,10 +89,7 @@ impl Source {
             image_size: model.size,
         };
         let encoder = Encoder {
-            size: model.size,
-            grid: model.grid,
-            codes_per_cell: model.config.architecture.codes_per_cell(),
-            codebook_size: model.config.architecture.codebook_size(),
+            layout: model.layout(),
             preprocessing: model.preprocessing(),
             cost,
             provenance,
@@ -127,10 +124,7 @@ impl Source {
             image_size: file.size(),
         };
         let encoder = Encoder {
-            size: file.size(),
-            grid: file.grid(),
-            codes_per_cell: file.codes_per_cell(),
-            codebook_size: file.codebook_size(),
+            layout: file.layout(),
             preprocessing: file.preprocessing(),
             // What a file computes is its own affair.
             cost: Cost::default(),
@@ -172,6 +166,15 @@ impl Model {
         let grid = grid.map_err(|reason| VqError::Config { path: config_path, reason })?;
         let bytes = read(&path)?;
         Ok(Self { config, config_bytes, path, bytes, size, grid })
+    }
+
+    pub fn layout(&self) -> IdLayout {
+        IdLayout {
+            size: self.size,
+            grid: self.grid,
+            codes_per_cell: self.config.architecture.codes_per_cell(),
+            codebook_size: self.config.architecture.codebook_size(),
+        }
     }
 
     pub fn preprocessing(&self) -> Preprocessing {
@@ -247,10 +250,7 @@ pub(super) fn read_decode_plan(config: &Config, grid: Grid, path: &Path, bytes: 
 
 #[derive(Debug)]
 struct Encoder {
-    size: ImageSize,
-    grid: Grid,
-    codes_per_cell: u32,
-    codebook_size: u32,
+    layout: IdLayout,
     preprocessing: Preprocessing,
     cost: Cost,
     provenance: Provenance,
@@ -282,20 +282,8 @@ impl Encoder {
 }
 
 impl ImageTokenizer for Encoder {
-    fn size(&self) -> ImageSize {
-        self.size
-    }
-
-    fn grid(&self) -> Grid {
-        self.grid
-    }
-
-    fn codes_per_cell(&self) -> u32 {
-        self.codes_per_cell
-    }
-
-    fn codebook_size(&self) -> u32 {
-        self.codebook_size
+    fn layout(&self) -> IdLayout {
+        self.layout
     }
 
     fn preprocessing(&self) -> Preprocessing {
@@ -311,7 +299,7 @@ impl ImageTokenizer for Encoder {
     }
 
     fn encode(&self, images: &[&[u8]]) -> Result<Vec<Vec<u32>>, VqError> {
-        let size = self.size;
+        let size = self.layout.size;
         let expected = size.width as usize * size.height as usize * 3;
         if let Some((index, image)) = images.iter().enumerate().find(|(_, image)| image.len() != expected) {
             return Err(VqError::ImageBytes { index, found: image.len(), expected, size });
@@ -327,6 +315,6 @@ impl ImageTokenizer for Encoder {
             quantise: quantise::of(quantiser),
         });
         let reference = Reference { executor: reference.encoder.executor, judge };
-        selftest(self.executor.as_ref(), &reference, self.size, &self.recipe())
+        selftest(self.executor.as_ref(), &reference, self.layout.size, &self.recipe())
     }
 }

@@ -30,4 +30,4 @@ pub use error::VqError;
 pub use executor::{Arithmetic, Device, ExecutorId, ExecutorSettings};
 pub use preprocessing::{Preprocessing, Range};
 pub use selftest::Selftest;
-pub use tokenizer::{Grid, ImageDecoder, ImageSize, ImageTokenizer, Provenance};
+pub use tokenizer::{Grid, IdLayout, ImageDecoder, ImageSize, ImageTokenizer, Provenance};

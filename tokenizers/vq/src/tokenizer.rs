@@ -15,23 +15,32 @@ use super::selftest::Selftest;
 ///
 /// An image's ids never depend on what shares its call, nor on the number of threads.
 pub trait ImageTokenizer: Debug + Send + Sync {
+    /// What its images and their ids look like.
+    fn layout(&self) -> IdLayout;
     /// Columns and rows of the input, in pixels.
-    fn size(&self) -> ImageSize;
+    fn size(&self) -> ImageSize {
+        self.layout().size
+    }
     /// The shorter side of the input, in pixels; the side of the square where it is one.
     fn image_size(&self) -> u32 {
         self.size().width.min(self.size().height)
     }
     /// Columns and rows of the token grid.
-    fn grid(&self) -> Grid;
+    fn grid(&self) -> Grid {
+        self.layout().grid
+    }
     /// Ids for each place of the grid: 1, but for residual quantisers, whose ids for a place follow each other.
-    fn codes_per_cell(&self) -> u32;
+    fn codes_per_cell(&self) -> u32 {
+        self.layout().codes_per_cell
+    }
     /// Ids of an image.
     fn codes_per_image(&self) -> u32 {
-        let Grid { width, height } = self.grid();
-        u32::from(width) * u32::from(height) * self.codes_per_cell()
+        self.layout().codes_per_image()
     }
     /// Ids are below this.
-    fn codebook_size(&self) -> u32;
+    fn codebook_size(&self) -> u32 {
+        self.layout().codebook_size
+    }
     /// How the model's own code makes its input from an image file.
     fn preprocessing(&self) -> Preprocessing;
     /// The same as what `pixels::prepare` follows, for this tokenizer's size.
@@ -53,16 +62,30 @@ pub trait ImageTokenizer: Debug + Send + Sync {
 
 /// Turns grids of codebook ids into RGB images.
 pub trait ImageDecoder: Debug + Send + Sync {
-    /// Columns and rows of the output, in pixels.
-    fn size(&self) -> ImageSize;
-    /// Columns and rows of the token grid.
-    fn grid(&self) -> Grid;
-    /// Ids for each place of the grid.
-    fn codes_per_cell(&self) -> u32;
-    /// Ids are below this.
-    fn codebook_size(&self) -> u32;
+    /// What its ids and the images that they stand for look like.
+    fn layout(&self) -> IdLayout;
     /// One RGB image, raster, `width · height · 3` bytes, per id list. Lists are as `encode` gives them.
     fn decode(&self, ids: &[&[u32]]) -> Result<Vec<Vec<u8>>, VqError>;
+}
+
+/// What an image and its ids look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdLayout {
+    /// Columns and rows of the image, in pixels.
+    pub size: ImageSize,
+    /// Columns and rows of its ids.
+    pub grid: Grid,
+    /// Ids for each place of the grid.
+    pub codes_per_cell: u32,
+    /// Ids are below this.
+    pub codebook_size: u32,
+}
+
+impl IdLayout {
+    /// Ids of an image.
+    pub fn codes_per_image(&self) -> u32 {
+        u32::from(self.grid.width) * u32::from(self.grid.height) * self.codes_per_cell
+    }
 }
 
 /// Columns and rows of an image, in pixels.

@@ -15,7 +15,7 @@ use crate::encoder::{read_decode_plan, read_plan};
 use crate::executor::Executor;
 use crate::plan::Plan;
 use crate::rule::{image, weight};
-use crate::tokenizer::ImageSize;
+use crate::tokenizer::{IdLayout, ImageSize};
 use crate::{Preprocessing, VqError, load, load_at, load_decoder};
 
 /// Made by `tests/vq/golden.py`.
@@ -410,10 +410,11 @@ fn ids_become_an_image() {
     let golden = golden("rq_vae");
     let folder = folder(&golden, &tensors(&golden), "model.safetensors");
     let model = load_decoder(folder.path(), None).expect("loads");
-    assert_eq!((model.size(), model.codes_per_cell(), model.codebook_size()), (ImageSize::square(64), 4, 256));
+    let IdLayout { size, codes_per_cell, codebook_size, .. } = model.layout();
+    assert_eq!((size, codes_per_cell, codebook_size), (ImageSize::square(64), 4, 256));
     let ids = &golden.images[0].ids;
     let rgb = &model.decode(&[ids]).expect("decodes")[0];
-    let numbers = decoder(&golden, model.size()).numbers(ids, &mut Buffers::default()).numbers;
+    let numbers = decoder(&golden, size).numbers(ids, &mut Buffers::default()).numbers;
     assert_eq!(*rgb, numbers.iter().map(|x| crate::Range::SIGNED.level(*x)).collect::<Vec<u8>>());
     for wrong in [&ids[1..], &[&[256], &ids[1..]].concat()] {
         let error = model.decode(&[ids, wrong]).expect_err("refused").to_string();

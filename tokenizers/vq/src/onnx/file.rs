@@ -16,7 +16,7 @@ use crate::executor::{Arithmetic, ExecutorSettings};
 use crate::plan::{Codebook, Quantiser};
 use crate::preprocessing::{Preprocessing, Range};
 use crate::quantise::{self, Quantise};
-use crate::tokenizer::{Grid, ImageSize};
+use crate::tokenizer::{Grid, IdLayout, ImageSize};
 
 /// What `config.json` says beside an ONNX file.
 #[derive(Debug, Clone, Deserialize)]
@@ -140,17 +140,10 @@ impl OnnxFile {
         ImageSize { width, height }
     }
 
-    pub fn grid(&self) -> Grid {
+    pub fn layout(&self) -> IdLayout {
         let [width, height] = self.grid;
-        Grid { width, height }
-    }
-
-    pub fn codebook_size(&self) -> u32 {
-        self.codebook_size
-    }
-
-    pub fn codes_per_cell(&self) -> u32 {
-        self.codes_per_cell
+        let grid = Grid { width, height };
+        IdLayout { size: self.size(), grid, codes_per_cell: self.codes_per_cell, codebook_size: self.codebook_size }
     }
 
     /// As torchvision does it, which is what most files were exported beside.
