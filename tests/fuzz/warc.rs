@@ -13,8 +13,8 @@ fuzz_target!(|bytes: &[u8]| {
         _ => "crawl/a.warc",
     };
     let input = MemoryInput::new(&[(name, bytes)]);
-    let source = warc::Settings::example().build();
-    let found = Collected::read(source.as_ref(), &input, 1 << 20);
+    let source = warc::Settings::example();
+    let found = Collected::read(&source, &input, 1 << 20);
     let skipped = found.skipped.values().sum::<u64>() as usize;
     assert!(found.documents.len() + found.images.len() + found.rejects.len() + skipped <= bytes.len());
     for image in &found.images {
@@ -22,5 +22,5 @@ fuzz_target!(|bytes: &[u8]| {
     }
     // Each piece reads what is before it again, so that many pieces would leave time for few inputs.
     let piece = (bytes.len() as u64 / 12).max(64);
-    assert_eq!(found, Collected::read(source.as_ref(), &input, piece));
+    assert_eq!(found, Collected::read(&source, &input, piece));
 });

@@ -13,10 +13,12 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use pageloom_storage::Settings;
 use tokio::runtime::Handle;
 
-use crate::sources::{Footers, Input, InputError, InputObject};
+use crate::sources::{FileReader, Footers, Input, InputError, InputObject, Piece, read_file};
 
+mod ahead;
 mod buckets;
 
+use ahead::Ahead;
 use buckets::Buckets;
 pub use buckets::is_address;
 
@@ -155,6 +157,23 @@ impl Input for StoreInput {
         };
         self.read.fetch_add(length, Ordering::Relaxed);
         Ok(bytes)
+    }
+
+    fn reader<'a>(&'a self, files: Vec<&'a Piece>) -> FileReader<'a> {
+        let far = files.into_iter().filter(|file| is_address(&file.path)).collect();
+        let mut ahead = Ahead::new(self.runtime.clone(), far, |file| self.buckets.ask(file));
+        Box::new(move |file| {
+            if !is_address(&file.path) {
+                return read_file(self, file);
+            }
+            let bytes = ahead.read(file)?;
+            self.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            Ok(bytes)
+        })
+    }
+
+    fn at_once(&self, path: &str) -> usize {
+        if is_address(path) { 16 } else { 1 }
     }
 
     fn tag(&self, path: &str) -> Result<Option<String>, InputError> {

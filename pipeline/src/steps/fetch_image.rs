@@ -1,6 +1,7 @@
 //! Reads each image's bytes from where they lie.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef, BinaryArray, FixedSizeBinaryArray, RecordBatch, StringArray};
 use data_url::DataUrl;
@@ -73,10 +74,11 @@ impl Step for FetchImage {
         let url = columns::url();
         let url = url.of(&batch)?;
         let locations = locations(&batch)?;
-        let outcomes: Vec<Result<Vec<u8>, Refusal>> = rejects
-            .each_row(&batch)
-            .map(|row| self.bytes(url.value(row), locations[row].as_ref()))
-            .collect();
+        let fetch = |row: usize| self.bytes(url.value(row), locations[row].as_ref());
+        let outcomes = match self.at_once(&locations) {
+            1 => rejects.each_row(&batch).map(fetch).collect(),
+            threads => by_threads(threads, rejects.each_row(&batch), fetch),
+        };
         let (batch, images) = rejects.keep_ok(&batch, outcomes)?;
         let digests: Vec<[u8; 32]> = images.iter().map(|image| Sha256::digest(image).into()).collect();
         let url = columns::url();
@@ -92,6 +94,12 @@ impl Step for FetchImage {
 }
 
 impl FetchImage {
+    /// So many images of a batch are best asked for at once.
+    fn at_once(&self, locations: &[Option<(usize, Location)>]) -> usize {
+        let of = |(source, location): &(usize, Location)| Some(self.inputs.get(*source)?.at_once(&location.path));
+        locations.iter().flatten().filter_map(of).max().unwrap_or(1)
+    }
+
     fn bytes(&self, url: &str, location: Option<&(usize, Location)>) -> Result<Vec<u8>, Refusal> {
         if url.starts_with("data:") {
             return data_url_bytes(url, self.settings.max_bytes);
@@ -111,6 +119,27 @@ impl FetchImage {
             None => Ok(fetched.bytes),
         }
     }
+}
+
+/// What is fetched for each row, in their order, by threads that mostly wait.
+fn by_threads<T: Send>(
+    threads: usize,
+    rows: impl Iterator<Item = usize> + Send,
+    fetch: impl Fn(usize) -> T + Sync,
+) -> Vec<T> {
+    let (rows, fetched) = (Mutex::new(rows), Mutex::new(BTreeMap::new()));
+    let next = || rows.lock().unwrap_or_else(PoisonError::into_inner).next();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(row) = next() {
+                    let one = fetch(row);
+                    fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(row, one);
+                }
+            });
+        }
+    });
+    fetched.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 /// Whether a tag names one of the words for everybody: what follows a robot's name speaks to that robot alone.
@@ -183,6 +212,13 @@ mod tests {
         assert_eq!(data_url_bytes("data:image/gif;base64,R0lG", 100).unwrap(), b"GIF");
         assert_eq!(data_url_bytes("data:image/gif;base64,*", 100).unwrap_err().reason, "image_bad_data_url");
         assert_eq!(data_url_bytes("data:;base64,AAAAAAAA", 3).unwrap_err().reason, "image_too_large");
+    }
+
+    #[test]
+    fn threads_that_wait_for_each_other_fetch_every_row_once_and_in_order() {
+        let together = std::sync::Barrier::new(4);
+        let fetched = by_threads(4, 0..40, |row| (together.wait(), row).1);
+        assert!(fetched.into_iter().eq(0..40));
     }
 
     #[test]

@@ -2,14 +2,12 @@
 
 mod tar;
 
-use std::io::Read;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use crate::sources::paths::settings_with_paths;
 use crate::sources::{
-    Container, ImageLocation, Input, InputError, Location, Paths, Piece, RawDocument, Records, RejectedRecord, Source,
-    SourceError, SourceFile, SourceSettings, Split, file_url,
+    Container, FileReader, ImageLocation, Input, InputError, Location, Paths, Piece, RawDocument, Records,
+    RejectedRecord, Source, SourceError, SourceFile, SourceSettings, Split, file_url,
 };
 
 settings_with_paths! {
@@ -72,14 +70,6 @@ impl SourceSettings for Settings {
         }
         problems
     }
-
-    fn files(&self) -> &Paths {
-        &self.files
-    }
-
-    fn build(&self) -> Arc<dyn Source> {
-        Arc::new(self.clone())
-    }
 }
 
 /// What a file of the tree is, by its ending.
@@ -99,10 +89,11 @@ impl Source for Settings {
     }
 
     fn read(&self, split: &Split, input: &dyn Input, records: &mut dyn Records) -> Result<(), SourceError> {
+        let mut pages = input.reader(split.pieces.iter().filter(|piece| self.is_page(piece)).collect());
         for piece in &split.pieces {
             let go_on = match self.tree_of_tar(&piece.path) {
                 Some(folder) => tar::read(self, piece, &folder, input, records)?,
-                None => self.file(piece, input, records)?,
+                None => self.file(piece, &mut pages, records)?,
             };
             if go_on.is_break() {
                 break;
@@ -157,19 +148,24 @@ impl Settings {
         }
     }
 
-    fn file(&self, piece: &Piece, input: &dyn Input, records: &mut dyn Records) -> Result<ControlFlow<()>, InputError> {
+    /// Whether this is a file whose bytes become a page.
+    fn is_page(&self, piece: &Piece) -> bool {
+        let role = || self.role(&self.files.locator(&piece.path));
+        piece.length <= self.max_page_bytes && self.tree_of_tar(&piece.path).is_none() && role() == Role::Page
+    }
+
+    fn file(
+        &self,
+        piece: &Piece,
+        pages: &mut FileReader<'_>,
+        records: &mut dyn Records,
+    ) -> Result<ControlFlow<()>, InputError> {
         let locator = &self.files.locator(&piece.path);
         match self.role(locator) {
             Role::Page if piece.length > self.max_page_bytes => {
                 Ok(records.reject(self.too_large(locator, piece.length)))
             }
-            Role::Page => {
-                let mut body = Vec::with_capacity(piece.length as usize);
-                // The file may have grown since it was listed; more than was planned is not read.
-                let opened = input.open(&piece.path)?.take(piece.length).read_to_end(&mut body);
-                opened.map_err(|error| InputError { path: piece.path.clone(), cause: error.to_string() })?;
-                Ok(records.document(page(locator, body)))
-            }
+            Role::Page => Ok(records.document(page(locator, pages(piece)?))),
             Role::Image => {
                 let (path, offset, length) = (piece.path.clone(), piece.offset, piece.length);
                 let location = Location { container: Container::Bytes, path, offset, length };

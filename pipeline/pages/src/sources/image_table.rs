@@ -1,7 +1,6 @@
 //! Images that lie apart from the pages: tables or tars of a URL, or a key, and an image's bytes.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use url::Url;
 
@@ -62,14 +61,6 @@ impl SourceSettings for Settings {
         let mut problems = super::html_files::wrong_endings(self.image_extensions.iter());
         problems.extend(self.base().err());
         problems
-    }
-
-    fn files(&self) -> &Paths {
-        &self.files
-    }
-
-    fn build(&self) -> Arc<dyn Source> {
-        Arc::new(self.clone())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use crate::sources::Piece;
 use crate::sources::parquet_file::Footers;
 
 /// Files by path. The engine implements it over an object store, tests over memory. Calls block.
@@ -16,6 +17,17 @@ pub trait Input: Send + Sync {
     /// A range of a file, whole.
     fn read_range(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, InputError>;
 
+    /// Reads files of this list in its order, each to the `length` that it was planned with: one may have grown since. A
+    /// storage that answers late asks for the next ones meanwhile.
+    fn reader<'a>(&'a self, _files: Vec<&'a Piece>) -> FileReader<'a> {
+        Box::new(|file| read_file(self, file))
+    }
+
+    /// So many ranges like one of this file are best asked for at once: more than one where each costs a round trip.
+    fn at_once(&self, _path: &str) -> usize {
+        1
+    }
+
     /// What differs between versions of a file, where the storage keeps such a tag: the file need not be read to compare.
     fn tag(&self, _path: &str) -> Result<Option<String>, InputError> {
         Ok(None)
@@ -26,6 +38,17 @@ pub trait Input: Send + Sync {
 
     /// The footers of Parquet files that were read before.
     fn footers(&self) -> &Footers;
+}
+
+/// Gives the bytes of a file.
+pub type FileReader<'a> = Box<dyn FnMut(&Piece) -> Result<Vec<u8>, InputError> + 'a>;
+
+/// A file from its beginning to the length that it was planned with, or to its end.
+pub fn read_file(input: &(impl Input + ?Sized), file: &Piece) -> Result<Vec<u8>, InputError> {
+    let mut body = Vec::with_capacity(file.length as usize);
+    let read = input.open(&file.path)?.take(file.length).read_to_end(&mut body);
+    read.map_err(|error| InputError { path: file.path.clone(), cause: error.to_string() })?;
+    Ok(body)
 }
 
 /// Tells a storage that failed from bytes that are broken: to a parser both are an error.

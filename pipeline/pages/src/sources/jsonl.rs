@@ -4,7 +4,6 @@ mod images;
 
 use std::io::{BufRead, BufReader, Read};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 use serde_json::{Map, Value};
@@ -98,14 +97,6 @@ impl SourceSettings for Settings {
         let compressed = self.files.literal().find(|path| self.images_field.is_some() && is_compressed(path));
         problems.extend(compressed.map(compressed_images));
         problems
-    }
-
-    fn files(&self) -> &Paths {
-        &self.files
-    }
-
-    fn build(&self) -> Arc<dyn Source> {
-        Arc::new(self.clone())
     }
 }
 

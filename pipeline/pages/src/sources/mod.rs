@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use fetching::{FetchError, Fetched, fetch, fetch_response};
 pub use file_url::{canonical, file_url};
-pub use input::{Input, InputError, InputObject};
+pub use input::{FileReader, Input, InputError, InputObject, read_file};
 pub use parquet_file::Footers;
 pub use passages::{PASSAGES, PassageText, Passages};
 pub use paths::{Paths, SourceFile, Unmatched};
@@ -75,10 +75,6 @@ pub trait SourceSettings {
     fn example() -> Self;
     /// What is wrong with the settings, in the user's words.
     fn check(&self) -> Vec<String>;
-    /// Where its files lie, relative to the job file.
-    fn files(&self) -> &Paths;
-    /// The source, ready to read.
-    fn build(&self) -> Arc<dyn Source>;
 }
 
 /// A source can't be read.
@@ -125,7 +121,7 @@ macro_rules! register {
 
             /// Where its files lie, relative to the job file.
             pub fn files(&self) -> &Paths {
-                match self { $(Self::$name(settings) => settings.files(),)* }
+                match self { $(Self::$name(settings) => &settings.files,)* }
             }
 
             /// The same source over one other file or folder.
@@ -137,7 +133,7 @@ macro_rules! register {
 
             /// The source, ready to read.
             pub fn build(&self) -> Arc<dyn Source> {
-                match self { $(Self::$name(settings) => settings.build(),)* }
+                match self { $(Self::$name(settings) => Arc::new(settings.clone()),)* }
             }
         }
     };

@@ -1,7 +1,6 @@
 //! Pages as rows of Parquet tables: a URL and its HTML in each, perhaps with the page's images.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -91,14 +90,6 @@ impl SourceSettings for Settings {
             problems.push("`gold_steps_column` needs `passages_column`".to_owned());
         }
         problems
-    }
-
-    fn files(&self) -> &Paths {
-        &self.files
-    }
-
-    fn build(&self) -> Arc<dyn Source> {
-        Arc::new(self.clone())
     }
 }
 

@@ -1,13 +1,9 @@
 //! Plain text in files: each is a document without images.
 
-use std::io::Read;
-use std::sync::Arc;
-
 use crate::sources::html_files::{splits, wrong_endings};
 use crate::sources::paths::settings_with_paths;
 use crate::sources::{
-    Input, InputError, Paths, RawDocument, Records, RejectedRecord, Source, SourceError, SourceSettings, Split,
-    file_url,
+    Input, Paths, Piece, RawDocument, Records, RejectedRecord, Source, SourceError, SourceSettings, Split, file_url,
 };
 
 settings_with_paths! {
@@ -45,14 +41,6 @@ impl SourceSettings for Settings {
         }
         problems
     }
-
-    fn files(&self) -> &Paths {
-        &self.files
-    }
-
-    fn build(&self) -> Arc<dyn Source> {
-        Arc::new(self.clone())
-    }
 }
 
 impl Source for Settings {
@@ -61,6 +49,8 @@ impl Source for Settings {
     }
 
     fn read(&self, split: &Split, input: &dyn Input, records: &mut dyn Records) -> Result<(), SourceError> {
+        let is_read = |piece: &&Piece| self.is_text(&piece.path) && piece.length <= self.max_page_bytes;
+        let mut texts = input.reader(split.pieces.iter().filter(is_read).collect());
         for piece in &split.pieces {
             let locator = self.files.locator(&piece.path);
             let url = file_url(&locator);
@@ -72,11 +62,7 @@ impl Source for Settings {
                 let detail = format!("{} bytes are more than `max_page_bytes`, {}", piece.length, self.max_page_bytes);
                 records.reject(RejectedRecord { locator, url: Some(url), reason: "page_too_large", detail })
             } else {
-                let mut body = Vec::with_capacity(piece.length as usize);
-                // The file may have grown since it was listed; more than was planned is not read.
-                let read = input.open(&piece.path)?.take(piece.length).read_to_end(&mut body);
-                read.map_err(|error| InputError { path: piece.path.clone(), cause: error.to_string() })?;
-                let content_type = Some("text/plain".to_owned());
+                let (content_type, body) = (Some("text/plain".to_owned()), texts(piece)?);
                 records.document(RawDocument { locator, url, content_type, robots: None, body })
             };
             if go_on.is_break() {

@@ -14,7 +14,6 @@ mod unpacked;
 mod window;
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -73,14 +72,6 @@ impl SourceSettings for Settings {
     fn check(&self) -> Vec<String> {
         let nothing = self.max_page_bytes == 0;
         nothing.then(|| "`max_page_bytes` is 0, so every page would be rejected".to_owned()).into_iter().collect()
-    }
-
-    fn files(&self) -> &Paths {
-        &self.files
-    }
-
-    fn build(&self) -> Arc<dyn Source> {
-        Arc::new(self.clone())
     }
 }
 

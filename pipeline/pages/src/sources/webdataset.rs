@@ -3,7 +3,6 @@
 pub(super) mod groups;
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use url::Url;
 
@@ -62,14 +61,6 @@ impl SourceSettings for Settings {
             compressed.map(|path| format!("`{path}` is compressed: images can't be read from its middle; unpack it")),
         );
         problems
-    }
-
-    fn files(&self) -> &Paths {
-        &self.files
-    }
-
-    fn build(&self) -> Arc<dyn Source> {
-        Arc::new(self.clone())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt};
@@ -10,8 +11,9 @@ use pageloom_storage::{ObjectReader, Settings, open_object, read_range};
 use tokio::runtime::Handle;
 use url::Url;
 
+use super::ahead::Asked;
 use super::{failed, named};
-use crate::sources::{InputError, InputObject};
+use crate::sources::{InputError, InputObject, Piece};
 
 /// Whether a job's path is an address, and no file or folder.
 pub fn is_address(path: &str) -> bool {
@@ -60,6 +62,19 @@ impl Buckets {
         let (store, location) = self.find(path)?;
         let range = read_range(&self.runtime, store.as_ref(), &location, offset, length);
         Ok(range.map_err(|error| failed(path, &error))?.into())
+    }
+
+    /// Asks for an object's bytes, to the length that it was planned with or to its end.
+    pub fn ask(&self, file: &Piece) -> Result<Asked, InputError> {
+        let (store, location) = self.find(&file.path)?;
+        let (path, length) = (file.path.clone(), file.length);
+        Ok(self.runtime.spawn(async move {
+            // No range of an empty object can be asked for.
+            if length == 0 {
+                return Ok(Bytes::new());
+            }
+            store.get_range(&location, 0..length).await.map_err(|error| failed(&path, &error))
+        }))
     }
 
     /// An object's entity tag.

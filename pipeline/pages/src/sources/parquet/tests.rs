@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use arrow::array::{
     ArrayRef, BinaryArray, BinaryViewArray, Int32Array, LargeBinaryArray, LargeStringArray, StringArray,
     StringViewArray,

@@ -1,5 +1,7 @@
 //! Archives of every kind, whole and broken.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::sources::memory::{Collected, MemoryInput, gzip, record, response, zstd};
 use crate::sources::{InputError, InputObject, fetch, fetch_response};
