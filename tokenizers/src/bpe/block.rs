@@ -1,5 +1,7 @@
 //! Reads 64 bytes of text at once, as one bit a byte for each thing that GPT-2's pattern asks of them.
 
+use wide::u8x16;
+
 use super::kinds::{LETTER, NUMBER, SPACE};
 use super::reader::Text;
 
@@ -25,20 +27,24 @@ pub(super) struct Block {
     pub(super) wide_blanks: bool,
 }
 
-// What a byte is, as far as it says so itself: these and the kinds.
-const SPACE_ITSELF: u8 = 1 << 3;
-const APOSTROPHE: u8 = 1 << 4;
-const WIDE: u8 = 1 << 7;
-
 impl Block {
     /// The block that begins there, which must be inside the text. Behind the end of the text are no bytes of any kind.
     #[inline]
     pub(super) fn read(text: Text<'_>, start: usize) -> Self {
         let (bytes, count) = text.padded(start);
-        let of_bytes = bytes.map(of_byte);
-        let [letters, numbers, blanks, spaces, apostrophes, wide] =
-            [LETTER, NUMBER, SPACE, SPACE_ITSELF, APOSTROPHE, WIDE].map(|bit| gather(&of_bytes, bit));
-        let mut block = Self { letters, numbers, blanks, others: 0, spaces, apostrophes, wide_blanks: false };
+        let (mut block, mut wide) = (Self::default(), 0);
+        let (lanes, _) = bytes.as_chunks();
+        for (lane, sixteen) in lanes.iter().enumerate() {
+            let bytes = u8x16::new(*sixteen);
+            let put = |bits: &mut u64, are: u8x16| *bits |= u64::from(are.to_bitmask()) << (16 * lane);
+            let spaces = bytes.simd_eq(u8x16::splat(b' '));
+            put(&mut block.letters, within(bytes | u8x16::splat(0x20), b'a', b'z'));
+            put(&mut block.numbers, within(bytes, b'0', b'9'));
+            put(&mut block.blanks, spaces | within(bytes, b'\t', b'\r'));
+            put(&mut block.spaces, spaces);
+            put(&mut block.apostrophes, bytes.simd_eq(u8x16::splat(b'\'')));
+            put(&mut wide, bytes);
+        }
         if wide != 0 {
             block.add_wide(text, start, wide);
         }
@@ -65,29 +71,11 @@ impl Block {
     }
 }
 
-// By arithmetic, not by a table, so that sixteen bytes are done at once.
+// Which bytes are `first`, `last` or between them.
 #[inline]
-fn of_byte(byte: u8) -> u8 {
-    let bit = |is: bool, bit: u8| if is { bit } else { 0 };
-    bit((byte | 0x20).wrapping_sub(b'a') < 26, LETTER)
-        | bit(byte.wrapping_sub(b'0') < 10, NUMBER)
-        | bit(byte == b' ' || byte.wrapping_sub(b'\t') < 5, SPACE)
-        | bit(byte == b' ', SPACE_ITSELF)
-        | bit(byte == b'\'', APOSTROPHE)
-        | byte & WIDE
-}
-
-// This bit of each byte.
-#[inline]
-fn gather(bytes: &[u8; BLOCK_BYTES], bit: u8) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    // Times this, the lowest bits of eight bytes come to lie side by side in the highest byte.
-    const TOGETHER: u64 = 0x0102_0408_1020_4080;
-    let (eights, _) = bytes.as_chunks();
-    eights.iter().rev().fold(0, |bits, eight| {
-        let lowest = u64::from_le_bytes(*eight) >> bit.trailing_zeros() & EACH;
-        bits << 8 | lowest.wrapping_mul(TOGETHER) >> 56
-    })
+fn within(bytes: u8x16, first: u8, last: u8) -> u8x16 {
+    let from_first = bytes - u8x16::splat(first);
+    from_first.min(u8x16::splat(last - first)).simd_eq(from_first)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use wide::i32x8;
+
 use crate::TokenId;
 
 /// What may be merged with what, and the tokens of single bytes.
@@ -14,6 +16,8 @@ pub(super) struct Merges {
     pairs: PairTable,
     // The token that each merge makes, by rank.
     merged: Vec<u32>,
+    // The first of them, where they follow each other, as they do in most files: then nothing need be looked up.
+    first_merged: Option<u32>,
 }
 
 /// Two tokens that become one.
@@ -27,12 +31,22 @@ pub(super) struct Pair {
 /// Room to work in, kept between words.
 #[derive(Default)]
 pub(super) struct Workbench {
+    few: Few,
     tokens: Vec<u32>,
     // The rank at which each token merges with the one behind it.
     ranks: Vec<u32>,
-    // What is next to the tokens of a short word.
-    previous: Vec<u8>,
-    next: Vec<u8>,
+}
+
+/// The tokens of a short word.
+struct Few {
+    count: usize,
+    tokens: [u32; FEW_TOKENS],
+    // The rank at which each token merges with the one behind it, above the token's position, so that the lowest number tells
+    // the lowest rank and the first place where it is. `i32`, of which the lowest is found without a branch to guess.
+    ranks: [i32; FEW_TOKENS],
+    // What is next to each token: its position, or one that is not below `count`.
+    previous: [u8; FEW_TOKENS],
+    next: [u8; FEW_TOKENS],
 }
 
 // Looking through so many tokens for the lowest rank is quicker than keeping them in a heap.
@@ -40,6 +54,46 @@ const FEW_TOKENS: usize = 1 << FEW_BITS;
 const FEW_BITS: u32 = 6;
 // Above every rank, and with a position behind it still a positive `i32`.
 const NO_RANK: u32 = (1 << (i32::BITS - 1 - FEW_BITS)) - 1;
+// With any position behind it.
+const NO_RANKS: i32 = (NO_RANK << FEW_BITS) as i32;
+
+impl Default for Few {
+    fn default() -> Self {
+        let position = |position: usize| position as u8;
+        Self {
+            count: 0,
+            tokens: [0; FEW_TOKENS],
+            ranks: [NO_RANKS; FEW_TOKENS],
+            previous: std::array::from_fn(|at| position(at).wrapping_sub(1)),
+            next: std::array::from_fn(|at| position(at + 1)),
+        }
+    }
+}
+
+impl Few {
+    /// Begins another word, of at most `FEW_TOKENS` bytes.
+    fn start(&mut self, bytes: usize) {
+        let fresh = const { [NO_RANKS; FEW_TOKENS] };
+        let end = bytes.next_multiple_of(8).min(FEW_TOKENS);
+        self.ranks[..end].copy_from_slice(&fresh[..end]);
+        self.count = 0;
+    }
+
+    #[inline]
+    fn set_rank(&mut self, position: usize, rank: u32) {
+        self.ranks[position % FEW_TOKENS] = ((rank << FEW_BITS) | position as u32) as i32;
+    }
+
+    /// The lowest rank and the first place where it is.
+    #[inline]
+    fn lowest(&self) -> Option<(u32, usize)> {
+        let (eights, _) = self.ranks.as_chunks::<8>();
+        let eights = &eights[..self.count.div_ceil(8).min(FEW_TOKENS / 8)];
+        let lowest = eights.iter().fold(i32x8::splat(NO_RANKS), |lowest, ranks| lowest.min(i32x8::new(*ranks)));
+        let lowest = lowest.to_array().into_iter().min().unwrap_or(NO_RANKS);
+        (lowest < NO_RANKS).then_some((lowest as u32 >> FEW_BITS, lowest as usize % FEW_TOKENS))
+    }
+}
 
 impl Merges {
     /// Merges with the first pair as the lowest; of a pair that is there twice the last one counts. None if there are more
@@ -48,66 +102,99 @@ impl Merges {
         let table = PairTable::new(pairs)?;
         let two_bytes = of_byte.iter().flat_map(|&left| of_byte.iter().map(move |&right| left.zip(right)));
         let of_two_bytes = two_bytes.map(|pair| pair.map_or(NO_RANK, |(left, right)| table.rank(left, right)));
+        let merged: Vec<u32> = pairs.iter().map(|pair| pair.merged).collect();
+        let follow = merged.windows(2).all(|two| two[0].checked_add(1) == Some(two[1]));
         Some(Self {
             of_byte: of_byte.to_vec(),
             of_two_bytes: of_two_bytes.collect(),
-            merged: pairs.iter().map(|pair| pair.merged).collect(),
+            first_merged: merged.first().copied().filter(|_| follow),
+            merged,
             pairs: table,
         })
     }
 
     /// Adds the tokens of this word to `ids`.
     pub(super) fn encode(&self, word: &[u8], bench: &mut Workbench, ids: &mut Vec<TokenId>) {
-        bench.tokens.clear();
-        bench.ranks.clear();
-        let mut previous: Option<u8> = None;
-        for &byte in word {
-            let Some(token) = self.of_byte[usize::from(byte)] else { continue };
-            if let Some(previous) = previous {
-                bench.ranks.push(self.of_two_bytes[usize::from(previous) << 8 | usize::from(byte)]);
-            }
-            bench.tokens.push(token);
-            previous = Some(byte);
-        }
-        bench.ranks.push(NO_RANK);
-        if bench.tokens.len() <= FEW_TOKENS {
-            self.merge_few(bench, ids);
+        if word.len() <= FEW_TOKENS {
+            self.split_few(word, &mut bench.few);
+            self.merge_few(&mut bench.few, ids);
         } else {
+            self.split_many(word, bench);
             self.merge_many(bench, ids);
             *bench = Workbench::default();
         }
     }
 
-    fn merge_few(&self, bench: &mut Workbench, ids: &mut Vec<TokenId>) {
-        let Workbench { tokens, ranks, previous, next } = bench;
-        let count = tokens.len();
-        previous.clear();
-        previous.extend((0..count as u8).map(|position| position.wrapping_sub(1)));
-        next.clear();
-        next.extend(1..=count as u8);
-        while let Some((rank, position)) = lowest(ranks) {
-            let merged = self.merged[rank as usize];
-            tokens[position] = merged;
-            let gone = usize::from(next[position]);
-            let behind = usize::from(next[gone]);
-            ranks[gone] = NO_RANK;
-            next[position] = behind as u8;
-            ranks[position] = match tokens.get(behind) {
-                Some(&right) => {
-                    previous[behind] = position as u8;
-                    self.pairs.rank(merged, right)
-                }
-                None => NO_RANK,
-            };
-            let before = usize::from(previous[position]);
-            if let Some(&left) = tokens.get(before) {
-                ranks[before] = self.pairs.rank(left, merged);
+    /// Calls `each` with the token of each byte that has one, and the rank at which it merges with the one before it.
+    #[inline]
+    fn split(&self, word: &[u8], mut each: impl FnMut(u32, u32)) {
+        let mut previous: Option<u8> = None;
+        for &byte in word {
+            let Some(token) = self.of_byte[usize::from(byte)] else { continue };
+            let rank = previous.map_or(NO_RANK, |left| self.of_two_bytes[usize::from(left) << 8 | usize::from(byte)]);
+            each(token, rank);
+            previous = Some(byte);
+        }
+    }
+
+    fn split_few(&self, word: &[u8], few: &mut Few) {
+        few.start(word.len());
+        self.split(word, |token, rank| {
+            let position = few.count % FEW_TOKENS;
+            few.tokens[position] = token;
+            few.previous[position] = position.wrapping_sub(1) as u8;
+            few.next[position] = position as u8 + 1;
+            if position > 0 {
+                few.set_rank(position - 1, rank);
+            }
+            few.count += 1;
+        });
+    }
+
+    fn split_many(&self, word: &[u8], bench: &mut Workbench) {
+        let Workbench { tokens, ranks, .. } = bench;
+        self.split(word, |token, rank| {
+            if !tokens.is_empty() {
+                ranks.push(rank);
+            }
+            tokens.push(token);
+        });
+        ranks.push(NO_RANK);
+    }
+
+    fn merge_few(&self, few: &mut Few, ids: &mut Vec<TokenId>) {
+        let count = few.count;
+        while let Some((rank, position)) = few.lowest() {
+            let merged = self.merged_at(rank);
+            few.tokens[position] = merged;
+            let gone = usize::from(few.next[position]);
+            let behind = usize::from(few.next[gone % FEW_TOKENS]);
+            few.set_rank(gone, NO_RANK);
+            few.next[position] = behind as u8;
+            if behind < count {
+                few.previous[behind % FEW_TOKENS] = position as u8;
+                few.set_rank(position, self.pairs.rank(merged, few.tokens[behind % FEW_TOKENS]));
+            } else {
+                few.set_rank(position, NO_RANK);
+            }
+            let before = usize::from(few.previous[position]);
+            if before < count {
+                few.set_rank(before, self.pairs.rank(few.tokens[before % FEW_TOKENS], merged));
             }
         }
         let mut position = 0;
         while position < count {
-            ids.push(tokens[position] as TokenId);
-            position = usize::from(next[position]);
+            ids.push(few.tokens[position % FEW_TOKENS] as TokenId);
+            position = usize::from(few.next[position % FEW_TOKENS]);
+        }
+    }
+
+    /// The token that the merge of this rank makes.
+    #[inline]
+    fn merged_at(&self, rank: u32) -> u32 {
+        match self.first_merged {
+            Some(first) => first + rank,
+            None => self.merged[rank as usize],
         }
     }
 
@@ -124,7 +211,7 @@ impl Merges {
             if ranks[position] != rank {
                 continue;
             }
-            tokens[position] = self.merged[rank as usize];
+            tokens[position] = self.merged_at(rank);
             ranks[chain.next(position)] = NO_RANK;
             chain.remove(chain.next(position));
             for left in [chain.previous(position), Some(position)].into_iter().flatten() {
@@ -141,16 +228,6 @@ impl Merges {
             position = chain.next(position);
         }
     }
-}
-
-// The lowest of a few ranks and the first place where it is.
-#[inline]
-fn lowest(ranks: &[u32]) -> Option<(u32, usize)> {
-    // Rank above position in one small number, so that there is no branch to guess and four are compared at once.
-    let numbers = ranks.iter().zip(0..).map(|(&rank, position)| ((rank << FEW_BITS) | position) as i32);
-    let lowest = numbers.min()? as u32;
-    let rank = lowest >> FEW_BITS;
-    (rank != NO_RANK).then_some((rank, (lowest % (1 << FEW_BITS)) as usize))
 }
 
 /// The ranks of pairs of tokens.
@@ -172,7 +249,7 @@ impl PairTable {
         if largest >= (1 << TOKEN_BITS) - 1 || pairs.len() >= 1 << RANK_BITS {
             return None;
         }
-        let slots = (2 * pairs.len() + 2).next_power_of_two();
+        let slots = (5 * pairs.len() / 4 + 2).next_power_of_two();
         let bits = (6 * pairs.len() + 64).next_power_of_two();
         let mut table = Self { slots: vec![FREE; slots], known: vec![0; bits / 64], shift: 64 - bits.trailing_zeros() };
         for (rank, pair) in (0..).zip(pairs) {

@@ -39,6 +39,17 @@ const SHORT_BYTES: usize = 15;
 // So far a word may lie behind the slot that its hash names; words made to collide can't slow a table down beyond it.
 const PROBES: usize = 32;
 
+// The lowest bytes of a number, by how many they are: looking them up takes less than shifting a number of 128 bits.
+const FIRST_BYTES: [u128; SHORT_BYTES + 1] = {
+    let mut masks = [0; SHORT_BYTES + 1];
+    let mut count = 1;
+    while count <= SHORT_BYTES {
+        masks[count] = masks[count - 1] << 8 | 0xff;
+        count += 1;
+    }
+    masks
+};
+
 impl<'a> Key<'a> {
     /// The key of the bytes from `start` to `end`, which must be some, of this text.
     #[inline]
@@ -48,9 +59,8 @@ impl<'a> Key<'a> {
             let bytes = text.get(start..end).unwrap_or_default();
             return Self::Long(bytes, hash_bytes(bytes));
         }
-        let bits = 8 * length as u32;
         let bytes = match text.get(start..).and_then(|rest| rest.first_chunk()) {
-            Some(sixteen) => u128::from_le_bytes(*sixteen) & ((1_u128 << bits) - 1),
+            Some(sixteen) => u128::from_le_bytes(*sixteen) & FIRST_BYTES[length],
             None => pack_last(text.get(start..end).unwrap_or_default()),
         };
         Self::Short(bytes | (length as u128) << 120)
