@@ -6,8 +6,9 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
 use super::jpeg;
 use super::modes::to_rgb;
-use super::picture::Picture;
+use super::picture::{Picture, Size};
 use super::recipe::{Alpha, Orientation};
+use super::{palette_tiff, svg};
 
 /// What a file may cost. Both are checked before anything large is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub enum ImageError {
     /// Decoding would take more memory than the pixel limit stands for.
     #[error("the image is too large to decode: {0}")]
     TooMuchMemory(String),
-    /// The bytes are none of JPEG, PNG, GIF, WebP, BMP and TIFF, or a variant that no decoder here reads.
+    /// The bytes are none of JPEG, PNG, GIF, WebP, BMP, TIFF and SVG, or a variant that no decoder here reads.
     #[error("the image format isn't supported: {0}")]
     UnsupportedFormat(String),
     /// The image is smaller than what is to be cut out of it, and the recipe doesn't enlarge it.
@@ -100,7 +101,7 @@ impl From<image::ImageError> for ImageError {
 /// What an image's file says of it before it is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// `jpeg`, `png`, `gif`, `webp`, `bmp` or `tiff`, by its first bytes and not by its name.
+    /// `jpeg`, `png`, `gif`, `webp`, `bmp`, `tiff` or `svg`, by its first bytes and not by its name.
     pub format: &'static str,
     /// In pixels.
     pub width: u32,
@@ -110,6 +111,14 @@ pub struct Header {
 
 /// Reads an image's format and size, and no pixels.
 pub fn header(bytes: &[u8]) -> Result<Header, ImageError> {
+    if svg::is_svg(bytes) {
+        let Size { width, height } = svg::size(bytes)?;
+        return Ok(Header { format: "svg", width, height });
+    }
+    if let Some(grey) = palette_tiff::as_grey(bytes) {
+        let Size { width, height } = palette_tiff::size(&grey)?;
+        return Ok(Header { format: "tiff", width, height });
+    }
     let (format, decoder) = decoder(bytes, image::Limits::default())?;
     let (width, height) = decoder.dimensions();
     let format = match format {
@@ -139,15 +148,22 @@ pub(super) fn decode(
     if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
         return decode_jpeg(bytes, orientation, limits);
     }
+    if svg::is_svg(bytes) {
+        return svg::decode(bytes, limits);
+    }
+    if let Some(grey) = palette_tiff::as_grey(bytes) {
+        return Ok(palette_tiff::decode(&grey, limits)?.turned(palette_tiff::orientation(&grey)?));
+    }
     let (format, mut decoder) = decoder(bytes, decoder_limits(limits))?;
     let (width, height) = decoder.dimensions();
     limits.check_pixels(u64::from(width) * u64::from(height))?;
     if width == 0 || height == 0 {
         return Err(ImageError::Empty);
     }
+    // Pillow turns a TIFF when it opens it.
     let turned = match orientation {
-        Orientation::Applied => decoder.orientation()?,
-        Orientation::Ignored => image::metadata::Orientation::NoTransforms,
+        Orientation::Ignored if format != ImageFormat::Tiff => image::metadata::Orientation::NoTransforms,
+        _ => decoder.orientation()?,
     };
     // Pillow takes a colour that a PNG calls transparent for one like any other.
     let keyed = format == ImageFormat::Png && bytes.get(PNG_COLOUR_TYPE) == Some(&PNG_RGB);

@@ -10,6 +10,7 @@ mod bilinear;
 mod decode;
 mod jpeg;
 mod modes;
+mod palette_tiff;
 mod phash;
 mod picture;
 mod plan;
@@ -18,6 +19,7 @@ mod prepare;
 mod recipe;
 pub mod recipes;
 mod resample;
+mod svg;
 
 pub use decode::{Header, ImageError, Limits, header};
 pub use phash::perceptual_hash;

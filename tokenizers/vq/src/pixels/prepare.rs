@@ -34,7 +34,7 @@ pub struct Cropped {
     pub mirrored: bool,
 }
 
-/// Decodes JPEG, PNG, GIF (first frame), WebP, BMP or TIFF and brings it to what `recipe` says.
+/// Decodes JPEG, PNG, GIF (first frame), WebP, BMP, TIFF or SVG and brings it to what `recipe` says.
 pub fn prepare(bytes: &[u8], recipe: &Preprocessing, draw: Draw, limits: &Limits) -> Result<Prepared, ImageError> {
     prepared(decode(bytes, recipe.orientation, recipe.alpha, limits)?, recipe, draw, limits)
 }

@@ -32,7 +32,7 @@ impl Preprocessing {
 }
 
 /// Goes up whenever any recipe gives other pixels than before.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What a camera noted about how it was held (Exif tag 0x0112).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
