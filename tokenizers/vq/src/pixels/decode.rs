@@ -4,9 +4,9 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::jpeg;
+use super::jpeg::{self, Sink};
 use super::modes::to_rgb;
-use super::picture::{Picture, Size};
+use super::picture::{Area, Picture, Size};
 use super::recipe::{Alpha, Orientation};
 use super::{palette_tiff, svg};
 
@@ -145,7 +145,7 @@ pub(super) fn decode(
     limits: &Limits,
 ) -> Result<Picture, ImageError> {
     check("bytes", bytes.len() as u64, limits.max_bytes)?;
-    if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
+    if bytes.starts_with(&JPEG) {
         return decode_jpeg(bytes, orientation, limits);
     }
     if svg::is_svg(bytes) {
@@ -173,13 +173,47 @@ pub(super) fn decode(
     Ok(to_rgb(decoded, alpha))
 }
 
+/// What every JPEG begins with.
+const JPEG: [u8; 3] = [0xFF, 0xD8, 0xFF];
+
 fn decode_jpeg(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, ImageError> {
-    let picture = jpeg::decode(bytes, limits)?;
-    let turned = match orientation {
-        Orientation::Applied => decoder(bytes, decoder_limits(limits))?.1.orientation()?,
-        Orientation::Ignored => image::metadata::Orientation::NoTransforms,
-    };
-    Ok(picture.turned(turned))
+    let mut picture = Picture { size: Size::square(0), rgb: Vec::new() };
+    jpeg::decode(bytes, limits, &mut picture)?;
+    Ok(picture.turned(turn(bytes, orientation, limits)?))
+}
+
+fn turn(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<image::metadata::Orientation, ImageError> {
+    match orientation {
+        Orientation::Applied => Ok(decoder(bytes, decoder_limits(limits))?.1.orientation()?),
+        Orientation::Ignored => Ok(image::metadata::Orientation::NoTransforms),
+    }
+}
+
+impl Sink for Picture {
+    fn begin(&mut self, size: Size) -> Area {
+        *self = Self { size, rgb: Vec::with_capacity(size.pixels() as usize * 3) };
+        size.whole()
+    }
+
+    fn take(&mut self, rgb: &[u8]) {
+        self.rgb.extend_from_slice(rgb);
+    }
+}
+
+/// Decodes a file whose rows come one after the other and aren't to be turned into `sink`; false if it is none of those.
+pub(super) fn decode_rows(
+    bytes: &[u8],
+    orientation: Orientation,
+    limits: &Limits,
+    sink: &mut dyn Sink,
+) -> Result<bool, ImageError> {
+    check("bytes", bytes.len() as u64, limits.max_bytes)?;
+    let as_it_is = Ok(image::metadata::Orientation::NoTransforms);
+    if !bytes.starts_with(&JPEG) || turn(bytes, orientation, limits) != as_it_is {
+        return Ok(false);
+    }
+    jpeg::decode(bytes, limits, sink)?;
+    Ok(true)
 }
 
 fn decoder(bytes: &[u8], limits: image::Limits) -> Result<(ImageFormat, impl ImageDecoder), ImageError> {

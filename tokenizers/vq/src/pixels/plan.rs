@@ -44,6 +44,15 @@ impl Plan {
             .ok_or(ImageError::TooSmall { width: image.width, height: image.height })?;
         Ok(Self { halves, size, cuts })
     }
+
+    /// What is needed of the resized image. One part needs only its own pixels; several need nearly all of them, most of
+    /// them more than once.
+    pub fn part(&self) -> Area {
+        match self.cuts.as_slice() {
+            [cut] => cut.area,
+            _ => self.size.whole(),
+        }
+    }
 }
 
 /// What resizing is to fill or cover, if it is to.

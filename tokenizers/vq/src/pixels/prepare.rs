@@ -1,11 +1,12 @@
 //! Takes an image file through a recipe.
 
-use super::decode::{ImageError, Limits, decode};
+use super::decode::{ImageError, Limits, decode, decode_rows};
+use super::jpeg::Sink;
 use super::phash::perceptual_hash;
 use super::picture::{Area, Picture, Size};
 use super::plan::{Cut, Plan};
 use super::recipe::{Draw, Preprocessing, Sampling};
-use super::resample::Filter;
+use super::resample::{Filter, Resizing};
 use super::{bilinear, resample};
 
 /// What a model is to see of an image.
@@ -36,6 +37,10 @@ pub struct Cropped {
 
 /// Decodes JPEG, PNG, GIF (first frame), WebP, BMP, TIFF or SVG and brings it to what `recipe` says.
 pub fn prepare(bytes: &[u8], recipe: &Preprocessing, draw: Draw, limits: &Limits) -> Result<Prepared, ImageError> {
+    let mut by_rows = ByRows { recipe, draw, limits, begun: None };
+    if decode_rows(bytes, recipe.orientation, limits, &mut by_rows)? {
+        return by_rows.finish();
+    }
     prepared(decode(bytes, recipe.orientation, recipe.alpha, limits)?, recipe, draw, limits)
 }
 
@@ -52,36 +57,119 @@ pub fn prepare_and_hash(
 }
 
 fn prepared(image: Picture, recipe: &Preprocessing, draw: Draw, limits: &Limits) -> Result<Prepared, ImageError> {
-    let Size { width, height } = image.size;
-    let plan = Plan::new(recipe, image.size, draw)?;
+    let from = image.size;
+    let plan = planned(recipe, from, draw, limits)?;
+    let image = halved(image, &plan.halves);
+    let part = plan.part();
+    let resized = match pillow_filter(recipe.sampling) {
+        _ if plan.size == image.size && part == plan.size.whole() => image,
+        Some(filter) => resample::resize(&image, plan.size, filter, part),
+        None => bilinear::resize(&image, plan.size, part),
+    };
+    Ok(crops(resized, &plan, from))
+}
+
+fn planned(recipe: &Preprocessing, from: Size, draw: Draw, limits: &Limits) -> Result<Plan, ImageError> {
+    let plan = Plan::new(recipe, from, draw)?;
     for size in plan.halves.iter().chain([&plan.size]) {
         limits.check_pixels(size.pixels())?;
     }
-    let image =
-        plan.halves.iter().fold(image, |image, &half| resample::resize(&image, half, Filter::Box, half.whole()));
-    // One part needs only its own pixels; several need nearly all of them, most of them more than once.
-    let crops = match plan.cuts.as_slice() {
-        [cut] => vec![cropped(resize(image, plan.size, recipe.sampling, cut.area), cut, &plan, (width, height))],
-        cuts => {
-            let resized = resize(image, plan.size, recipe.sampling, plan.size.whole());
-            cuts.iter().map(|cut| cropped(resized.cut(cut.area), cut, &plan, (width, height))).collect()
-        }
-    };
-    Ok(Prepared { width, height, crops })
+    Ok(plan)
 }
 
-fn resize(image: Picture, size: Size, sampling: Sampling, area: Area) -> Picture {
-    if size == image.size && area == size.whole() {
-        return image;
+fn halved(image: Picture, halves: &[Size]) -> Picture {
+    halves.iter().fold(image, |image, &half| resample::resize(&image, half, Filter::Box, half.whole()))
+}
+
+fn pillow_filter(sampling: Sampling) -> Option<Filter> {
+    match sampling {
+        Sampling::Box => Some(Filter::Box),
+        Sampling::Bilinear => Some(Filter::Bilinear),
+        Sampling::Bicubic | Sampling::HalvedThenBicubic => Some(Filter::Bicubic),
+        Sampling::Lanczos => Some(Filter::Lanczos),
+        Sampling::OpencvBilinear => None,
     }
-    let filter = match sampling {
-        Sampling::Box => Filter::Box,
-        Sampling::Bilinear => Filter::Bilinear,
-        Sampling::Bicubic | Sampling::HalvedThenBicubic => Filter::Bicubic,
-        Sampling::Lanczos => Filter::Lanczos,
-        Sampling::OpencvBilinear => return bilinear::resize(&image, size, area),
+}
+
+/// What is cut out of an image, of which `plan.part()` is there in its new size.
+fn crops(resized: Picture, plan: &Plan, from: Size) -> Prepared {
+    let crops = match plan.cuts.as_slice() {
+        [cut] => vec![cropped(resized, cut, plan, (from.width, from.height))],
+        cuts => {
+            let cut_out = |cut: &Cut| cropped(resized.cut(cut.area), cut, plan, (from.width, from.height));
+            cuts.iter().map(cut_out).collect()
+        }
     };
-    resample::resize(&image, size, filter, area)
+    Prepared { width: from.width, height: from.height, crops }
+}
+
+/// An image that is resized while its rows come, so that it is never there as a whole.
+struct ByRows<'a> {
+    recipe: &'a Preprocessing,
+    draw: Draw,
+    limits: &'a Limits,
+    begun: Option<Result<Begun, ImageError>>,
+}
+
+struct Begun {
+    from: Size,
+    plan: Plan,
+    /// What becomes of rows; without it they are kept as they are.
+    resizing: Option<Resizing>,
+    kept: Picture,
+}
+
+impl ByRows<'_> {
+    fn begun(&self, from: Size) -> Result<Begun, ImageError> {
+        let plan = planned(self.recipe, from, self.draw, self.limits)?;
+        let part = plan.part();
+        let resizing = match (plan.halves.first(), pillow_filter(self.recipe.sampling)) {
+            (Some(&half), _) => Some(Resizing::new(from, half, Filter::Box, half.whole())),
+            (None, Some(filter)) if plan.size != from || part != from.whole() => {
+                Some(Resizing::new(from, plan.size, filter, part))
+            }
+            _ => None,
+        };
+        Ok(Begun { from, plan, resizing, kept: Picture { size: Size::square(0), rgb: Vec::new() } })
+    }
+
+    fn finish(self) -> Result<Prepared, ImageError> {
+        let begun = self.begun.unwrap_or(Err(ImageError::Empty))?;
+        let Begun { from, plan, resizing, kept } = begun;
+        let Some(resizing) = resizing else { return prepared(kept, self.recipe, self.draw, self.limits) };
+        let image = resizing.finish();
+        let Some((_, halves)) = plan.halves.split_first() else { return Ok(crops(image, &plan, from)) };
+        let image = halved(image, halves);
+        let part = plan.part();
+        let resized = if plan.size == image.size && part == plan.size.whole() {
+            image
+        } else {
+            resample::resize(&image, plan.size, Filter::Bicubic, part)
+        };
+        Ok(crops(resized, &plan, from))
+    }
+}
+
+impl Sink for ByRows<'_> {
+    fn begin(&mut self, size: Size) -> Area {
+        let mut begun = self.begun(size);
+        let needed = match &mut begun {
+            Ok(Begun { resizing: Some(resizing), .. }) => resizing.needed(),
+            Ok(Begun { kept, .. }) => kept.begin(size),
+            // A file that is broken, too, is refused for that.
+            Err(_) => Size::square(0).whole(),
+        };
+        self.begun = Some(begun);
+        needed
+    }
+
+    fn take(&mut self, rgb: &[u8]) {
+        match &mut self.begun {
+            Some(Ok(Begun { resizing: Some(resizing), .. })) => resizing.push(rgb, resizing.needed()),
+            Some(Ok(Begun { kept, .. })) => kept.take(rgb),
+            Some(Err(_)) | None => {}
+        }
+    }
 }
 
 fn cropped(cut_out: Picture, cut: &Cut, plan: &Plan, (width, height): (u32, u32)) -> Cropped {

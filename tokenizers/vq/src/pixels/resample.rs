@@ -54,58 +54,111 @@ fn sinc(x: f64) -> f64 {
 }
 
 /// The `area` of the whole image resized to `size`, without the work for what lies outside of it.
-///
-/// The columns are resized first and rounded to bytes, then the rows; weights have 22 bits behind the point.
 pub(super) fn resize(image: &Picture, size: Size, filter: Filter, area: Area) -> Picture {
-    let from = image.size;
-    let columns = (from.width != size.width).then(|| {
-        let range = area.left..area.left + area.width;
-        Weights::new(from.width as usize, size.width, range, filter)
-    });
-    let rows = (from.height != size.height).then(|| {
-        let range = area.top..area.top + area.height;
-        Weights::new(from.height as usize, size.height, range, filter)
-    });
-    let needed = match &rows {
-        Some(weights) => weights.needed(),
-        None => area.top as usize..(area.top + area.height) as usize,
-    };
-    let row_bytes = from.width as usize * 3;
-    let source = image.rgb.get(needed.start * row_bytes..needed.end * row_bytes).unwrap_or_default();
-    let result = Size { width: area.width, height: area.height };
-    #[cfg(target_arch = "x86_64")]
-    if let (Some(simd), Some(columns), Some(rows)) = (pulp::x86::V3::try_new(), &columns, &rows)
-        && let Some(rgb) = avx2::resize(simd, source, row_bytes, (columns, rows, needed.start))
-    {
-        return Picture { size: result, rgb };
-    }
-    let rgb = plain(source, row_bytes, (columns.as_ref(), rows.as_ref(), needed.start), area);
-    Picture { size: result, rgb }
+    let mut resizing = Resizing::new(image.size, size, filter, area);
+    let Area { top, height, .. } = resizing.needed();
+    let row_bytes = image.size.width as usize * 3;
+    let rows = top as usize * row_bytes..(top + height) as usize * row_bytes;
+    resizing.push(image.rgb.get(rows).unwrap_or_default(), image.size.whole());
+    resizing.finish()
 }
 
-/// The same for every machine, and where one side keeps its length: a side without weights is only cut.
-fn plain(
-    source: &[u8],
-    row_bytes: usize,
-    (columns, rows, first): (Option<&Weights>, Option<&Weights>, usize),
+/// An image that is resized while its rows come.
+///
+/// The columns are resized first and rounded to bytes, then the rows; weights have 22 bits behind the point.
+pub(super) struct Resizing {
     area: Area,
-) -> Vec<u8> {
-    let arch = Arch::new();
-    let width = area.width as usize * 3;
-    let mut middle = vec![0; width * (source.len() / row_bytes)];
-    match columns {
-        Some(weights) => arch.dispatch(Columns { weights, source, row_bytes, out: &mut middle }),
-        None => {
-            let left = area.left as usize * 3;
-            for (to, row) in middle.chunks_exact_mut(width).zip(source.chunks_exact(row_bytes)) {
-                to.copy_from_slice(&row[left..left + width]);
+    /// What is needed of the original.
+    needed: Area,
+    columns: Option<Weights>,
+    rows: Option<Weights>,
+    #[cfg(target_arch = "x86_64")]
+    fast: Option<avx2::Resizing>,
+    /// Rows whose columns are resized.
+    middle: Vec<u8>,
+}
+
+impl Resizing {
+    /// Of an image of size `from`, for the `area` of what it would be in size `to`.
+    pub fn new(from: Size, to: Size, filter: Filter, area: Area) -> Self {
+        let columns = (from.width != to.width).then(|| {
+            let range = area.left..area.left + area.width;
+            Weights::new(from.width as usize, to.width, range, filter)
+        });
+        let rows = (from.height != to.height).then(|| {
+            let range = area.top..area.top + area.height;
+            Weights::new(from.height as usize, to.height, range, filter)
+        });
+        let across = columns.as_ref().map_or(area.left..area.left + area.width, Weights::needed);
+        let down = rows.as_ref().map_or(area.top..area.top + area.height, Weights::needed);
+        let needed = Area {
+            left: across.start,
+            top: down.start,
+            width: across.end - across.start,
+            height: down.end - down.start,
+        };
+        #[cfg(target_arch = "x86_64")]
+        let fast = match (pulp::x86::V3::try_new(), &columns, &rows) {
+            (Some(simd), Some(columns), Some(rows)) => avx2::Resizing::new(simd, columns, rows),
+            _ => None,
+        };
+        Self {
+            area,
+            needed,
+            columns,
+            rows,
+            #[cfg(target_arch = "x86_64")]
+            fast,
+            middle: Vec::new(),
+        }
+    }
+
+    /// The part of the original that is to come.
+    pub fn needed(&self) -> Area {
+        self.needed
+    }
+
+    /// The next rows of the original, or of what is needed of it: `shown` is the part that has such columns. Where several
+    /// calls follow each other, all but the last have a multiple of eight rows.
+    pub fn push(&mut self, rows: &[u8], shown: Area) {
+        let row_bytes = shown.width as usize * 3;
+        let skipped = (self.needed.left - shown.left) as usize;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(fast) = &mut self.fast {
+            return fast.across(rows, row_bytes, skipped, &mut self.middle);
+        }
+        let width = self.area.width as usize * 3;
+        let begin = self.middle.len();
+        self.middle.resize(begin + width * (rows.len() / row_bytes.max(1)), 0);
+        let out = &mut self.middle[begin..];
+        match &self.columns {
+            Some(weights) => {
+                let first = shown.left as usize;
+                Arch::new().dispatch(Columns { weights, first, source: rows, row_bytes, out });
+            }
+            // A side without weights is only cut.
+            None => {
+                for (to, row) in out.chunks_exact_mut(width).zip(rows.chunks_exact(row_bytes)) {
+                    to.copy_from_slice(&row[skipped * 3..skipped * 3 + width]);
+                }
             }
         }
     }
-    let Some(weights) = rows else { return middle };
-    let mut out = vec![0; width * area.height as usize];
-    arch.dispatch(Rows { weights, first, source: &middle, row_bytes: width, out: &mut out });
-    out
+
+    /// The result, when all that is needed has come.
+    pub fn finish(self) -> Picture {
+        let size = Size { width: self.area.width, height: self.area.height };
+        #[cfg(target_arch = "x86_64")]
+        if let Some(fast) = &self.fast {
+            return Picture { size, rgb: fast.down(&self.middle) };
+        }
+        let Some(weights) = &self.rows else { return Picture { size, rgb: self.middle } };
+        let row_bytes = size.width as usize * 3;
+        let mut rgb = vec![0; row_bytes * size.height as usize];
+        let first = self.needed.top as usize;
+        Arch::new().dispatch(Rows { weights, first, source: &self.middle, row_bytes, out: &mut rgb });
+        Picture { size, rgb }
+    }
 }
 
 /// What each pixel along one side of the result takes from the pixels along that side of the original.
@@ -152,9 +205,10 @@ impl Weights {
     }
 
     /// The pixels of the original that any weight is for.
-    fn needed(&self) -> std::ops::Range<usize> {
+    fn needed(&self) -> std::ops::Range<u32> {
         let start = self.starts.first().copied().unwrap_or(0);
-        start..self.each().map(|(start, values)| start + values.len()).max().unwrap_or(start)
+        let end = self.each().map(|(start, values)| start + values.len()).max().unwrap_or(start);
+        start as u32..end as u32
     }
 }
 
@@ -167,6 +221,8 @@ const LANES: usize = 24;
 
 struct Columns<'a> {
     weights: &'a Weights,
+    /// The column of the original that rows of `source` begin with.
+    first: usize,
     source: &'a [u8],
     row_bytes: usize,
     out: &'a mut [u8],
@@ -179,13 +235,14 @@ impl WithSimd for Columns<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         // Where a weight is repeated for its pixel's three levels, levels and weights are multiplied as they lie.
         let tripled: Vec<i32> = self.weights.values.iter().flat_map(|&weight| [weight; 3]).collect();
-        let Self { weights, source, row_bytes, out } = self;
-        simd.vectorize(ColumnsTripled { weights, tripled: &tripled, source, row_bytes, out });
+        let Self { weights, first, source, row_bytes, out } = self;
+        simd.vectorize(ColumnsTripled { weights, first, tripled: &tripled, source, row_bytes, out });
     }
 }
 
 struct ColumnsTripled<'a> {
     weights: &'a Weights,
+    first: usize,
     tripled: &'a [i32],
     source: &'a [u8],
     row_bytes: usize,
@@ -202,7 +259,8 @@ impl WithSimd for ColumnsTripled<'_> {
             let mut begin = 0;
             for ((&start, &end), to) in self.weights.starts.iter().zip(&self.weights.ends).zip(out.as_chunks_mut().0) {
                 let weights = &self.tripled[begin * 3..end * 3];
-                *to = weighted_pixel(&row[start * 3..start * 3 + weights.len()], weights);
+                let place = (start - self.first) * 3;
+                *to = weighted_pixel(&row[place..place + weights.len()], weights);
                 begin = end;
             }
         }
@@ -283,22 +341,34 @@ mod tests {
     #[test]
     fn every_way_to_resize_gives_the_same_bytes() {
         let rgb: Vec<u8> = (0..61 * 47 * 3_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
-        let row_bytes = 61 * 3;
+        let image = Picture { size: Size { width: 61, height: 47 }, rgb };
         for filter in [Filter::Box, Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
-            for (width, height) in [(1, 1), (7, 46), (30, 23), (60, 5), (62, 48), (200, 100)] {
+            for (width, height) in [(1, 1), (7, 46), (30, 23), (60, 5), (61, 30), (62, 48), (200, 100)] {
                 for left in [0, width / 3] {
-                    let (area_width, area_height) = (width - left, height - height / 4);
-                    let columns = Weights::new(61, width, left..width, filter);
-                    let rows = Weights::new(47, height, height / 4..height, filter);
-                    let needed = rows.needed();
-                    let source = &rgb[needed.start * row_bytes..needed.end * row_bytes];
-                    let area = Area { left, top: height / 4, width: area_width, height: area_height };
-                    let expected = plain(source, row_bytes, (Some(&columns), Some(&rows), needed.start), area);
-                    let image = Picture { size: Size { width: 61, height: 47 }, rgb: rgb.clone() };
-                    let found = resize(&image, Size { width, height }, filter, area);
-                    assert_eq!(found.rgb, expected, "{filter:?} to {width} x {height} from {left}");
+                    let area = Area { left, top: height / 4, width: width - left, height: height - height / 4 };
+                    let size = Size { width, height };
+                    let found = resize(&image, size, filter, area);
+                    let mut plain = Resizing::new(image.size, size, filter, area);
+                    #[cfg(target_arch = "x86_64")]
+                    {
+                        plain.fast = None;
+                    }
+                    let in_parts = Resizing::new(image.size, size, filter, area);
+                    for resizing in [plain, in_parts] {
+                        let expected = by_eights(&image, resizing);
+                        assert!(found == expected, "{filter:?} to {width} x {height} from {left}");
+                    }
                 }
             }
         }
+    }
+
+    /// From what is needed alone, eight rows at a time.
+    fn by_eights(image: &Picture, mut resizing: Resizing) -> Picture {
+        let needed = resizing.needed();
+        for rows in image.cut(needed).rgb.chunks(needed.width as usize * 3 * 8) {
+            resizing.push(rows, needed);
+        }
+        resizing.finish()
     }
 }

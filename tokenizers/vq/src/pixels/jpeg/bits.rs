@@ -1,10 +1,15 @@
 //! Reads bits and Huffman codes of a scan, up to the next marker.
 
 /// The bytes of a scan and what was read of them.
+///
+/// Nothing that isn't inlined takes a reference to it, so that it stays in registers while a block is read.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     data: &'a [u8],
-    at: usize,
-    /// The next bits, from the highest one down.
+    /// The next bytes, none of them 0xFF: up to `plain_end`.
+    plain: &'a [u8],
+    plain_end: usize,
+    /// The next bits, from the highest one down. Behind the `count` that are there may be some that come next.
     next: u64,
     count: u32,
     /// Zeros that stand where the scan has ended.
@@ -15,80 +20,81 @@ pub(super) struct Bits<'a> {
 
 impl<'a> Bits<'a> {
     pub fn new(data: &'a [u8], at: usize) -> Self {
-        Self { data, at, next: 0, count: 0, padded: 0, broken: false }
+        let bits = Self { data, plain: &[], plain_end: 0, next: 0, count: 0, padded: 0, broken: false };
+        bits.at(at)
+    }
+
+    /// The same, with what comes next at another place.
+    fn at(mut self, at: usize) -> Self {
+        let rest = self.data.get(at..).unwrap_or_default();
+        self.plain = &rest[..before_ff(rest)];
+        self.plain_end = at + self.plain.len();
+        self
     }
 
     /// Whether all that was read was there and had a meaning.
-    pub fn sound(&self) -> bool {
+    pub fn sound(self) -> bool {
         !self.broken && self.padded <= self.count
     }
 
     /// The place up to which bytes were taken, which is at or before the next marker.
-    pub fn position(&self) -> usize {
-        self.at
+    pub fn position(self) -> usize {
+        self.plain_end - self.plain.len()
     }
 
-    /// Passes the next restart marker; false if the next marker is another one.
-    pub fn restart(&mut self) -> bool {
-        let rest = self.data.get(self.at..).unwrap_or_default();
-        let marker = rest.windows(2).position(|pair| pair[0] == 0xFF && pair[1] != 0 && pair[1] != 0xFF);
-        let Some(marker) = marker.filter(|&marker| (0xD0..=0xD7).contains(&rest[marker + 1])) else { return false };
-        *self = Self { broken: self.broken, ..Self::new(self.data, self.at + marker + 2) };
-        true
+    /// Behind the next restart marker; `None` if the next marker is another one.
+    pub fn restarted(self) -> Option<Self> {
+        let at = self.position();
+        let rest = self.data.get(at..)?;
+        let marker = rest.windows(2).position(|pair| pair[0] == 0xFF && pair[1] != 0 && pair[1] != 0xFF)?;
+        let due = (0xD0..=0xD7).contains(&rest[marker + 1]);
+        due.then(|| Self { broken: self.broken, ..Self::new(self.data, at + marker + 2) })
     }
 
-    /// At least 33 bits are there afterwards: a code and what follows it.
+    /// At least 33 bits are there afterwards, a code and what follows it, and at most 63.
     #[inline(always)]
     fn fill(&mut self) {
-        if self.count <= 32 {
-            self.refill();
-        }
-    }
-
-    #[inline(always)]
-    fn refill(&mut self) {
-        let eight = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>());
-        match eight.map(|bytes| u64::from_be_bytes(*bytes)) {
+        if let Some(&eight) = self.plain.first_chunk::<8>() {
             // What is taken beyond whole bytes is taken again: the same bits in the same place.
-            Some(word) if !has_ff(word) => {
-                let bytes = (64 - self.count) / 8;
-                self.next |= word >> self.count;
-                self.count += bytes * 8;
-                self.at += bytes as usize;
-            }
-            _ => self.refill_slowly(),
+            self.next |= u64::from_be_bytes(eight) >> (self.count & 63);
+            self.plain = &self.plain[((63 - self.count) / 8 & 7) as usize..];
+            self.count |= 56;
+        } else if self.count <= 32 {
+            *self = self.filled_slowly();
         }
     }
 
     #[cold]
-    fn refill_slowly(&mut self) {
-        while self.count <= 56 {
-            let byte = match (self.data.get(self.at), self.data.get(self.at + 1)) {
-                (Some(0xFF), Some(0)) => {
-                    self.at += 2;
+    #[inline(never)]
+    fn filled_slowly(mut self) -> Self {
+        while self.count < 56 {
+            let byte = match (self.plain, self.data.get(self.plain_end + 1)) {
+                (&[byte, ref rest @ ..], _) => {
+                    self.plain = rest;
+                    byte
+                }
+                ([], Some(&0)) if self.data[self.plain_end] == 0xFF => {
+                    self = self.at(self.plain_end + 2);
                     0xFF
                 }
-                (Some(0xFF), Some(0xFF)) => {
-                    self.at += 1;
+                ([], Some(&0xFF)) if self.data[self.plain_end] == 0xFF => {
+                    self = self.at(self.plain_end + 1);
                     continue;
                 }
-                (Some(0xFF), _) | (None, _) => {
+                ([], _) => {
                     self.padded += 8;
                     0
-                }
-                (Some(&byte), _) => {
-                    self.at += 1;
-                    byte
                 }
             };
             self.next |= u64::from(byte) << (56 - self.count);
             self.count += 8;
         }
+        self
     }
 
     #[inline(always)]
     fn skip(&mut self, count: u32) {
-        self.next <<= count;
+        self.next <<= count & 63;
         self.count -= count;
     }
 
@@ -111,47 +117,41 @@ impl<'a> Bits<'a> {
         self.number(1) == 1
     }
 
-    /// The symbol whose code comes next.
+    /// So many flags, at most 32, from the highest bit down.
     #[inline(always)]
-    pub fn symbol(&mut self, table: &Table) -> u8 {
+    pub fn flags(&mut self, count: u32) -> u64 {
         self.fill();
-        let entry = table.short[(self.next >> (64 - SHORT)) as usize];
-        if entry == 0 {
-            return self.long_symbol(table);
-        }
-        self.skip(u32::from(entry >> 8));
-        entry as u8
+        let flags = self.next;
+        self.skip(count);
+        flags
     }
 
     /// What comes next in a block: a level with its run where both are short, and otherwise a symbol.
     #[inline(always)]
     pub fn next(&mut self, table: &Table) -> Next {
         self.fill();
-        let entry = table.levels[(self.next >> (64 - SHORT)) as usize];
-        if entry == 0 {
-            return Next::Symbol(self.long_symbol(table));
+        let entry = table.steps[(self.next >> (64 - SHORT)) as usize];
+        self.skip(entry as u32 & 63);
+        let level = entry >> 16;
+        if level != 0 {
+            return Next::Level { run: (entry >> 8) as u8, level: level as i16 };
         }
-        self.skip(entry as u32 & 0xFF);
-        match (entry >> 16) as i16 {
-            0 => Next::Symbol((entry >> 8) as u8),
-            level => Next::Level { run: (entry >> 8) as u8, level },
+        if entry != 0 {
+            return Next::Symbol((entry >> 8) as u8);
         }
+        let (symbol, length) = table.code(self.next);
+        self.skip(length);
+        self.broken |= length == 0;
+        Next::Symbol(symbol)
     }
 
+    /// Behind the next code, with what follows it still to be read.
     #[cold]
-    fn long_symbol(&mut self, table: &Table) -> u8 {
-        let code = (self.next >> 48) as u32;
-        for bits in SHORT as usize + 1..=16 {
-            if code < table.ends[bits] {
-                self.skip(bits as u32);
-                let place = (code >> (16 - bits)) as usize + table.symbols.len();
-                let found = place.checked_sub(table.behind[bits]).and_then(|place| table.symbols.get(place));
-                self.broken |= found.is_none();
-                return found.copied().unwrap_or(0);
-            }
-        }
-        self.broken = true;
-        0
+    #[inline(never)]
+    pub fn behind_code(mut self, table: &Table) -> Self {
+        self.fill();
+        self.skip(table.code(self.next).1);
+        self
     }
 
     /// A signed number of as many bits as its size says (T.81, F.2.2.1).
@@ -161,6 +161,13 @@ impl<'a> Bits<'a> {
         let number = self.taken(size) as i32;
         extended(number, size)
     }
+}
+
+/// How many bytes come before the first 0xFF.
+fn before_ff(bytes: &[u8]) -> usize {
+    let (words, _) = bytes.as_chunks::<8>();
+    let begin = words.iter().position(|word| has_ff(u64::from_ne_bytes(*word))).unwrap_or(words.len()) * 8;
+    begin + bytes[begin..].iter().position(|&byte| byte == 0xFF).unwrap_or(bytes.len() - begin)
 }
 
 #[inline(always)]
@@ -187,11 +194,9 @@ pub(super) enum Next {
 
 /// A Huffman table.
 pub(super) struct Table {
-    /// Length and symbol of the code that each short string of bits begins with, or 0 if that is longer.
-    short: Box<[u16; 1 << SHORT]>,
-    /// From the lowest byte up: length and symbol of the code, or, where its level lies within the string too, length of
-    /// both, run and level.
-    levels: Box<[i32; 1 << SHORT]>,
+    /// By the next bits, from the lowest byte up: length and symbol of the code that they begin with, or, where its level
+    /// lies within them too, length of both, run and level; 0 if the code is longer.
+    steps: [i32; 1 << SHORT],
     /// By length: codes below this, as 16 bits, are no longer than that.
     ends: [u32; 17],
     /// By length: what, less a code of that length, is the place of its symbol from the end.
@@ -199,44 +204,71 @@ pub(super) struct Table {
     symbols: Vec<u8>,
 }
 
+/// What a table's symbols stand for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The size of a mean's difference.
+    Mean,
+    /// A run of zeros and the size of the level behind it.
+    Runs,
+}
+
 impl Table {
     /// From how many codes there are of each length, and their symbols; `None` if that can't be.
-    pub fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
-        let mut table = Self {
-            short: Box::new([0; 1 << SHORT]),
-            levels: Box::new([0; 1 << SHORT]),
-            ends: [0; 17],
-            behind: [0; 17],
-            symbols: symbols.to_vec(),
-        };
+    pub fn new(kind: Kind, counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
+        let mut table = Self { steps: [0; 1 << SHORT], ends: [0; 17], behind: [0; 17], symbols: symbols.to_vec() };
+        if kind == Kind::Mean {
+            table.symbols.iter_mut().for_each(|size| *size = (*size).min(16));
+        }
         let (mut code, mut place) = (0_usize, 0_usize);
         for (bits, &count) in (1_usize..).zip(counts) {
-            let of_length = symbols.get(place..place + usize::from(count))?;
             table.behind[bits] = (code + symbols.len()).checked_sub(place)?;
-            for &symbol in of_length {
+            for _ in 0..count {
+                let symbol = *table.symbols.get(place)?;
                 if bits <= SHORT as usize {
                     let spare = SHORT as usize - bits;
                     let range = code << spare..(code + 1) << spare;
-                    table.short.get_mut(range)?.fill((bits as u16) << 8 | u16::from(symbol));
+                    fill(table.steps.get_mut(range)?, kind, bits as u32, symbol);
                 }
                 code += 1;
+                place += 1;
             }
-            place += usize::from(count);
             if code > 1 << bits {
                 return None;
             }
             table.ends[bits] = (code << (16 - bits)) as u32;
             code <<= 1;
         }
-        for (string, (entry, short)) in table.levels.iter_mut().zip(table.short.iter()).enumerate() {
-            let (bits, symbol) = (u32::from(short >> 8), u32::from(short & 0xFF));
-            let (run, size) = (symbol >> 4, symbol & 0xF);
-            *entry = (symbol << 8 | bits) as i32;
-            if bits > 0 && size > 0 && bits + size <= SHORT {
-                let number = (string as u32 >> (SHORT - bits - size)) & ((1 << size) - 1);
-                *entry = extended(number as i32, size) << 16 | (run << 8 | (bits + size)) as i32;
+        Some(table)
+    }
+
+    /// The symbol of the code that these bits begin with, and its length; 0 if there is none.
+    #[cold]
+    #[inline(never)]
+    fn code(&self, next: u64) -> (u8, u32) {
+        let code = (next >> 48) as u32;
+        for bits in 1..=16 {
+            if code < self.ends[bits] {
+                let place = (code >> (16 - bits)) as usize + self.symbols.len();
+                let found = place.checked_sub(self.behind[bits]).and_then(|place| self.symbols.get(place));
+                return found.map_or((0, 0), |&symbol| (symbol, bits as u32));
             }
         }
-        Some(table)
+        (0, 0)
+    }
+}
+
+/// Fills the entries of one code in.
+fn fill(entries: &mut [i32], kind: Kind, bits: u32, symbol: u8) {
+    let (run, size) = match kind {
+        Kind::Mean => (0, u32::from(symbol)),
+        Kind::Runs => (i32::from(symbol >> 4), u32::from(symbol & 15)),
+    };
+    if size == 0 || bits + size > SHORT {
+        return entries.fill(i32::from(symbol) << 8 | bits as i32);
+    }
+    // Every number of that size, each as often as there are strings behind it.
+    for (number, entries) in entries.chunks_exact_mut(1 << (SHORT - bits - size)).enumerate() {
+        entries.fill(extended(number as i32, size) << 16 | run << 8 | (bits + size) as i32);
     }
 }

@@ -46,8 +46,7 @@ pub(super) struct Part {
 /// All of a block.
 #[inline(always)]
 pub(super) fn whole(bits: &mut Bits, dc: &Table, ac: &Table, predicted: &mut i32, block: &mut [i16; 64]) {
-    let size = u32::from(bits.symbol(dc)).min(16);
-    *predicted = predicted.wrapping_add(bits.signed(size));
+    *predicted = predicted.wrapping_add(difference(bits, dc));
     block[0] = *predicted as i16;
     let mut at = 1;
     while at < 64 {
@@ -68,86 +67,121 @@ pub(super) fn whole(bits: &mut Bits, dc: &Table, ac: &Table, predicted: &mut i32
     }
 }
 
+/// From one block's mean to the next one's.
+#[inline(always)]
+fn difference(bits: &mut Bits, dc: &Table) -> i32 {
+    match bits.next(dc) {
+        Next::Level { level, .. } => i32::from(level),
+        Next::Symbol(size) => bits.signed(u32::from(size)),
+    }
+}
+
 /// The upper bits of a block's mean.
 #[inline(always)]
 pub(super) fn mean(bits: &mut Bits, dc: &Table, predicted: &mut i32, shift: u32, block: &mut [i16; 64]) {
-    let size = u32::from(bits.symbol(dc)).min(16);
-    *predicted = predicted.wrapping_add(bits.signed(size));
+    *predicted = predicted.wrapping_add(difference(bits, dc));
     block[0] = (*predicted << shift) as i16;
 }
 
 /// The upper bits of other coefficients. `empty` blocks follow that have none.
+///
+/// Bit n of `known` says whether the n-th coefficient of a scan is there.
 #[inline(always)]
-pub(super) fn begun(bits: &mut Bits, ac: &Table, part: Part, empty: &mut u32, block: &mut [i16; 64]) {
+pub(super) fn begun(bits: &mut Bits, ac: &Table, part: Part, empty: &mut u32, known: &mut u64, block: &mut [i16; 64]) {
     if *empty > 0 {
         *empty -= 1;
         return;
     }
     let mut at = part.first;
     while at <= part.last {
-        let symbol = bits.symbol(ac);
-        let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-        if size > 0 {
-            at += run;
-            block[place(at)] = (bits.signed(size) << part.shift) as i16;
-            at += 1;
-        } else if run == 15 {
-            at += 16;
-        } else {
-            *empty = (1 << run) - 1 + bits.number(run as u32);
-            break;
-        }
+        let (run, level) = match bits.next(ac) {
+            Next::Level { run, level } => (run, i32::from(level)),
+            Next::Symbol(0xF0) => {
+                at += 16;
+                continue;
+            }
+            Next::Symbol(symbol) if symbol & 15 == 0 => {
+                let size = u32::from(symbol >> 4);
+                *empty = (1 << size) - 1 + bits.number(size);
+                break;
+            }
+            Next::Symbol(symbol) => (symbol >> 4, bits.signed(u32::from(symbol & 15))),
+        };
+        at += usize::from(run);
+        let level = (level << part.shift) as i16;
+        block[place(at)] = level;
+        let bit = 1 << at.min(63);
+        *known = if level == 0 { *known & !bit } else { *known | bit };
+        at += 1;
     }
 }
 
 /// One more bit of other coefficients (T.81, G.1.2.3).
 #[inline(always)]
-pub(super) fn refined(bits: &mut Bits, ac: &Table, part: Part, empty: &mut u32, block: &mut [i16; 64]) {
-    let bit = 1_i16 << part.shift;
-    let mut at = part.first;
-    while *empty == 0 && at <= part.last {
-        let symbol = bits.symbol(ac);
-        let (mut run, size) = (symbol >> 4, symbol & 15);
-        if size == 0 && run < 15 {
-            *empty = (1 << run) + bits.number(u32::from(run));
-            break;
-        }
-        let new = if size == 0 {
-            0
-        } else if bits.flag() {
-            bit
-        } else {
-            -bit
-        };
-        while at <= part.last {
-            let level = &mut block[place(at)];
-            if *level != 0 {
-                refine(bits, bit, level);
-            } else if run == 0 {
-                *level = new;
+pub(super) fn refined(
+    bits: &mut Bits,
+    ac: &Table,
+    part: Part,
+    empty: &mut u32,
+    known: &mut u64,
+    block: &mut [i16; 64],
+) {
+    // Of the part of a block that is still to come.
+    let mut left = (u64::MAX << part.first) & (u64::MAX >> (63 - part.last));
+    while *empty == 0 && left != 0 {
+        let before = *bits;
+        let (run, new) = match bits.next(ac) {
+            Next::Level { run, level: new @ (1 | -1) } => (run, new),
+            Next::Symbol(0xF0) => (15, 0),
+            Next::Symbol(symbol) if symbol & 15 == 0 => {
+                let size = u32::from(symbol >> 4);
+                *empty = (1 << size) + bits.number(size);
                 break;
-            } else {
-                run -= 1;
             }
-            at += 1;
+            // Whatever the size is said to be, there is one bit.
+            Next::Symbol(symbol) => (symbol >> 4, if bits.flag() { 1 } else { -1 }),
+            Next::Level { run, .. } => {
+                *bits = before.behind_code(ac);
+                (run, if bits.flag() { 1 } else { -1 })
+            }
+        };
+        let mut unknown = left & !*known;
+        for _ in 0..run {
+            unknown &= unknown.wrapping_sub(1);
         }
-        at += 1;
+        // All below the place of the new one, or all where no place is left for it.
+        let passed = left & unknown.wrapping_sub(1) & !unknown;
+        refine(bits, 1 << part.shift, passed & *known, block);
+        if unknown == 0 {
+            return;
+        }
+        if new != 0 {
+            let at = unknown.trailing_zeros();
+            block[place(at as usize)] = new << part.shift;
+            *known |= 1 << at;
+        }
+        left &= !passed & !(unknown & unknown.wrapping_neg());
     }
     if *empty > 0 {
-        for at in at..=part.last {
-            let level = &mut block[place(at)];
-            if *level != 0 {
-                refine(bits, bit, level);
-            }
-        }
+        refine(bits, 1 << part.shift, left & *known, block);
         *empty -= 1;
     }
 }
 
+/// One more bit of each of some coefficients.
 #[inline(always)]
-fn refine(bits: &mut Bits, bit: i16, level: &mut i16) {
-    if bits.flag() && *level & bit == 0 {
-        *level = level.wrapping_add(if *level < 0 { -bit } else { bit });
+fn refine(bits: &mut Bits, bit: i16, mut those: u64, block: &mut [i16; 64]) {
+    while those != 0 {
+        let count = those.count_ones().min(32);
+        let mut flags = bits.flags(count);
+        for _ in 0..count {
+            let level = &mut block[place(those.trailing_zeros() as usize)];
+            let sign = *level >> 15;
+            let added = (flags >> 63) as i16 * i16::from(*level & bit == 0) * bit;
+            *level = level.wrapping_add((added ^ sign) - sign);
+            flags <<= 1;
+            those &= those - 1;
+        }
     }
 }
 

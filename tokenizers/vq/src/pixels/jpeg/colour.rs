@@ -33,7 +33,7 @@ const BLOCK: usize = 32;
 
 /// One row of the image. Rows of components are at least as long.
 #[inline(always)]
-pub(super) fn to_rgb(colours: Colours, instructions: Instructions, rows: &[Vec<u8>; 4], out: &mut [u8]) {
+pub(super) fn to_rgb(colours: Colours, instructions: Instructions, rows: [&[u8]; 4], out: &mut [u8]) {
     let (pixels, _) = out.as_chunks_mut::<3>();
     let [first, second, third, fourth] = rows;
     let width = pixels.len();

@@ -27,8 +27,22 @@ pub(super) struct Component {
     pub blocks: (usize, usize),
     /// Whole blocks, row by row: 64 numbers each, rows of frequencies.
     pub coefficients: Vec<i16>,
-    /// A byte a sample, `blocks.0 * 8` in a row.
+    /// For each block of a progressive file, which coefficients are there: bit n for the n-th one of a scan.
+    pub known: Vec<u64>,
+    /// A byte a sample, `blocks.0 * 8` in a row: those of the last two rows of units, each in the other one's place.
     pub samples: Vec<u8>,
+}
+
+impl Component {
+    /// Rows of units whose samples are kept.
+    pub const ROWS_OF_UNITS: usize = 2;
+
+    /// A row of samples, of those that are kept.
+    #[inline(always)]
+    pub fn samples(&self, row: usize) -> &[u8] {
+        let begin = row % (Self::ROWS_OF_UNITS * self.sampling.1 * 8) * self.blocks.0 * 8;
+        &self.samples[begin..begin + self.extent.0]
+    }
 }
 
 impl Frame {
@@ -54,6 +68,7 @@ impl Frame {
             extent: ((width * sampling.0).div_ceil(across), (height * sampling.1).div_ceil(down)),
             blocks: (units.0 * sampling.0, units.1 * sampling.1),
             coefficients: Vec::new(),
+            known: Vec::new(),
             samples: Vec::new(),
         });
         Some(Self { size, progressive, components: components.collect(), finest: (across, down), units })

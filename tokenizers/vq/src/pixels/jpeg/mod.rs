@@ -5,9 +5,11 @@ mod bits;
 mod coefficients;
 mod colour;
 mod frame;
+mod paint;
 mod scan;
 mod segments;
 mod transform;
 mod upsample;
 
+pub(super) use paint::Sink;
 pub(super) use segments::decode;

@@ -1,4 +1,6 @@
-//! Reads one scan, into coefficients or right into samples.
+//! Reads one scan, into coefficients or right into pixels.
+
+use std::marker::PhantomData;
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -6,32 +8,156 @@ use super::super::decode::ImageError;
 use super::bits::{Bits, Table};
 use super::coefficients::{Part, begun, mean, refined, whole};
 use super::frame::{Component, Frame};
-use super::transform::Blocks;
+use super::paint::Painter;
 
 /// What a scan has and how it is coded.
 pub(super) struct Scan<'a> {
     /// Places in the frame, with the tables of each.
-    pub components: Vec<(usize, Option<&'a Table>, Option<&'a Table>)>,
+    pub components: Vec<(usize, Tables<'a>)>,
     pub part: Part,
     /// A restart marker stands behind each this many units, or none.
     pub restart_interval: usize,
 }
 
+/// The tables of a component's means, and of its other coefficients.
+pub(super) type Tables<'a> = (Option<&'a Table>, Option<&'a Table>);
+
+impl Scan<'_> {
+    /// Reads the scan that begins at `at`; returns the place behind it.
+    ///
+    /// The only scan of a file needs no place for coefficients beyond one row of units: it is painted at once.
+    pub fn read(
+        &self,
+        data: &[u8],
+        at: usize,
+        frame: &mut Frame,
+        painter: Option<&mut Painter>,
+    ) -> Result<usize, ImageError> {
+        match self.part {
+            Part { first: 0, last: 63, refines: false, .. } => self.read_as::<Whole>(data, at, frame, painter),
+            Part { first: 0, refines: false, .. } => self.read_as::<Means>(data, at, frame, painter),
+            Part { first: 0, refines: true, .. } => self.read_as::<MeanBits>(data, at, frame, painter),
+            Part { refines: false, .. } => self.read_as::<Begun>(data, at, frame, painter),
+            Part { refines: true, .. } => self.read_as::<Refined>(data, at, frame, painter),
+        }
+    }
+
+    fn read_as<C: Coding>(
+        &self,
+        data: &[u8],
+        at: usize,
+        frame: &mut Frame,
+        painter: Option<&mut Painter>,
+    ) -> Result<usize, ImageError> {
+        Arch::new().dispatch(Reading { scan: self, data, at, frame, painter, coding: PhantomData::<C> })
+    }
+}
+
+/// How a scan codes blocks. Each way has a loop of its own, with what it needs in registers.
+trait Coding {
+    /// Reads a block; `None` if a table is missing.
+    fn read(bits: &mut Bits, block: Block) -> Option<()>;
+}
+
+/// A block, and what goes on from the ones before it.
+struct Block<'a> {
+    tables: Tables<'a>,
+    part: Part,
+    predicted: &'a mut i32,
+    empty: &'a mut u32,
+    known: &'a mut u64,
+    levels: &'a mut [i16; 64],
+}
+
+struct Whole;
+struct Means;
+struct MeanBits;
+struct Begun;
+struct Refined;
+
+impl Coding for Whole {
+    #[inline(always)]
+    fn read(bits: &mut Bits, Block { tables: (dc, ac), predicted, levels, .. }: Block) -> Option<()> {
+        whole(bits, dc?, ac?, predicted, levels);
+        Some(())
+    }
+}
+
+impl Coding for Means {
+    #[inline(always)]
+    fn read(bits: &mut Bits, Block { tables: (dc, _), part, predicted, levels, .. }: Block) -> Option<()> {
+        mean(bits, dc?, predicted, part.shift, levels);
+        Some(())
+    }
+}
+
+impl Coding for MeanBits {
+    #[inline(always)]
+    fn read(bits: &mut Bits, Block { part, levels, .. }: Block) -> Option<()> {
+        levels[0] |= i16::from(bits.flag()) << part.shift;
+        Some(())
+    }
+}
+
+impl Coding for Begun {
+    #[inline(always)]
+    fn read(bits: &mut Bits, Block { tables: (_, ac), part, empty, known, levels, .. }: Block) -> Option<()> {
+        begun(bits, ac?, part, empty, known, levels);
+        Some(())
+    }
+}
+
+impl Coding for Refined {
+    #[inline(always)]
+    fn read(bits: &mut Bits, Block { tables: (_, ac), part, empty, known, levels, .. }: Block) -> Option<()> {
+        refined(bits, ac?, part, empty, known, levels);
+        Some(())
+    }
+}
+
 /// Bits are shifted by one instruction where it is known what the machine has.
-struct Reading<'a, 'b> {
+struct Reading<'a, 'b, 'c, C> {
     scan: &'a Scan<'b>,
     data: &'a [u8],
     at: usize,
     frame: &'a mut Frame,
-    alone: bool,
+    painter: Option<&'a mut Painter<'c>>,
+    coding: PhantomData<C>,
 }
 
-impl WithSimd for Reading<'_, '_> {
+impl<C: Coding> WithSimd for Reading<'_, '_, '_, C> {
     type Output = Result<usize, ImageError>;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Self::Output {
-        self.scan.read_units(self.data, self.at, self.frame, self.alone)
+        let Self { scan, data, at, frame, mut painter, .. } = self;
+        let mut progress = Progress::new(scan.restart_interval);
+        let mut bits = Bits::new(data, at);
+        let rows = match scan.components.as_slice() {
+            // A scan of one component has only the blocks that its samples need.
+            &[(component, _)] => frame.components[component].extent.1.div_ceil(8),
+            _ => frame.units.1,
+        };
+        for row in 0..rows {
+            let stored = if painter.is_some() { 0 } else { row };
+            match scan.components.as_slice() {
+                &[(component, tables)] => {
+                    let component = &mut frame.components[component];
+                    scan.blocks::<C>(&mut bits, &mut progress, component, tables, stored)?;
+                }
+                _ => scan.units::<C>(&mut bits, &mut progress, frame, stored)?,
+            }
+            if !bits.sound() {
+                return Err(corrupt("the file ends before the image does, or has codes without meaning"));
+            }
+            if let Some(painter) = &mut painter {
+                painter.paint(frame, row, 0);
+                for component in &mut frame.components {
+                    component.coefficients.fill(0);
+                }
+            }
+        }
+        Ok(bits.position())
     }
 }
 
@@ -42,119 +168,83 @@ struct Progress {
     units_left: usize,
 }
 
+impl Progress {
+    fn new(restart_interval: usize) -> Self {
+        Self { predicted: [0; 4], empty: 0, units_left: restart_interval }
+    }
+}
+
 impl Scan<'_> {
-    /// Reads the scan that begins at `at`; returns the place behind it.
-    ///
-    /// The only scan of a file needs no place for coefficients beyond one row of units: `alone`.
-    pub fn read(&self, data: &[u8], at: usize, frame: &mut Frame, alone: bool) -> Result<usize, ImageError> {
-        Arch::new().dispatch(Reading { scan: self, data, at, frame, alone })
+    /// A row of blocks of the scan's only component.
+    #[inline(always)]
+    fn blocks<C: Coding>(
+        &self,
+        bits: &mut Bits,
+        progress: &mut Progress,
+        component: &mut Component,
+        tables: Tables,
+        row: usize,
+    ) -> Result<(), ImageError> {
+        let (begin, count) = (row * component.blocks.0, component.extent.0.div_ceil(8));
+        let (blocks, _) = component.coefficients.as_chunks_mut::<64>();
+        let blocks = blocks[begin..begin + count].iter_mut().zip(&mut component.known[begin..begin + count]);
+        for (levels, known) in blocks {
+            self.restart(bits, progress)?;
+            let [predicted, ..] = &mut progress.predicted;
+            let block = Block { tables, part: self.part, predicted, empty: &mut progress.empty, known, levels };
+            C::read(bits, block).ok_or_else(missing_table)?;
+        }
+        Ok(())
     }
 
+    /// A row of units of blocks of several components.
     #[inline(always)]
-    fn read_units(&self, data: &[u8], at: usize, frame: &mut Frame, alone: bool) -> Result<usize, ImageError> {
-        let mut bits = Bits::new(data, at);
-        let mut progress = Progress { predicted: [0; 4], empty: 0, units_left: self.restart_interval };
-        let single = match self.components.as_slice() {
-            &[(component, ..)] => Some(component),
-            _ => None,
-        };
-        // A scan of one component has only the blocks that its samples need.
-        let (across, down) = match single {
-            Some(component) => {
-                let (width, height) = frame.components[component].extent;
-                (width.div_ceil(8), height.div_ceil(8))
-            }
-            None => frame.units,
-        };
-        for row in 0..down {
-            if alone {
-                self.clear(frame);
-            }
-            let stored_row = if alone { 0 } else { row };
-            for column in 0..across {
-                if !self.restarted(&mut bits, &mut progress) {
-                    return Err(corrupt("a restart marker is missing"));
-                }
-                for (slot, &(component, dc, ac)) in self.components.iter().enumerate() {
-                    let component = &mut frame.components[component];
-                    let (wide, high) = if single.is_some() { (1, 1) } else { component.sampling };
-                    for block in 0..wide * high {
-                        let (x, y) = (column * wide + block % wide, stored_row * high + block / wide);
-                        let place = y * component.blocks.0 + x;
-                        let Some(block) = component.coefficients.as_chunks_mut::<64>().0.get_mut(place) else {
-                            return Err(corrupt("a scan has more blocks than its frame"));
-                        };
-                        self.block(&mut bits, (dc, ac), slot, &mut progress, block)?;
+    fn units<C: Coding>(
+        &self,
+        bits: &mut Bits,
+        progress: &mut Progress,
+        frame: &mut Frame,
+        row: usize,
+    ) -> Result<(), ImageError> {
+        for column in 0..frame.units.0 {
+            self.restart(bits, progress)?;
+            for (&(component, tables), predicted) in self.components.iter().zip(&mut progress.predicted) {
+                let component = &mut frame.components[component];
+                let (wide, high) = component.sampling;
+                let (blocks, _) = component.coefficients.as_chunks_mut::<64>();
+                for y in row * high..(row + 1) * high {
+                    let begin = y * component.blocks.0 + column * wide;
+                    let known = &mut component.known[begin..begin + wide];
+                    for (levels, known) in blocks[begin..begin + wide].iter_mut().zip(known) {
+                        let empty = &mut progress.empty;
+                        let block = Block { tables, part: self.part, predicted, empty, known, levels };
+                        C::read(bits, block).ok_or_else(missing_table)?;
                     }
                 }
             }
-            if !bits.sound() {
-                return Err(corrupt("the file ends before the image does, or has codes without meaning"));
-            }
-            if alone {
-                for &(component, ..) in &self.components {
-                    let component = &mut frame.components[component];
-                    let high = component.sampling.1;
-                    transform_rows(component, 0, row * high, high);
-                }
-            }
         }
-        Ok(bits.position())
+        Ok(())
     }
 
-    fn clear(&self, frame: &mut Frame) {
-        for &(component, ..) in &self.components {
-            frame.components[component].coefficients.fill(0);
-        }
-    }
-
-    /// Passes a restart marker where one is due; false if there is none.
+    /// Passes a restart marker where one is due.
     #[inline(always)]
-    fn restarted(&self, bits: &mut Bits, progress: &mut Progress) -> bool {
+    fn restart(&self, bits: &mut Bits, progress: &mut Progress) -> Result<(), ImageError> {
         if self.restart_interval == 0 {
-            return true;
+            return Ok(());
         }
         if progress.units_left == 0 {
-            *progress = Progress { predicted: [0; 4], empty: 0, units_left: self.restart_interval };
-            if !bits.sound() || !bits.restart() {
-                return false;
-            }
+            let behind = bits.restarted().filter(|_| bits.sound());
+            *bits = behind.ok_or_else(|| corrupt("a restart marker is missing"))?;
+            *progress = Progress::new(self.restart_interval);
         }
         progress.units_left -= 1;
-        true
-    }
-
-    #[inline(always)]
-    fn block(
-        &self,
-        bits: &mut Bits,
-        tables: (Option<&Table>, Option<&Table>),
-        slot: usize,
-        progress: &mut Progress,
-        block: &mut [i16; 64],
-    ) -> Result<(), ImageError> {
-        let Part { first, last, shift, refines } = self.part;
-        match (tables, first, refines) {
-            ((Some(dc), Some(ac)), 0, false) if last == 63 => whole(bits, dc, ac, &mut progress.predicted[slot], block),
-            ((Some(dc), _), 0, false) => mean(bits, dc, &mut progress.predicted[slot], shift, block),
-            (_, 0, true) => block[0] |= i16::from(bits.flag()) << shift,
-            ((_, Some(ac)), 1.., false) => begun(bits, ac, self.part, &mut progress.empty, block),
-            ((_, Some(ac)), 1.., true) => refined(bits, ac, self.part, &mut progress.empty, block),
-            _ => return Err(corrupt("a scan names a Huffman table that there is not")),
-        }
         Ok(())
     }
 }
 
-/// Makes the samples of some rows of blocks.
-pub(super) fn transform_rows(component: &mut Component, stored: usize, row: usize, count: usize) {
-    let Some(steps) = component.steps else { return };
-    let wide = component.blocks.0;
-    let coefficients = component.coefficients.chunks_exact(wide * 64).skip(stored).take(count);
-    let samples = component.samples.chunks_exact_mut(wide * 64).skip(row);
-    for (coefficients, samples) in coefficients.zip(samples) {
-        Blocks { coefficients, steps: &steps, samples }.transform();
-    }
+#[cold]
+fn missing_table() -> ImageError {
+    corrupt("a scan names a Huffman table that there is not")
 }
 
 pub(super) fn corrupt(reason: &str) -> ImageError {

@@ -1,15 +1,13 @@
 //! Reads a JPEG file segment by segment, and puts its image together.
 
-use pulp::{Arch, Simd, WithSimd};
-
 use super::super::decode::{ImageError, Limits};
-use super::super::picture::{Picture, Size};
-use super::bits::Table;
+use super::super::picture::Size;
+use super::bits::{Kind, Table};
 use super::coefficients::{Part, place};
-use super::colour::{Colours, Instructions, instructions, to_rgb};
+use super::colour::Colours;
 use super::frame::Frame;
-use super::scan::{Scan, corrupt, transform_rows};
-use super::upsample;
+use super::paint::{Painter, Sink};
+use super::scan::{Scan, Tables, corrupt};
 
 /// A file with more scans than this is refused: each may cost as much as the whole image, and take few bytes.
 const MAX_SCANS: usize = 100;
@@ -25,12 +23,12 @@ struct Read {
     jfif: bool,
     adobe: Option<u8>,
     scans: usize,
-    /// Whether samples were made by the scan itself.
+    /// Whether pixels were made by the scan itself.
     done: bool,
 }
 
-/// The image in RGB; a file without its end is corrupt.
-pub(in super::super) fn decode(jpeg: &[u8], limits: &Limits) -> Result<Picture, ImageError> {
+/// Hands the image on in RGB; a file without its end is corrupt, which may be found when all of it is handed on.
+pub(in super::super) fn decode(jpeg: &[u8], limits: &Limits, sink: &mut dyn Sink) -> Result<(), ImageError> {
     let (mut read, mut at) = (Read::default(), 2);
     loop {
         let marker = next_marker(jpeg, &mut at).ok_or_else(|| corrupt("the file ends before the image does"))?;
@@ -44,12 +42,12 @@ pub(in super::super) fn decode(jpeg: &[u8], limits: &Limits) -> Result<Picture, 
         let segment = jpeg.get(at + 2..end).ok_or_else(|| corrupt("a segment is cut off"))?;
         at = end;
         if marker == 0xDA {
-            at = read.scan(segment, jpeg, at)?;
+            at = read.scan(segment, jpeg, at, sink)?;
         } else {
             read.segment(marker, segment, limits)?;
         }
     }
-    read.picture()
+    read.end(sink)
 }
 
 /// The marker at or after `at`, which moves behind it. Coded data in between, with its stuffed zeros, is passed over.
@@ -113,8 +111,8 @@ impl Read {
     fn huffman(&mut self, mut segment: &[u8]) -> Option<()> {
         while let Some((&[kind, ref counts @ ..], rest)) = segment.split_first_chunk::<17>() {
             let (symbols, rest) = rest.split_at_checked(counts.iter().map(|&count| usize::from(count)).sum())?;
-            let tables = if kind >> 4 == 0 { &mut self.dc } else { &mut self.ac };
-            *tables.get_mut(usize::from(kind & 15))? = Some(Table::new(counts, symbols)?);
+            let (tables, of) = if kind >> 4 == 0 { (&mut self.dc, Kind::Mean) } else { (&mut self.ac, Kind::Runs) };
+            *tables.get_mut(usize::from(kind & 15))? = Some(Table::new(of, counts, symbols)?);
             segment = rest;
         }
         segment.is_empty().then_some(())
@@ -136,8 +134,9 @@ impl Read {
         Some(())
     }
 
-    fn scan(&mut self, segment: &[u8], jpeg: &[u8], at: usize) -> Result<usize, ImageError> {
+    fn scan(&mut self, segment: &[u8], jpeg: &[u8], at: usize, sink: &mut dyn Sink) -> Result<usize, ImageError> {
         self.scans += 1;
+        let colours = self.colours();
         let frame = self.frame.as_mut().ok_or_else(|| corrupt("a scan comes before the frame header"))?;
         if self.scans > MAX_SCANS || self.done {
             return Err(corrupt("the file has too many scans"));
@@ -146,14 +145,14 @@ impl Read {
         let (&count, rest) = segment.split_first().ok_or_else(broken)?;
         let (named, rest) = rest.split_at_checked(2 * usize::from(count)).ok_or_else(broken)?;
         let &[first, last, bits, ..] = rest else { return Err(broken()) };
-        let mut components: Vec<(usize, Option<&Table>, Option<&Table>)> = Vec::new();
+        let mut components: Vec<(usize, Tables)> = Vec::new();
         for &[id, tables] in named.as_chunks().0 {
             let found = frame.components.iter().position(|component| component.id == id).ok_or_else(broken)?;
             if components.iter().any(|&(other, ..)| other == found) {
                 return Err(broken());
             }
             let (dc, ac) = (self.dc.get(usize::from(tables >> 4)), self.ac.get(usize::from(tables & 15)));
-            components.push((found, dc.and_then(Option::as_ref), ac.and_then(Option::as_ref)));
+            components.push((found, (dc.and_then(Option::as_ref), ac.and_then(Option::as_ref))));
             let component = &mut frame.components[found];
             if component.steps.is_none() {
                 component.steps = *self.steps.get(component.quantization).unwrap_or(&None);
@@ -176,33 +175,32 @@ impl Read {
         }
         let alone = !frame.progressive && components.len() == frame.components.len();
         for component in &mut frame.components {
-            let (wide, high) = component.blocks;
-            let high_stored = if alone { component.sampling.1 } else { high };
-            component.coefficients.resize(wide * high_stored * 64, 0);
-            component.samples.resize(wide * high * 64, 0);
+            // Zeros from the allocator cost nothing before they are touched, as those of `resize` do.
+            if alone || component.coefficients.is_empty() {
+                let blocks = component.blocks.0 * if alone { component.sampling.1 } else { component.blocks.1 };
+                component.coefficients = vec![0; blocks * 64];
+                component.known = vec![0; blocks];
+            }
         }
         let scan = Scan { components, part, restart_interval: self.restart_interval };
         self.done = alone;
-        scan.read(jpeg, at, frame, alone)
+        let mut painter = alone.then(|| Painter::new(frame, colours, sink));
+        scan.read(jpeg, at, frame, painter.as_mut())
     }
 
-    fn picture(self) -> Result<Picture, ImageError> {
+    fn end(self, sink: &mut dyn Sink) -> Result<(), ImageError> {
         let colours = self.colours();
         let mut frame = self.frame.ok_or_else(|| corrupt("there is no frame"))?;
         if frame.components.iter().any(|component| component.steps.is_none()) {
             return Err(corrupt("a component has no scan"));
         }
         if !self.done {
-            for component in &mut frame.components {
-                let high = component.blocks.1;
-                transform_rows(component, 0, 0, high);
-                component.coefficients = Vec::new();
+            let mut painter = Painter::new(&mut frame, colours, sink);
+            for units in 0..frame.units.1 {
+                painter.paint(&mut frame, units, units);
             }
         }
-        let size = frame.size;
-        let mut rgb = vec![0; size.width as usize * size.height as usize * 3];
-        Arch::new().dispatch(Paint { frame: &frame, colours, instructions: instructions(), rgb: &mut rgb });
-        Ok(Picture { size, rgb })
+        Ok(())
     }
 
     /// As libjpeg guesses them (`jdapimin.c`, `default_decompress_parms`).
@@ -216,35 +214,6 @@ impl Read {
             ([_, _, _], _) => Colours::Ycc,
             (_, None | Some(0)) => Colours::Cmyk,
             _ => Colours::Ycck,
-        }
-    }
-}
-
-/// All samples are there and become pixels.
-struct Paint<'a> {
-    frame: &'a Frame,
-    colours: Colours,
-    instructions: Instructions,
-    rgb: &'a mut [u8],
-}
-
-impl WithSimd for Paint<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        let Frame { finest: (across, down), size, components, .. } = self.frame;
-        let mut rows: [Vec<u8>; 4] = Default::default();
-        for (row, component) in rows.iter_mut().zip(components) {
-            row.resize(component.blocks.0 * 8 * across / component.sampling.0, 0);
-        }
-        let mut sums = Vec::new();
-        for (y, out) in self.rgb.chunks_exact_mut(size.width as usize * 3).enumerate() {
-            for (row, component) in rows.iter_mut().zip(components) {
-                let coarser = (across / component.sampling.0, down / component.sampling.1);
-                upsample::row(component, y, coarser, &mut sums, row);
-            }
-            to_rgb(self.colours, self.instructions, &rows, out);
         }
     }
 }

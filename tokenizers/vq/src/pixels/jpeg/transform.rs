@@ -16,6 +16,8 @@ pub(super) struct Blocks<'a> {
     pub coefficients: &'a [i16],
     pub steps: &'a [i16; 64],
     pub samples: &'a mut [u8],
+    /// The place of the first one's samples in each row.
+    pub left: usize,
 }
 
 impl Blocks<'_> {
@@ -35,7 +37,7 @@ impl WithSimd for Blocks<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let row_bytes = self.samples.len() / 8;
         for (number, block) in self.coefficients.as_chunks::<64>().0.iter().enumerate() {
-            let left = number * 8;
+            let left = self.left + number * 8;
             let rows = if is_flat(block) { flat(block[0], self.steps[0]) } else { transformed(block, self.steps) };
             for (row, levels) in self.samples.chunks_exact_mut(row_bytes).zip(&rows) {
                 row[left..left + 8].copy_from_slice(levels);
@@ -157,9 +159,9 @@ mod tests {
             coefficients[(count - 1) * 64 + 1..].fill(0);
             let steps: [i16; 64] = std::array::from_fn(|_| next(50).unsigned_abs() as i16 + 1);
             let (mut plain, mut fast) = (vec![0; count * 64], vec![0; count * 64]);
-            let blocks = Blocks { coefficients: &coefficients, steps: &steps, samples: &mut plain };
+            let blocks = Blocks { coefficients: &coefficients, steps: &steps, samples: &mut plain, left: 0 };
             pulp::Scalar::new().vectorize(blocks);
-            Blocks { coefficients: &coefficients, steps: &steps, samples: &mut fast }.transform();
+            Blocks { coefficients: &coefficients, steps: &steps, samples: &mut fast, left: 0 }.transform();
             assert_eq!(plain, fast, "levels up to {bound}");
         }
     }

@@ -2,30 +2,37 @@
 
 use super::frame::Component;
 
-/// Row `y` of the image; `coarser` says how many pixels one sample covers across and down.
+/// Row `y` of the image, in `out` or where it lies; `coarser` says how many pixels one sample covers across and down.
 #[inline(always)]
-pub(super) fn row(component: &Component, y: usize, coarser: (usize, usize), sums: &mut Vec<u16>, out: &mut [u8]) {
+pub(super) fn row<'a>(
+    component: &'a Component,
+    y: usize,
+    coarser: (usize, usize),
+    sums: &mut Vec<u16>,
+    out: &'a mut [u8],
+) -> &'a [u8] {
     let (width, height) = component.extent;
-    let stride = component.blocks.0 * 8;
-    let near = (y / coarser.1).min(height - 1);
+    let near_row = (y / coarser.1).min(height - 1);
     let upper = y.is_multiple_of(2);
-    let far = if upper { near.saturating_sub(1) } else { (near + 1).min(height - 1) };
-    let samples = |row: usize| &component.samples[row * stride..row * stride + width];
+    let far_row = if upper { near_row.saturating_sub(1) } else { (near_row + 1).min(height - 1) };
+    let near = component.samples(near_row);
     match coarser {
-        (1, 1) => out[..width].copy_from_slice(samples(near)),
-        (2, 1) if width > 2 => doubled(samples(near), out),
-        (1, 2) => between_rows(samples(near), samples(far), upper, out),
+        (1, 1) => return near,
+        (2, 1) if width > 2 => doubled(near, out),
+        (1, 2) => between_rows(near, component.samples(far_row), upper, out),
         (2, 2) if width > 2 => {
+            let far = component.samples(far_row);
             sums.clear();
-            sums.extend(samples(near).iter().zip(samples(far)).map(|(&a, &b)| 3 * u16::from(a) + u16::from(b)));
+            sums.extend(near.iter().zip(far).map(|(&a, &b)| 3 * u16::from(a) + u16::from(b)));
             doubled_sums(sums, out);
         }
         (across, _) => {
-            for (to, &sample) in out.chunks_mut(across).zip(samples(near)) {
+            for (to, &sample) in out.chunks_mut(across).zip(near) {
                 to.fill(sample);
             }
         }
     }
+    out
 }
 
 #[inline(always)]

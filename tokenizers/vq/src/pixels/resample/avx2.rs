@@ -15,25 +15,47 @@ const ROWS: usize = 8;
 /// Bits of a weight's lower part, which is signed.
 const LOW_BITS: i32 = 11;
 
-/// Rows of the original that are needed, the first one being `first`, brought to the columns and then the rows of the
-/// result. `None` if a weight is too large for its upper part.
-pub(super) fn resize(
+/// An image that is resized while its rows come.
+pub(super) struct Resizing {
     simd: V3,
-    source: &[u8],
-    row_bytes: usize,
-    (columns, rows, first): (&Weights, &Weights, usize),
-) -> Option<Vec<u8>> {
-    let left = columns.needed().start / 2 * 2;
-    let (across, down) = (Paired::new(columns, left, true)?, Paired::new(rows, first, false)?);
-    let width = across.starts.len() * 3;
-    let middle_bytes = (width + 1).next_multiple_of(BLOCK);
-    let mut middle = vec![0; middle_bytes * (source.len() / row_bytes)];
-    let out = &mut middle;
-    Simd::vectorize(simd, Across { simd, weights: &across, source, row_bytes, left, out, out_row_bytes: middle_bytes });
-    let mut out = vec![0; width * down.starts.len()];
-    let (source, row_bytes) = (&middle, middle_bytes);
-    Simd::vectorize(simd, Down { simd, weights: &down, source, row_bytes, out: &mut out, out_row_bytes: width });
-    Some(out)
+    across: Paired,
+    down: Paired,
+    /// Bytes of a row whose columns are resized.
+    middle_bytes: usize,
+    /// Of eight rows, as they are multiplied.
+    pairs: Vec<[Pair; 3]>,
+}
+
+impl Resizing {
+    /// `None` if a weight is too large for its upper part.
+    pub fn new(simd: V3, columns: &Weights, rows: &Weights) -> Option<Self> {
+        let across = Paired::new(columns, true)?;
+        let down = Paired::new(rows, false)?;
+        let last = across.starts.iter().max().map_or(0, |start| start / 2 + across.count);
+        // Rounded up to how many are made at once.
+        let pairs = vec![[[[0; 2]; ROWS]; 3]; last.next_multiple_of(4)];
+        let middle_bytes = (across.starts.len() * 3 + 1).next_multiple_of(BLOCK);
+        Some(Self { simd, across, down, middle_bytes, pairs })
+    }
+
+    /// Resizes the columns of some rows, in which `left` pixels come before the first that has a weight, and adds them to
+    /// `middle`. All calls but the last have a multiple of eight rows.
+    pub fn across(&mut self, source: &[u8], row_bytes: usize, left: usize, middle: &mut Vec<u8>) {
+        let Self { simd, across: ref weights, middle_bytes: out_row_bytes, ref mut pairs, .. } = *self;
+        let begin = middle.len();
+        middle.resize(begin + out_row_bytes * (source.len() / row_bytes.max(1)), 0);
+        let out = &mut middle[begin..];
+        Simd::vectorize(simd, Across { simd, weights, source, row_bytes, left, pairs, out, out_row_bytes });
+    }
+
+    /// Resizes the rows that `across` made.
+    pub fn down(&self, middle: &[u8]) -> Vec<u8> {
+        let out_row_bytes = self.across.starts.len() * 3;
+        let mut out = vec![0; out_row_bytes * self.down.starts.len()];
+        let Self { simd, down: ref weights, middle_bytes: row_bytes, .. } = *self;
+        Simd::vectorize(simd, Down { simd, weights, source: middle, row_bytes, out: &mut out, out_row_bytes });
+        out
+    }
 }
 
 /// Pairs of weights, upper and lower parts, for a place of the result: as many for each.
@@ -47,8 +69,9 @@ struct Paired {
 }
 
 impl Paired {
-    /// Where places are to be `even`, they begin at even pixels behind the `first` one of the original.
-    fn new(weights: &Weights, first: usize, even: bool) -> Option<Self> {
+    /// Places count from the first one that has a weight; where they are to be `even`, each begins at an even one.
+    fn new(weights: &Weights, even: bool) -> Option<Self> {
+        let first = weights.needed().start as usize;
         let most = weights.each().map(|(_, weights)| weights.len()).max()?;
         let count = most / 2 + 1;
         let mut paired = Self { starts: Vec::new(), parts: Vec::new(), count };
@@ -122,6 +145,7 @@ struct Across<'a> {
     row_bytes: usize,
     /// The pixel of each row that weights begin with.
     left: usize,
+    pairs: &'a mut [[Pair; 3]],
     /// As many rows; what lies in them behind the pixels of the result is of no meaning afterwards.
     out: &'a mut [u8],
     out_row_bytes: usize,
@@ -135,13 +159,10 @@ impl WithSimd for Across<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { simd, weights, source, row_bytes, left, out, out_row_bytes } = self;
-        let last = weights.starts.iter().max().map_or(0, |start| start / 2 + weights.count);
-        // Rounded up to how many are made at once.
-        let mut pairs: Vec<[Pair; 3]> = vec![[[[0; 2]; ROWS]; 3]; last.next_multiple_of(4)];
+        let Self { simd, weights, source, row_bytes, left, pairs, out, out_row_bytes } = self;
         let sources = source.chunks(row_bytes * ROWS);
         for (source, out) in sources.zip(out.chunks_mut(out_row_bytes * ROWS)) {
-            gather(simd, source, row_bytes, left, &mut pairs);
+            gather(simd, source, row_bytes, left, pairs);
             for (x, (start, parts)) in weights.each().enumerate() {
                 let mut sums = [Sums::zero(simd); 3];
                 for (pairs, parts) in pairs[start / 2..].iter().zip(parts) {

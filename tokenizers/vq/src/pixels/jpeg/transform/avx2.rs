@@ -17,14 +17,14 @@ impl WithSimd for Pairs<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { simd, blocks: Blocks { coefficients, steps, samples } } = self;
+        let Self { simd, blocks: Blocks { coefficients, steps, samples, left: begin } } = self;
         let row_bytes = samples.len() / 8;
         let doubled_steps = each!([0, 1, 2, 3, 4, 5, 6, 7], row => doubled(simd, row_of(steps, row)));
         let (blocks, _) = coefficients.as_chunks::<64>();
         for (number, pair) in blocks.chunks(2).enumerate() {
             // A block without a neighbour is its own.
             let (Some(left), Some(right)) = (pair.first(), pair.last()) else { return };
-            let place = number * 16;
+            let place = begin + number * 16;
             let samples = samples.chunks_exact_mut(row_bytes);
             if is_flat(left) && is_flat(right) {
                 let (left, right) = (flat(left[0], steps[0]), flat(right[0], steps[0]));
