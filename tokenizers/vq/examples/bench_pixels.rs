@@ -7,7 +7,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use pageloom_vq::pixels::{Crop, Draw, Limits, Preprocessing, Resize, Rounding, prepare, recipes};
 
-const ROUNDS: usize = 25;
+const ROUNDS: usize = 9;
 const SIZE: u32 = 256;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,17 +33,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The least of several rounds, in turns: what the machine does beside it only adds to that.
+/// Medians of several rounds, in turns.
 fn milliseconds<const N: usize>(work: [&dyn Fn() -> bool; N]) -> [f64; N] {
-    let mut least = [f64::INFINITY; N];
-    for _ in 0..ROUNDS {
-        for (least, work) in least.iter_mut().zip(work) {
+    let mut times = [[0.0; ROUNDS]; N];
+    for round in 0..ROUNDS {
+        for (times, work) in times.iter_mut().zip(work) {
             let started = ThreadTime::now();
             assert!(std::hint::black_box(work()), "it was read before");
-            *least = least.min(started.elapsed().as_secs_f64() * 1e3);
+            times[round] = started.elapsed().as_secs_f64() * 1e3;
         }
     }
-    least
+    times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[ROUNDS / 2]
+    })
 }
 
 fn peers(bytes: &[u8]) -> Option<Vec<u8>> {
