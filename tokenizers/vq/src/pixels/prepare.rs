@@ -60,13 +60,17 @@ fn prepared(image: Picture, recipe: &Preprocessing, draw: Draw, limits: &Limits)
     let from = image.size;
     let plan = planned(recipe, from, draw, limits)?;
     let image = halved(image, &plan.halves);
-    let part = plan.part();
-    let resized = match pillow_filter(recipe.sampling) {
-        _ if plan.size == image.size && part == plan.size.whole() => image,
-        Some(filter) => resample::resize(&image, plan.size, filter, part),
-        None => bilinear::resize(&image, plan.size, part),
-    };
-    Ok(crops(resized, &plan, from))
+    Ok(crops(resize(image, plan.size, recipe.sampling, plan.part()), &plan, from))
+}
+
+fn resize(image: Picture, size: Size, sampling: Sampling, area: Area) -> Picture {
+    if size == image.size && area == size.whole() {
+        return image;
+    }
+    match pillow_filter(sampling) {
+        Some(filter) => resample::resize(&image, size, filter, area),
+        None => bilinear::resize(&image, size, area),
+    }
 }
 
 fn planned(recipe: &Preprocessing, from: Size, draw: Draw, limits: &Limits) -> Result<Plan, ImageError> {
@@ -139,13 +143,7 @@ impl ByRows<'_> {
         let Some(resizing) = resizing else { return prepared(kept, self.recipe, self.draw, self.limits) };
         let image = resizing.finish();
         let Some((_, halves)) = plan.halves.split_first() else { return Ok(crops(image, &plan, from)) };
-        let image = halved(image, halves);
-        let part = plan.part();
-        let resized = if plan.size == image.size && part == plan.size.whole() {
-            image
-        } else {
-            resample::resize(&image, plan.size, Filter::Bicubic, part)
-        };
+        let resized = resize(halved(image, halves), plan.size, self.recipe.sampling, plan.part());
         Ok(crops(resized, &plan, from))
     }
 }
