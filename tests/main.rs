@@ -22,6 +22,7 @@ mod end_to_end {
     pub mod s3_server;
     pub mod same_bytes;
     pub mod secrets;
+    pub mod sequence_images;
     pub mod site;
     pub mod sources;
     pub mod storage;

@@ -16,13 +16,14 @@ use crate::engine::memory::{LEAST_OF_UNIT, Memory};
 use crate::engine::plan::TrainingTable;
 use crate::error::{JobError, Problem, RunError, StepError};
 use crate::identity::Identity;
-use crate::job::{Job, LoadedJob};
+use crate::job::{Job, LoadedJob, Sequences};
 use crate::neighbours;
 use crate::packing::PackingConfig;
 use crate::sources::{Input, Source, SourceConfig, SourceError};
 use crate::specials::Specials;
 use crate::step::{Ids, Resources, Step};
 use crate::steps::StepConfig;
+use crate::steps::interleave_images::ImageTokens;
 
 /// A job that is right as far as can be known without its input.
 pub struct CheckedJob {
@@ -185,6 +186,7 @@ fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
         of_sequences
             .push(format!("views is {}; at most {MOST_VIEWS} can be made of a document at once", sequences.views));
     }
+    check_shown(loaded, sequences, problems);
     for message in of_sequences {
         problems.push(loaded.text.problem_at("sequences.objective", message, None));
     }
@@ -200,6 +202,27 @@ fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
             "the objective takes blocks, documents that are joined before it, and each block has a row of its own";
         let hint = "write `packing = { one_document = { sequence_length = … } }`: rows are then as long as blocks";
         problems.push(loaded.text.problem_at("sequences.packing", message.to_owned(), Some(hint.to_owned())));
+    }
+}
+
+/// What rows can't tell of their images.
+fn check_shown(loaded: &LoadedJob, sequences: &Sequences, problems: &mut Vec<Problem>) {
+    let Some(shown) = &sequences.images else { return };
+    let mut report = |path: &str, message: String, hint: String| {
+        problems.push(loaded.text.problem_at(path, message, Some(hint)));
+    };
+    if sequences.interleave.image_tokens == ImageTokens::Decimal {
+        let message = "images' codes are written as text, so that no token of a row is a token of an image";
+        report("sequences.images", message.into(), "leave out `interleave.image_tokens`, or `images`".into());
+    }
+    let Some(steps) = &loaded.draft.images else { return };
+    for (index, (name, step)) in shown.steps(steps).enumerate() {
+        if step.is_none() {
+            let hint = "add `[[images]]` with `draw_masks`, which draws them, or leave the name out";
+            report("sequences.images.masks", format!("no `draw_masks` is named `{name}`"), hint.into());
+        } else if shown.masks[..index].iter().any(|before| before == name) {
+            report("sequences.images.masks", format!("`{name}` is there twice"), "name each set of masks once".into());
+        }
     }
 }
 
@@ -382,6 +405,7 @@ fn load_tokenizers(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Option<Lo
 /// Masks that don't fit their grid, or that would go nowhere.
 fn check_masks(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &mut Vec<Problem>) {
     let has_table = loaded.draft.image_shards.as_ref().is_none_or(Option::is_some);
+    let shown = loaded.draft.sequences.iter().flatten().find_map(|sequences| sequences.images.as_ref());
     for (index, step) in loaded.draft.images.iter().flatten().enumerate() {
         let StepConfig::draw_masks(masks) = step else { continue };
         let place = format!("images.{index}.{}", step.name());
@@ -392,8 +416,10 @@ fn check_masks(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &mut V
         for message in masks.misfits(images.grid()).into_iter().chain(guide) {
             problems.push(loaded.text.problem_at(&place, message, None));
         }
-        if !has_table {
-            let hint = "add `[image_shards]`, the table of images that masks are a column of".to_owned();
+        if !has_table && !shown.is_some_and(|shown| shown.masks.contains(&masks.name)) {
+            let hint = "add `[image_shards]`, the table of images that masks are a column of, or name them in \
+                        `sequences.images.masks`"
+                .to_owned();
             problems.push(loaded.text.problem_at(&place, "the masks would go nowhere", Some(hint)));
         }
     }
@@ -418,7 +444,7 @@ fn identity(job: &Job, files: &[StepFile], ids: Option<&Ids>, images: &dyn Image
         let of_section = files.iter().filter(|(section, ..)| *section == name);
         of_section.map(|(_, path, digest)| (path.display().to_string(), digest.as_str().into())).collect()
     };
-    Identity::new(serde_json::json!({
+    let mut identity = serde_json::json!({
         "format": tables::FORMAT_VERSION,
         "program": env!("CARGO_PKG_VERSION"),
         "seed": job.seed,
@@ -438,5 +464,12 @@ fn identity(job: &Job, files: &[StepFile], ids: Option<&Ids>, images: &dyn Image
         "unit_bytes": job.units.bytes,
         "text_tokenizer": ids.map(|ids| ids.text.digest()),
         "image_tokenizer": images.provenance(),
-    }))
+    });
+    let shown = job.sequences.as_ref().and_then(|sequences| sequences.images.as_ref());
+    if let Some(shown) = shown.filter(|shown| !shown.masks.is_empty()) {
+        // Masks are drawn again beside sequences, so these follow from what draws them.
+        let steps: Vec<&StepConfig> = shown.steps(&job.images).filter_map(|(_, step)| step).collect();
+        identity["masks_in_sequences"] = serde_json::json!([steps, of_section("images")]);
+    }
+    Identity::new(identity)
 }

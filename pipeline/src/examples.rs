@@ -37,6 +37,7 @@ pub fn examples_column(documents: &[Vec<PlacedExample>]) -> Result<ArrayRef, Ste
             list::<Int32Type>(&all, |example| &example.input_ids)?,
             list::<Int32Type>(&all, |example| &example.labels)?,
             ranges(|example| &example.images)?,
+            list::<UInt32Type>(&all, |example| &example.image_sources)?,
             Arc::new(BooleanArray::from_iter(all.iter().map(|placed| Some(placed.example.predicts == Predicts::Here)))),
             number(|example| example.prefix_len),
             list::<UInt32Type>(&all, |example| &example.position_ids)?,
@@ -71,6 +72,7 @@ pub fn examples_of(column: &ListArray, row: usize) -> Result<Vec<PlacedExample>,
     let (input_ids, labels) = (rows::<Int32Type>(&examples, "input_ids")?, rows::<Int32Type>(&examples, "labels")?);
     let positions = rows::<UInt32Type>(&examples, "position_ids")?;
     let blocks = rows::<UInt32Type>(&examples, "block_position_ids")?;
+    let image_sources = rows::<UInt32Type>(&examples, "image_sources")?;
     let weights = rows::<Float32Type>(&examples, "loss_weights")?;
     let (images, source) = (field::<ListArray>(&examples, "image_runs")?, field::<ListArray>(&examples, "source")?);
     let here = field::<BooleanArray>(&examples, "predicts_here")?;
@@ -81,6 +83,7 @@ pub fn examples_of(column: &ListArray, row: usize) -> Result<Vec<PlacedExample>,
             input_ids: input_ids.row(index).to_vec(),
             labels: labels.row(index).to_vec(),
             images: runs::runs_of(images, index)?,
+            image_sources: image_sources.row(index).to_vec(),
             predicts: if here.value(index) { Predicts::Here } else { Predicts::Next },
             prefix_len: number("prefix_len", index)?,
             position_ids: positions.row(index).to_vec(),
@@ -92,6 +95,7 @@ pub fn examples_of(column: &ListArray, row: usize) -> Result<Vec<PlacedExample>,
             view: number("view", index)?,
             source: runs::runs_of(source, index)?,
             joined: None,
+            shown: None,
             passages: Vec::new(),
         };
         Ok(PlacedExample { example, left_out: number("left_out", index)? })
@@ -131,6 +135,7 @@ mod tests {
             input_ids: vec![1, 2, 3],
             labels: vec![1, -100, 3],
             images: vec![1..2],
+            image_sources: vec![4],
             predicts: Predicts::Here,
             prefix_len: 2,
             position_ids: vec![0, 1, 1],
@@ -142,6 +147,7 @@ mod tests {
             view: 4,
             source: vec![0..2, 5..6],
             joined: None,
+            shown: None,
             passages: Vec::new(),
         };
         let plain = Example { input_ids: vec![7], labels: vec![7], objective: "left_to_right", ..Example::default() };

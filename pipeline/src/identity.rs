@@ -25,8 +25,15 @@ pub struct Parts {
 const EVERYWHERE: [&str; 3] = ["format", "program", "seed"];
 const DOCUMENTS: [&str; 4] = ["documents", "documents_files", "text_tokenizer", "images_of_no_page"];
 const IMAGES: [&str; 6] = ["images", "images_files", "image_tokenizer", "image_shards", "images_of_no_page", "tables"];
-const SEQUENCES: [&str; 6] =
-    ["sequences", "sequences_files", "num_sentinels", "pad_to_multiple_of", "text_tokenizer", "image_tokenizer"];
+const SEQUENCES: [&str; 7] = [
+    "sequences",
+    "sequences_files",
+    "num_sentinels",
+    "pad_to_multiple_of",
+    "text_tokenizer",
+    "image_tokenizer",
+    "masks_in_sequences",
+];
 
 impl Identity {
     /// Takes the object that `value` is.
@@ -47,8 +54,9 @@ impl Identity {
     /// The digests of its parts.
     pub fn parts(&self) -> Parts {
         let part = |names: &[&str]| -> String {
+            // What is told by name for some jobs alone is in the digests of those alone.
             let all = EVERYWHERE.iter().chain(names);
-            digest_of(&Value::Array(all.map(|name| self.0.get(*name).cloned().unwrap_or_default()).collect()))
+            digest_of(&Value::Array(all.filter_map(|name| self.0.get(*name).cloned()).collect()))
         };
         Parts {
             documents: part(&DOCUMENTS),

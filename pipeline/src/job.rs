@@ -13,6 +13,7 @@ use crate::job_text::JobText;
 use crate::neighbours;
 use crate::objectives::ObjectiveConfig;
 use crate::packing::PackingConfig;
+use crate::sequence_images;
 use crate::sources::SourceConfig;
 use crate::steps::{StepConfig, apply_objective, interleave_images};
 
@@ -96,6 +97,9 @@ pub struct Sequences {
     /// context level), it is `one_document`: documents are joined, each followed by its end, into blocks as long as a row,
     /// which are cut as `image_spans` says, and what the objective makes of a block is a row.
     pub packing: PackingConfig,
+    /// What each row tells of the images in it: columns of their own; none if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<sequence_images::Settings>,
 }
 
 impl Sequences {

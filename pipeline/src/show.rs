@@ -21,6 +21,7 @@ use crate::engine::table_reader::open_table;
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::{MANIFEST, Manifest, ShardFile, TEXT_TOKENIZER, VOCABULARY};
 use crate::random::order_hash;
+use crate::sequence_images::{self, ShownImage};
 use crate::status::{commits_of, plan_of};
 use crate::step::Ids;
 use crate::words::{MovedSpan, Words};
@@ -34,6 +35,9 @@ pub struct ShownRow {
     pub file: String,
     /// The pieces packed into it.
     pub pieces: Vec<ShownPiece>,
+    /// The images in it, where the job asked for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ShownImage>,
 }
 
 /// One piece of a row: a document's example, or a part of it, or padding.
@@ -90,7 +94,7 @@ pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
         piece.url = urls.get(&piece.document).cloned();
         piece.sources.iter_mut().for_each(|source| source.url = urls.get(&source.document).cloned());
     }
-    Ok(ShownRow { row, file, pieces })
+    Ok(ShownRow { row, file, pieces, images: sequence_images::shown(&batch)? })
 }
 
 /// The manifest; an error says that the run has not ended.
@@ -235,6 +239,9 @@ impl ShownRow {
             }
             for span in &piece.spans {
                 text.push_str(&format!("   {span}\n"));
+            }
+            for image in self.images.iter().filter(|image| (start..end).contains(&(image.start as usize))) {
+                text.push_str(&format!("   {image}\n"));
             }
             text.push_str(&format!("{}\n", piece.text));
         }

@@ -1,25 +1,30 @@
-//! The training table of a job: with a column per token where its objective has values for one.
+//! The training table of a job: with a column per token where its objective has values for one, and with its rows' images
+//! where it asks for them.
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, SchemaRef};
 use pageloom_schemas::{columns, tables};
 
+use crate::check::CheckedJob;
 use crate::error::StepError;
 use crate::job::Sequences;
 use crate::objectives::TokenColumns;
 use crate::packing::PackedRow;
+use crate::sequence_images;
 
-/// The table of a job's sequences.
-pub fn sequences(of: &Sequences) -> SchemaRef {
-    sequences_with(of.objective.token_columns(), of.objective.num_phases() > 1)
+/// The table of a job's sequences, which are these.
+pub fn sequences(checked: &CheckedJob, of: &Sequences) -> SchemaRef {
+    let images = sequence_images::fields(&checked.job, checked.resources.images.as_ref());
+    sequences_with(of.objective.token_columns(), of.objective.num_phases() > 1, images)
 }
 
-/// The table with these columns per token, in this order, and with a phase of each row where there are several.
-pub fn sequences_with(of_tokens: TokenColumns, phases: bool) -> SchemaRef {
+/// The table with these columns per token, in this order, with a phase of each row where there are several, and with these
+/// columns of a row's images.
+fn sequences_with(of_tokens: TokenColumns, phases: bool, images: Vec<Field>) -> SchemaRef {
     let positions = of_tokens.position_ids.then(|| columns::position_ids().field());
     let blocks = of_tokens.block_position_ids.then(|| columns::block_position_ids().field());
     let weights = of_tokens.loss_weights.then(|| columns::loss_weights().field());
     let phase = phases.then(|| columns::phase().field());
-    tables::sequences([positions, blocks, weights, phase].into_iter().flatten())
+    tables::sequences([positions, blocks, weights, phase].into_iter().flatten().chain(images))
 }
 
 /// An error where a row has what the table has no column for: it would be lost.

@@ -240,9 +240,15 @@ pub fn document_tokens() -> Column<ListArray> {
     Column::required("document_tokens", list_of(DataType::Int32))
 }
 
-/// Where image tokens stand: `{start, end}`, in tokens of the column beside it.
+/// Where image tokens stand: `{start, end, key, offset}`, in tokens of the column beside it.
 pub fn image_runs() -> Column<ListArray> {
-    Column::required("image_runs", list_of(DataType::Struct(run_fields())))
+    Column::required("image_runs", list_of(DataType::Struct(image_run_fields())))
+}
+
+/// Fields of one run of [`image_runs`]: `offset` of the image's tokens come before it.
+pub fn image_run_fields() -> Fields {
+    let number = |name| Field::new(name, DataType::UInt32, false);
+    Fields::from(vec![number("start"), number("end"), key().field(), number("offset")])
 }
 
 /// Fields of one run of tokens.
@@ -303,6 +309,7 @@ pub fn example_fields() -> Fields {
         list("input_ids", DataType::Int32),
         list("labels", DataType::Int32),
         list("image_runs", DataType::Struct(run_fields())),
+        list("image_sources", DataType::UInt32),
         plain("predicts_here", DataType::Boolean),
         plain("prefix_len", DataType::UInt32),
         list("position_ids", DataType::UInt32),
@@ -413,6 +420,41 @@ pub fn block_position_ids() -> Column<ListArray> {
 /// The weight of each token's loss; only where the job's objective has weights.
 pub fn loss_weights() -> Column<ListArray> {
     Column::required("loss_weights", list_of(DataType::Float32))
+}
+
+/// The image of each run of image tokens in a row, as 32 hexadecimal digits; only where the job asks for images in rows.
+pub fn run_images() -> Column<ListArray> {
+    Column::required("image_keys", list_of(DataType::Utf8))
+}
+
+/// Where each run of image tokens starts in its row.
+pub fn run_starts() -> Column<ListArray> {
+    Column::required("image_starts", list_of(DataType::Int32))
+}
+
+/// How many tokens each run of image tokens has, never none.
+pub fn run_lengths() -> Column<ListArray> {
+    Column::required("image_lengths", list_of(DataType::Int32))
+}
+
+/// How many of its image's tokens come before each run: 0 unless packing or the objective has cut the image.
+pub fn run_offsets() -> Column<ListArray> {
+    Column::required("image_offsets", list_of(DataType::Int32))
+}
+
+/// Whether each run has all tokens of its image.
+pub fn run_is_whole() -> Column<ListArray> {
+    Column::required("image_is_whole", list_of(DataType::Boolean))
+}
+
+/// Columns of the token grid of each run's image.
+pub fn run_grid_widths() -> Column<ListArray> {
+    Column::required("image_grid_widths", list_of(DataType::Int32))
+}
+
+/// Rows of the token grid of each run's image.
+pub fn run_grid_heights() -> Column<ListArray> {
+    Column::required("image_grid_heights", list_of(DataType::Int32))
 }
 
 /// An image, as 32 hexadecimal digits.

@@ -32,6 +32,7 @@ fn dtype(data_type: &DataType) -> String {
     match data_type {
         DataType::Utf8 => "string".into(),
         DataType::Binary | DataType::FixedSizeBinary(_) => "binary".into(),
+        DataType::Boolean => "bool".into(),
         // Arrow's own names of the numbers are the names `datasets` uses, in lower case.
         number => number.to_string().to_lowercase(),
     }
@@ -40,7 +41,7 @@ fn dtype(data_type: &DataType) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables;
+    use crate::{columns, tables};
 
     #[test]
     fn lists_are_sequences_of_values() {
@@ -50,5 +51,6 @@ mod tests {
             json!({"feature": {"dtype": "int32", "_type": "Value"}, "_type": "Sequence"})
         );
         assert_eq!(features["document_keys"]["feature"]["dtype"], "string");
+        assert_eq!(feature(columns::run_is_whole().field().data_type())["feature"]["dtype"], "bool");
     }
 }

@@ -24,7 +24,7 @@ pub fn runs_of(list: &ListArray, row: usize) -> Result<Vec<Range<u32>>, SchemaEr
     let values = values.as_struct_opt().filter(|values| values.fields() == &columns::run_fields());
     let values = values.ok_or_else(|| SchemaError::OtherType {
         name: "item".into(),
-        expected: columns::image_runs().field().data_type().clone(),
+        expected: columns::retrieved_runs().field().data_type().clone(),
         found: list.data_type().clone(),
     })?;
     let (starts, ends) = (values.column(0).as_primitive::<UInt32Type>(), values.column(1).as_primitive::<UInt32Type>());

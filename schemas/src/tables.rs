@@ -172,8 +172,8 @@ pub fn blocks() -> SchemaRef {
 }
 
 /// The public training table: one row per packed sequence. Trainers take a column that is there for one to be used, so
-/// columns per token, `of_tokens`, are there only where the objective needs them.
-pub fn sequences(of_tokens: impl IntoIterator<Item = Field>) -> SchemaRef {
+/// `others` are there only where the job has them: columns per token, a phase, and columns of a row's images.
+pub fn sequences(others: impl IntoIterator<Item = Field>) -> SchemaRef {
     let mut fields = vec![
         columns::input_ids().field(),
         columns::labels().field(),
@@ -191,7 +191,7 @@ pub fn sequences(of_tokens: impl IntoIterator<Item = Field>) -> SchemaRef {
         columns::source_starts().field(),
         columns::source_ends().field(),
     ];
-    fields.extend(of_tokens);
+    fields.extend(others);
     table(fields)
 }
 

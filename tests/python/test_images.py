@@ -105,6 +105,39 @@ def test_a_mae_mask_leaves_a_quarter_visible(images):
             assert (seen[ids_restore] == patches).all()
 
 
+def test_each_run_of_image_tokens_is_its_images_own_with_its_masks(images, run):
+    if run.job["sequences"].get("images") is None:
+        pytest.skip("this run's rows don't tell of their images")
+    _, _, table = images
+    rows_by_key = {row["image_key"]: row for row in table.to_pylist()}
+    ids = run.ranges["image"]
+    schema = parquet.read_schema(run.shards[0])
+    names = [name for name in schema.names if name.startswith("image_masks_")]
+    assert names
+    seen = 0
+    for row in run.rows():
+        told = set()
+        runs = zip(
+            *(row[f"image_{name}"] for name in ("keys", "starts", "lengths", "offsets", "is_whole", "grid_widths", "grid_heights")),
+            strict=True,
+        )
+        for number, (key, start, length, offset, is_whole, width, height) in enumerate(runs):
+            image = rows_by_key[key]
+            tokens = [token - ids[0] for token in row["input_ids"][start : start + length]]
+            assert tokens == image["tokens"][offset : offset + length]
+            assert (width, height) == (image["grid_width"], image["grid_height"])
+            assert is_whole == (length == width * height)
+            for name in names:
+                about = masks_of(schema.field(name))
+                each = about["views"] * len(about["layers"])
+                assert about == masks_of(table.schema.field(name.removeprefix("image_")))
+                assert row[name][number * each : (number + 1) * each] == image[name.removeprefix("image_")]
+            told.update(range(start, start + length))
+            seen += 1
+        assert told == {place for place, token in enumerate(row["input_ids"]) if token in ids}
+    assert seen > 0
+
+
 def test_datasets_reads_the_images_by_the_cards_name(images, run):
     _, _, table = images
     found = datasets.load_dataset(str(run.folder), "images", split="train")

@@ -71,9 +71,17 @@ fn of_sequences(manifest: &Manifest, schema: &Schema) -> String {
         "block_position_ids" => "| `block_position_ids` | a second row of positions, within spans |\n",
         "loss_weights" => "| `loss_weights` | the weight of each token's loss |\n",
         "phase" => "| `phase` | which phase of training the row is for, from 0 |\n",
+        "image_keys" => {
+            "| `image_keys`, `image_starts`, `image_lengths` | each run of image tokens in the row, by its place: its image's \
+             `image_key`, where it starts and how long it is; an objective may have hidden tokens in it |\n\
+             | `image_offsets`, `image_is_whole` | how many of the image's tokens come before the run, and whether it has all; \
+             packing and objectives may cut an image into several |\n\
+             | `image_grid_widths`, `image_grid_heights` | the image's grid of tokens, in raster order |\n"
+        }
         _ => "",
     };
     let of_tokens: String = schema.fields().iter().map(|field| about(field.name())).collect();
+    let masks: String = schema.fields().iter().filter_map(|field| about_masks(field)).collect();
     format!(
         "
 Training sequences made by Pageloom: {documents} documents and {images} images in {rows} {rows_of}
@@ -92,17 +100,19 @@ Training sequences made by Pageloom: {documents} documents and {images} images i
 | `label_shifts` | 1 where the token before predicts a label, 0 where the label's own position does |
 | `source_counts` | how many sources each piece has: ranges of documents that its example is made of, as they stood before the objective moved tokens |
 | `source_keys`, `source_starts`, `source_ends` | each source's document, and which of its tokens; an end or a break put behind a document is its last |
-{of_tokens}"
+{of_tokens}{masks}"
     )
+}
+
+fn about_masks(field: &Field) -> Option<String> {
+    let about = field.metadata().get(MASKS)?;
+    let of_runs = if field.name().starts_with("image_") { " of each run in turn, for its whole image" } else { "" };
+    Some(format!("| `{}` | masks, as bitmaps{of_runs}: `{about}` |\n", field.name()))
 }
 
 fn of_images(shards: &ImageTable, schema: &Schema) -> String {
     let images = shards.rows;
-    let masks = |field: &Field| {
-        let about = field.metadata().get(MASKS)?;
-        Some(format!("| `{}` | masks, as bitmaps: `{about}` |\n", field.name()))
-    };
-    let masks: String = schema.fields().iter().filter_map(|field| masks(field)).collect();
+    let masks: String = schema.fields().iter().filter_map(|field| about_masks(field)).collect();
     format!(
         "
 Images with their tokens, made by Pageloom: {images} rows, one for each image.

@@ -5,9 +5,10 @@ use arrow::datatypes::{Int32Type, UInt32Type};
 use arrow::util::display::array_value_to_string;
 use pageloom_schemas::passages::{PassagePlace, passages_of};
 use pageloom_schemas::places::image_places_of;
-use pageloom_schemas::{columns, runs};
+use pageloom_schemas::{Key, columns};
 
 use crate::examples::examples_of;
+use crate::image_runs::{ImageRun, image_runs_of};
 use crate::objectives::Example;
 use crate::words::Words;
 
@@ -107,8 +108,9 @@ fn passages(column: &ArrayRef) -> String {
 }
 
 fn image_runs(column: &ArrayRef) -> String {
-    let runs = runs::runs_of(column.as_list(), 0).unwrap_or_default();
-    let runs: Vec<String> = runs.iter().map(|run| format!("{}..{}", run.start, run.end)).collect();
+    let runs = image_runs_of(column.as_list(), 0).unwrap_or_default();
+    let run = |run: &ImageRun| format!("{}..{} of image {}", run.tokens.start, run.tokens.end, Key(run.image));
+    let runs: Vec<String> = runs.iter().map(run).collect();
     if runs.is_empty() { "none".into() } else { runs.join(", ") }
 }
 

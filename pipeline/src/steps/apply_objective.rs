@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::blocks::random_key;
 use crate::error::StepError;
 use crate::examples::{PlacedExample, examples_column};
+use crate::image_runs::{self, image_runs_of};
 use crate::objectives::{Example, Objective, ObjectiveConfig, Passage, TokenDocument};
 use crate::random::KeyedRandom;
 use crate::specials::specials;
@@ -41,9 +42,12 @@ impl StepSettings for Settings {
     }
 
     fn columns(&self) -> Columns {
-        let inputs = || [columns::document_tokens().field(), columns::image_runs().field()];
+        // Where images stood is left beside the examples, which say where in their document each run was.
+        let inputs = [columns::document_tokens().field(), columns::image_runs().field()];
         let blocks = self.objective.takes_blocks().then(|| columns::block_number().field());
-        Columns::reads(inputs().into_iter().chain(blocks)).drops(inputs()).writes([columns::examples().field()])
+        Columns::reads(inputs.into_iter().chain(blocks))
+            .drops([columns::document_tokens().field()])
+            .writes([columns::examples().field()])
     }
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
@@ -128,7 +132,7 @@ impl<'a> Inputs<'a> {
     }
 
     fn document(&self, row: usize) -> Result<TokenDocument, StepError> {
-        let (tokens, images) = (self.tokens.row(row).to_vec(), runs::runs_of(self.images, row)?);
+        let (tokens, images) = (self.tokens.row(row).to_vec(), image_runs::tokens(&image_runs_of(self.images, row)?));
         let places = self.passages.map(|passages| passages_of(passages, row)).transpose()?.unwrap_or_default();
         let passage = |place: PassagePlace| Passage { tokens: place.tokens, gold_step: place.gold_step };
         let passages = places.into_iter().map(passage).collect();

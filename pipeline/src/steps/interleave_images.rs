@@ -1,19 +1,21 @@
 //! Puts each image's tokens into its document, where the image stands.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, ListArray, RecordBatch, StructArray};
 use arrow::datatypes::{Int32Type, UInt32Type};
 use pageloom_schemas::lists::{ListColumn, int32_rows};
 use pageloom_schemas::places::{ImagePlace, image_places_of};
-use pageloom_schemas::{Key, columns, runs};
+use pageloom_schemas::{Key, columns};
 use pageloom_tokenizers::TokenId;
 use pageloom_tokenizers::text::TextTokenizer;
 use pageloom_tokenizers::vocabulary::Vocabulary;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
+use crate::image_runs::{ImageRun, image_runs};
 use crate::random::KeyedRandom;
 use crate::specials::{Specials, specials};
 use crate::step::{Columns, Ids, Refusal, Rejects, Resources, Step, StepSettings};
@@ -92,6 +94,8 @@ struct InterleaveImages {
 #[derive(Debug, Default)]
 struct Interleaved {
     laid: Laid,
+    /// The image of each of its runs of image tokens.
+    shown: Vec<Key>,
     failed: Vec<String>,
 }
 
@@ -111,8 +115,16 @@ impl Step for InterleaveImages {
         for document in &documents {
             tokens.push(&document.laid.tokens)?;
         }
-        let image_runs: Vec<_> = documents.into_iter().map(|document| document.laid.images).collect();
-        self.settings.columns().replace(&batch, vec![tokens.finish()?, runs::runs(&image_runs)?])
+        let runs: Vec<_> = documents.iter().map(Interleaved::runs).collect();
+        self.settings.columns().replace(&batch, vec![tokens.finish()?, image_runs(&runs)?])
+    }
+}
+
+impl Interleaved {
+    /// Which images stand where: no layout changes their order.
+    fn runs(&self) -> Vec<ImageRun> {
+        let run = |(tokens, image): (&Range<u32>, &Key)| ImageRun { image: image.0, tokens: tokens.clone(), offset: 0 };
+        self.laid.images.iter().zip(&self.shown).map(run).collect()
     }
 }
 
@@ -138,7 +150,7 @@ impl InterleaveImages {
         codes: BTreeMap<Key, Vec<u32>>,
         random: &mut KeyedRandom,
     ) -> Result<Result<Interleaved, Refusal>, StepError> {
-        let (mut pieces, mut failed) = (Vec::with_capacity(2 * slots.len() + 1), Vec::new());
+        let (mut pieces, mut shown, mut failed) = (Vec::with_capacity(2 * slots.len() + 1), Vec::new(), Vec::new());
         let mut from = 0;
         let upto = |from: u32, to: u32, pieces: &mut Vec<Piece>| -> Result<(), StepError> {
             let text = piece(tokens, from, to)?;
@@ -165,12 +177,14 @@ impl InterleaveImages {
             upto(from, if keeps_tag { slot.src } else { slot.tag_start }, &mut pieces)?;
             from = if keeps_tag { slot.src } else { slot.tag_end };
             pieces.push(Piece::Image(self.image_tokens(codes)?));
+            shown.push(slot.key);
         }
         upto(from, tokens.len() as u32, &mut pieces)?;
         if pieces.is_empty() {
             return Ok(Err(Refusal::new("no_tokens", "nothing is left of the document")));
         }
-        Ok(Ok(Interleaved { laid: self.settings.layout.lay(pieces, &self.specials, random), failed }))
+        let laid = self.settings.layout.lay(pieces, &self.specials, random);
+        Ok(Ok(Interleaved { laid, shown, failed }))
     }
 
     fn image_tokens(&self, codes: &[u32]) -> Result<Vec<TokenId>, StepError> {

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod any_page;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod form;
 #[cfg(test)]
 mod laws;

@@ -22,13 +22,15 @@ use crate::engine::table_writer::{TableFile, TableSink};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::examples::{PlacedExample, examples_of};
+use crate::image_runs::{ImageRun, image_runs_of};
 use crate::job::Sequences;
-use crate::objectives::ObjectiveConfig;
 use crate::packing::{PackedRow, Packer};
+use crate::sequence_images::SequenceImages;
 use crate::specials::specials;
 use crate::step::Kind;
 use crate::token_columns::{has_room_for, sequences as table};
 use join::joined_parts;
+use rows::Others;
 
 mod join;
 mod retrieve;
@@ -46,7 +48,7 @@ fn wanted(run: &Run) -> Result<&Sequences, RunError> {
 
 /// Runs one unit: one bucket of documents.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, before: &Before) -> Result<Files, RunError> {
-    let writer = log.table(run, unit, "sequences", table(wanted(run)?))?;
+    let writer = log.table(run, unit, "sequences", table(&run.checked, wanted(run)?))?;
     Ok(vec![("sequences", run_into(run, unit, log, before, writer, Ok).await?)])
 }
 
@@ -111,6 +113,13 @@ async fn pack(
     let sequences = wanted(run)?;
     let specials = specials(&run.checked.resources.ids()?.vocabulary);
     let mut packer = sequences.packing.build_for(&sequences.objective, &specials);
+    let others = Others {
+        of_tokens: sequences.objective.token_columns(),
+        phases: sequences.objective.num_phases() > 1,
+        images: SequenceImages::of(&run.checked)?,
+        schema: table(&run.checked, sequences),
+    };
+    let shows_images = others.images.is_some();
     let mut batches = execute_stream(examples, context.task_ctx())?;
     let mut rows = Vec::new();
     while let Some(batch) = batches.try_next().await? {
@@ -123,8 +132,8 @@ async fn pack(
         }
         let mut next = 0;
         while next < batch.num_rows() {
-            next = push_examples(&batch, next, packer.as_mut(), &mut rows, log)?;
-            write_rows(&rows, &sequences.objective, &mut writer, log).await?;
+            next = push_examples((&batch, shows_images), next, packer.as_mut(), &mut rows, log)?;
+            write_rows(&rows, &others, &mut writer, log).await?;
             packer.reuse(&mut rows);
         }
     }
@@ -134,13 +143,14 @@ async fn pack(
     log.count("dropped_tokens", report.dropped_tokens);
     log.count("cut_examples", report.cut_examples);
     log.count("cut_images", report.cut_images);
-    write_rows(&rows, &sequences.objective, &mut writer, log).await?;
+    write_rows(&rows, &others, &mut writer, log).await?;
     writer.finish().await
 }
 
 /// Packs the examples of documents from the one at `from` on, until there are enough rows to write; gives the next one.
+/// Rows know which images stand in them where they show them.
 fn push_examples(
-    batch: &RecordBatch,
+    (batch, shows_images): (&RecordBatch, bool),
     from: usize,
     packer: &mut dyn Packer,
     rows: &mut Vec<PackedRow>,
@@ -148,14 +158,18 @@ fn push_examples(
 ) -> Result<usize, StepError> {
     let (key, examples) = (columns::key(), columns::examples());
     let (key, examples) = (key.of(batch)?, examples.of(batch)?);
+    let images = columns::image_runs();
+    let images = images.of(batch)?;
     let watch = Stopwatch::start();
     let mut row = from;
     while row < batch.num_rows() && rows.len() < ROWS_AT_ONCE {
         let document = Key::from_slice(key.value(row)).unwrap_or_default();
         log.at_work().did("packed", &document.to_string());
         let joined = joined_parts(batch, row)?;
+        let runs = shows_images.then(|| image_runs_of(images, row)).transpose()?;
         for PlacedExample { mut example, left_out } in examples_of(examples, row)? {
             example.joined.clone_from(&joined);
+            example.shown = runs.as_deref().map(|runs| ImageRun::of_example(runs, &example).into());
             log.count("examples", 1);
             log.count("example_tokens", example.input_ids.len() as u64);
             log.count("left_out_tokens", left_out.into());
@@ -169,16 +183,15 @@ fn push_examples(
 
 async fn write_rows(
     rows: &[PackedRow],
-    objective: &ObjectiveConfig,
+    others: &Others,
     writer: &mut impl TableSink,
     log: &UnitLog,
 ) -> Result<(), RunError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let of_tokens = objective.token_columns();
-    rows.iter().try_for_each(|row| has_room_for(of_tokens, row))?;
-    let batch = rows::sequence_rows(rows, of_tokens, objective.num_phases() > 1)?;
+    rows.iter().try_for_each(|row| has_room_for(others.of_tokens, row))?;
+    let batch = rows::sequence_rows(rows, others)?;
     log.count("rows", rows.len() as u64);
     let padding = |row: &PackedRow| -> u64 {
         row.segments.iter().filter(|segment| segment.document.is_none()).map(|segment| u64::from(segment.length)).sum()

@@ -45,7 +45,7 @@ impl ShardedTable {
             Stage::Shards => job.sequences.as_ref().map(|of| Self {
                 stage,
                 folder: SEQUENCES,
-                schema: sequences(of),
+                schema: sequences(checked, of),
                 tokens: "input_ids",
                 rows_per_shard: job.shards.rows_per_shard,
                 rows_per_row_group: job.shards.rows_per_row_group,

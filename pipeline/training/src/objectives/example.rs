@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::{Specials, TokenId};
 use crate::blocks::BlockPart;
+use crate::image_runs::ImageRun;
 
 /// The label of a token that the model is not trained to predict.
 pub const NO_LOSS: TokenId = -100;
@@ -48,6 +49,9 @@ pub struct Example {
     pub labels: Vec<TokenId>,
     /// Where image tokens stand in `input_ids`, in order: an image that the objective has cut gives two runs or more.
     pub images: Vec<Range<u32>>,
+    /// Where each of `images` starts in the document's tokens. That many tokens from there on are what stands in the run, but
+    /// for those that the objective has hidden.
+    pub image_sources: Vec<u32>,
     /// Which position predicts a label.
     pub predicts: Predicts,
     /// So many tokens at the start see each other in both directions; all others see only what is before them.
@@ -73,6 +77,8 @@ pub struct Example {
     pub source: Vec<Range<u32>>,
     /// What the document was joined of, as the caller knows it; objectives leave it at none: it is one document.
     pub joined: Option<Arc<[BlockPart]>>,
+    /// Which image each of `images` is of, as the caller knows it; objectives leave it at none.
+    pub shown: Option<Arc<[ImageRun]>>,
     /// Where each passage stands in `input_ids`, with its number in the document; empty unless passages were moved.
     pub passages: Vec<(u32, Range<u32>)>,
 }
@@ -110,9 +116,15 @@ pub enum Predicts {
 }
 
 impl Example {
-    /// An example of all the document's tokens in one piece, which is what `source` says.
+    /// An example of all the document's tokens in one piece, in their order and from the first on, which is what `source`
+    /// and `images` say.
     pub fn of_all(document: &TokenDocument) -> Self {
-        Self { source: document.all(), ..Self::default() }
+        Self {
+            images: document.images.clone(),
+            image_sources: document.images.iter().map(|image| image.start).collect(),
+            source: document.all(),
+            ..Self::default()
+        }
     }
 
     /// The example of a document of which this is the example of the piece that starts at this token.
@@ -120,6 +132,7 @@ impl Example {
         for range in &mut self.source {
             *range = range.start + start..range.end + start;
         }
+        self.image_sources.iter_mut().for_each(|source| *source += start);
         self
     }
 

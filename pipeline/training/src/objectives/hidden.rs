@@ -55,7 +55,6 @@ pub(super) fn all_seen(document: &TokenDocument, input_ids: Vec<TokenId>) -> Exa
         labels: vec![NO_LOSS; input_ids.len()],
         prefix_len: input_ids.len() as u32,
         input_ids,
-        images: document.images.clone(),
         predicts: Predicts::Here,
         ..Example::of_all(document)
     }

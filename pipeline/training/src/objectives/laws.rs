@@ -222,6 +222,22 @@ fn image_runs_hold_image_tokens_and_all_of_them() {
 }
 
 #[test]
+fn each_image_run_says_where_its_tokens_stood_in_the_document() {
+    for_each_example(|document, example, _| {
+        assert_eq!(example.images.len(), example.image_sources.len(), "{}", example.objective);
+        for (run, source) in example.images.iter().zip(&example.image_sources) {
+            let before = &document.tokens[*source as usize..(*source + run.end - run.start) as usize];
+            let range = run.start as usize..run.end as usize;
+            let of_run = example.input_ids[range.clone()].iter().zip(&example.labels[range]);
+            let is_it = |((id, label), token): ((&TokenId, &TokenId), &TokenId)| id == token || label == token;
+            assert!(of_run.zip(before).all(is_it), "{} at {source}: {example:?}", example.objective);
+            let within = |image: &Range<u32>| image.start <= *source && source + run.end - run.start <= image.end;
+            assert!(document.images.iter().any(within), "{} at {source}", example.objective);
+        }
+    });
+}
+
+#[test]
 fn the_same_document_and_key_give_the_same_examples() {
     for objective in objectives() {
         let objective = build(&objective);

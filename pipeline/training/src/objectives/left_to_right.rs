@@ -45,13 +45,7 @@ impl Objective for InOrder {
 /// The document as it is, each token and its end to be predicted from what is before.
 pub(super) fn left_to_right(document: &TokenDocument, specials: &Specials) -> Example {
     let input_ids = with_end(&document.tokens, specials);
-    Example {
-        labels: input_ids.clone(),
-        input_ids,
-        images: document.images.clone(),
-        objective: "left_to_right",
-        ..Example::of_all(document)
-    }
+    Example { labels: input_ids.clone(), input_ids, objective: "left_to_right", ..Example::of_all(document) }
 }
 
 #[cfg(test)]

@@ -102,12 +102,15 @@ impl Pieces {
     /// The example of these tokens, each of which is learnt but for specials that are not.
     pub(super) fn place(&self, document: &TokenDocument) -> Example {
         let mut input_ids = Vec::with_capacity(self.len() as usize);
-        let (mut images, mut source) = (Vec::new(), Vec::with_capacity(self.0.len()));
+        let (mut images, mut image_sources) = (Vec::new(), Vec::new());
+        let mut source = Vec::with_capacity(self.0.len());
         for piece in &self.0 {
             match piece {
                 Piece::Special(id, ..) => input_ids.push(*id),
                 Piece::Tokens(from) if from.start < from.end => {
-                    images.extend(runs_within(&document.images, from.clone(), input_ids.len() as u32));
+                    let (at, before) = (input_ids.len() as u32, images.len());
+                    images.extend(runs_within(&document.images, from.clone(), at));
+                    image_sources.extend(images[before..].iter().map(|run| run.start - at + from.start));
                     input_ids.extend_from_slice(&document.tokens[from.start as usize..from.end as usize]);
                     source.push(from.clone());
                 }
@@ -118,7 +121,8 @@ impl Pieces {
                 }
             }
         }
-        Example { labels: self.labels(&input_ids), input_ids, images, source: merged(source), ..Example::default() }
+        let (labels, source) = (self.labels(&input_ids), merged(source));
+        Example { labels, input_ids, images, image_sources, source, ..Example::default() }
     }
 
     /// The example's loss weights where the document's tokens in these ranges have this weight, and with them what was

@@ -67,14 +67,7 @@ pub(super) fn prefix_then_rest(document: &TokenDocument, num_prefix: u32, specia
     let input_ids = with_end(&document.tokens, specials);
     let mut labels = input_ids.clone();
     labels[..num_prefix as usize].fill(NO_LOSS);
-    Example {
-        input_ids,
-        labels,
-        images: document.images.clone(),
-        prefix_len: num_prefix,
-        objective: "prefix_lm",
-        ..Example::of_all(document)
-    }
+    Example { input_ids, labels, prefix_len: num_prefix, objective: "prefix_lm", ..Example::of_all(document) }
 }
 
 #[cfg(test)]

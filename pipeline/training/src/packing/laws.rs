@@ -100,6 +100,38 @@ fn every_row_is_exactly_as_long_as_promised() {
     }
 }
 
+// Tokens of all examples are numbered, so a token's number says which image it is of.
+#[test]
+fn a_row_tells_all_image_tokens_by_their_image_and_their_place_in_it() {
+    for packing in packings() {
+        let (mut packer, mut rows) = (packing.build(&specials()), Vec::new());
+        let (mut image_of, mut num_images) = (BTreeMap::new(), 0_u8);
+        for (number, mut example) in (0..).zip(examples().into_iter().take(40)) {
+            let of_image = |tokens: &Range<u32>| {
+                num_images = num_images.wrapping_add(1);
+                let ids = &example.input_ids[tokens.start as usize..tokens.end as usize];
+                image_of.extend((0..).zip(ids).map(|(offset, id)| (*id, (num_images, offset))));
+                ImageRun { image: [num_images; 16], tokens: tokens.clone(), offset: 0 }
+            };
+            example.shown = Some(example.images.iter().map(of_image).collect());
+            packer.push(key(number), example, &mut rows);
+        }
+        packer.finish(&mut rows);
+        for row in rows {
+            let (mut start, mut told) = (0, BTreeMap::new());
+            for segment in &row.segments {
+                for run in &segment.images {
+                    let ids = &row.input_ids[start + run.tokens.start as usize..start + run.tokens.end as usize];
+                    told.extend((run.offset..).zip(ids).map(|(offset, id)| (*id, (run.image[0], offset))));
+                }
+                start += segment.length as usize;
+            }
+            let expected = row.input_ids.iter().filter_map(|id| Some((*id, *image_of.get(id)?)));
+            assert_eq!(told, expected.collect(), "{packing:?}");
+        }
+    }
+}
+
 #[test]
 fn every_token_is_in_one_row_with_its_label_or_counted_as_dropped() {
     for packing in packings() {

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::blocks::BlockPart;
+use crate::image_runs::ImageRun;
 use crate::objectives::{Example, NO_LOSS, Predicts, TokenId};
 
 /// One training sequence.
@@ -51,6 +52,8 @@ pub struct Segment {
     pub source: Vec<Range<u32>>,
     /// What the document was joined of; none if it is one by itself.
     pub joined: Option<Arc<[BlockPart]>>,
+    /// Which images' tokens are in this piece, and where in it; none where the example doesn't say.
+    pub images: Vec<ImageRun>,
 }
 
 /// Some tokens of a document.
@@ -108,6 +111,7 @@ impl Segment {
     // This piece of the document's example.
     fn of(document: [u8; 16], example: &Example, piece: Range<usize>, source: Vec<Range<u32>>) -> Self {
         let (start, length) = (piece.start as u32, piece.len() as u32);
+        let images = example.shown.iter().flat_map(|shown| ImageRun::within(shown, start..start + length, 0)).collect();
         Self {
             document: Some(document),
             document_offset: start,
@@ -120,6 +124,7 @@ impl Segment {
             view: example.view,
             source,
             joined: example.joined.clone(),
+            images,
         }
     }
 }

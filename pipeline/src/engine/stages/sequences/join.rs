@@ -20,6 +20,7 @@ use crate::engine::nodes::{StreamExec, external};
 use crate::engine::progress::Progress;
 use crate::engine::unit::{Run, UnitLog};
 use crate::error::{RunError, StepError};
+use crate::image_runs::{ImageRun, image_runs, image_runs_of, tokens as tokens_of};
 use crate::job::Sequences;
 use crate::objectives::TokenDocument;
 use crate::packing::PackingConfig;
@@ -89,12 +90,13 @@ struct Joiner {
 struct OpenDocument {
     key: [u8; 16],
     url: String,
+    images: Vec<ImageRun>,
     /// What it was joined of itself, if anything.
     joined: Option<Vec<JoinedPart>>,
 }
 
-/// A block's first URL, and which documents its tokens are from.
-type Named = (String, Vec<JoinedPart>);
+/// A block's first URL, and which documents and images its tokens are from.
+type Named = (String, Vec<JoinedPart>, Vec<ImageRun>);
 
 impl Joiner {
     /// The blocks that are full with these documents.
@@ -108,13 +110,14 @@ impl Joiner {
         let (of_documents, retrieved) = (columns::joined(), columns::retrieved_runs());
         let has_neighbours = batch.column_by_name(of_documents.name()).is_some();
         for row in 0..batch.num_rows() {
-            let (tokens, images) = (tokens.row(row).to_vec(), runs::runs_of(images, row)?);
+            let (tokens, shown) = (tokens.row(row).to_vec(), image_runs_of(images, row)?);
             let runs_in_front = has_neighbours.then(|| runs::runs_of(retrieved.of(batch)?, row)).transpose()?;
             let retrieved = runs_in_front.unwrap_or_default();
+            let images = tokens_of(&shown);
             let document = TokenDocument { tokens, images, retrieved, ..TokenDocument::default() };
             let key = Key::from_slice(key.value(row)).unwrap_or_default().0;
             let joined = has_neighbours.then(|| joined_of(of_documents.of(batch)?, row)).transpose()?;
-            self.open.push(OpenDocument { key, url: url.value(row).to_owned(), joined });
+            self.open.push(OpenDocument { key, url: url.value(row).to_owned(), images: shown, joined });
             self.log.count("joined_tokens", document.tokens.len() as u64 + 1);
             self.builder.push(key, &document, &mut blocks);
             self.name(&blocks, &mut named);
@@ -148,7 +151,12 @@ impl Joiner {
                 Some(joined) => within(part, joined),
                 None => vec![whole(part)],
             };
-            (url, block.parts.iter().flat_map(of_part).collect())
+            let images_of = |part: &BlockPart| -> Vec<ImageRun> {
+                let Some(document) = open(part.document) else { return Vec::new() };
+                let from = part.document_offset..part.document_offset + part.tokens.end - part.tokens.start;
+                ImageRun::within(&document.images, from, part.tokens.start).collect()
+            };
+            (url, block.parts.iter().flat_map(of_part).collect(), block.parts.iter().flat_map(images_of).collect())
         };
         named.extend(unnamed.iter().map(name));
         if !unnamed.is_empty() {
@@ -165,14 +173,18 @@ impl Joiner {
             self.log.count("block_tokens", block.document.tokens.len() as u64);
             tokens.push(&block.document.tokens)?;
         }
-        let images: Vec<_> = blocks.iter().map(|block| block.document.images.clone()).collect();
         let retrieved: Vec<_> = blocks.iter().map(|block| block.document.retrieved.clone()).collect();
-        let (urls, parts): (Vec<String>, Vec<Vec<JoinedPart>>) = named.into_iter().unzip();
+        let (mut urls, mut parts, mut images) = (Vec::new(), Vec::new(), Vec::new());
+        for (url, of_documents, of_images) in named {
+            urls.push(url);
+            parts.push(of_documents);
+            images.push(of_images);
+        }
         let columns: Vec<ArrayRef> = vec![
             Arc::new(FixedSizeBinaryArray::try_new(Key::BYTES as i32, keys.into(), None)?),
             Arc::new(StringArray::from(urls)),
             tokens.finish()?,
-            runs::runs(&images)?,
+            image_runs(&images)?,
             runs::runs(&retrieved)?,
             Arc::new(UInt32Array::from_iter_values(blocks.iter().map(|block| block.number))),
             joined(&parts)?,

@@ -22,6 +22,7 @@ use crate::engine::plan::{Stage, Unit};
 use crate::engine::stages::{Before, steps_over};
 use crate::engine::unit::{Run, UnitLog};
 use crate::error::{RunError, StepError};
+use crate::image_runs::{ImageRun, image_runs, image_runs_of, tokens as tokens_of};
 use crate::neighbours::{self, Settings};
 use crate::objectives::{Specials, TokenDocument};
 use crate::random::order_hash;
@@ -33,9 +34,15 @@ use crate::steps::StepConfig;
 /// What a unit needs of other documents: which stand in front of which of its own, and those that there are.
 struct Retrieved {
     chosen: HashMap<Key, Vec<Key>>,
-    there: HashMap<Key, TokenDocument>,
+    there: HashMap<Key, Illustrated>,
     specials: Specials,
     log: Arc<UnitLog>,
+}
+
+/// A document, and which images stand where in it.
+struct Illustrated {
+    document: TokenDocument,
+    images: Vec<ImageRun>,
 }
 
 /// The documents of a bucket, each with its neighbours in front. `interleave` is what makes tokens of a document.
@@ -104,7 +111,7 @@ async fn collect(
     (context, before, index): (&SessionContext, &Before, u32),
     interleave: &StepConfig,
     wanted: HashSet<Key>,
-    there: &mut HashMap<Key, TokenDocument>,
+    there: &mut HashMap<Key, Illustrated>,
 ) -> Result<(), RunError> {
     let documents = super::illustrated_documents(context, &run.store, before, index).await?;
     let schema = documents.schema();
@@ -129,10 +136,11 @@ async fn collect(
     Ok(())
 }
 
-fn document(batch: &RecordBatch, row: usize) -> Result<TokenDocument, StepError> {
+fn document(batch: &RecordBatch, row: usize) -> Result<Illustrated, StepError> {
     let tokens = int32_rows(columns::document_tokens().of(batch)?)?.row(row).to_vec();
-    let images = runs::runs_of(columns::image_runs().of(batch)?, row)?;
-    Ok(TokenDocument { tokens, images, ..TokenDocument::default() })
+    let images = image_runs_of(columns::image_runs().of(batch)?, row)?;
+    let document = TokenDocument { tokens, images: tokens_of(&images), ..TokenDocument::default() };
+    Ok(Illustrated { document, images })
 }
 
 impl Retrieved {
@@ -145,29 +153,34 @@ impl Retrieved {
         for row in 0..batch.num_rows() {
             let key = Key::from_slice(key.value(row)).unwrap_or_default();
             let wanted = self.chosen.get(&key).map_or(&[][..], Vec::as_slice);
-            let found: Vec<(Key, &TokenDocument)> =
+            let found: Vec<(Key, &Illustrated)> =
                 wanted.iter().filter_map(|key| Some((*key, self.there.get(key)?))).collect();
             self.log.count("neighbours_missing", (wanted.len() - found.len()) as u64);
             self.log.count("neighbours_in_front", found.len() as u64);
-            let document = document(batch, row)?;
-            let retrieved: Vec<&TokenDocument> = found.iter().map(|(_, document)| *document).collect();
-            let together = in_front(&retrieved, &document, &self.specials);
+            let own = document(batch, row)?;
+            let retrieved: Vec<&TokenDocument> = found.iter().map(|(_, there)| &there.document).collect();
+            let together = in_front(&retrieved, &own.document, &self.specials);
             tokens.push(&together.tokens)?;
-            images.push(together.images);
             in_fronts.push(together.retrieved);
             let place = |passage: crate::objectives::Passage| PassagePlace {
                 tokens: passage.tokens,
                 gold_step: passage.gold_step,
             };
             of_passages.push(together.passages.into_iter().map(place).collect::<Vec<_>>());
-            let lengths = found.iter().map(|(key, document)| (*key, document.tokens.len() as u32 + 1));
-            parts.push(end_to_end(lengths.chain([(key, document.tokens.len() as u32)])));
+            let lengths = found.iter().map(|(key, there)| (*key, there.document.tokens.len() as u32 + 1));
+            let of_row = end_to_end(lengths.chain([(key, own.document.tokens.len() as u32)]));
+            let each = found.iter().map(|(_, there)| &there.images).chain([&own.images]).zip(&of_row);
+            let moved = each.flat_map(|(runs, part)| {
+                ImageRun::within(runs, 0..part.tokens.end - part.tokens.start, part.tokens.start)
+            });
+            images.push(moved.collect::<Vec<_>>());
+            parts.push(of_row);
         }
         let columns: Vec<ArrayRef> = vec![
             Arc::new(key.clone()),
             Arc::new(url.clone()),
             tokens.finish()?,
-            runs::runs(&images)?,
+            image_runs(&images)?,
             passages(&of_passages)?,
             runs::runs(&in_fronts)?,
             joined(&parts)?,

@@ -3,17 +3,30 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, ListBuilder, RecordBatch, StringBuilder};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Int32Type};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float32Type, Int32Type, SchemaRef};
 use pageloom_schemas::Key;
 use pageloom_schemas::lists::ListColumn;
 
 use crate::error::StepError;
 use crate::objectives::{NO_LOSS, Predicts, TokenColumns};
 use crate::packing::{PackedRow, Segment, SourceRange};
-use crate::token_columns::sequences_with;
+use crate::sequence_images::SequenceImages;
+
+/// What a job's training table has beside the columns that all have.
+pub struct Others {
+    /// Columns per token.
+    pub of_tokens: TokenColumns,
+    /// Whether rows are for several phases of training.
+    pub phases: bool,
+    /// The images of each row, where they are asked for.
+    pub images: Option<SequenceImages>,
+    /// The whole table.
+    pub schema: SchemaRef,
+}
 
 /// Rows of the training table.
-pub fn sequence_rows(rows: &[PackedRow], of_tokens: TokenColumns, phases: bool) -> Result<RecordBatch, StepError> {
+pub fn sequence_rows(rows: &[PackedRow], others: &Others) -> Result<RecordBatch, StepError> {
+    let of_tokens = others.of_tokens;
     let of_pieces = |value: fn(&Segment) -> u32| {
         column::<Int32Type, _>(rows, |row| row.segments.iter().map(|segment| number(value(segment))).collect())
     };
@@ -40,11 +53,14 @@ pub fn sequence_rows(rows: &[PackedRow], of_tokens: TokenColumns, phases: bool) 
     if of_tokens.loss_weights {
         columns.push(column::<Float32Type, _>(rows, |row| Ok(weights(row)))?);
     }
-    if phases {
+    if others.phases {
         let phases: Vec<i32> = numbers(rows.iter().map(|row| row.phase).collect())?;
         columns.push(Arc::new(Int32Array::from(phases)));
     }
-    Ok(RecordBatch::try_new(sequences_with(of_tokens, phases), columns)?)
+    if let Some(images) = &others.images {
+        columns.extend(images.columns(rows)?);
+    }
+    Ok(RecordBatch::try_new(others.schema.clone(), columns)?)
 }
 
 fn column<P: ArrowPrimitiveType, R>(

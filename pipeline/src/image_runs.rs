@@ -1,0 +1,71 @@
+//! Which images' tokens stand where: [`columns::image_runs`] as plain values, and back.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, StructArray, UInt32Array};
+use arrow::datatypes::UInt32Type;
+use arrow::error::ArrowError;
+use pageloom_schemas::lists::list_of_structs;
+use pageloom_schemas::{Key, SchemaError, columns};
+
+pub use pageloom_training::image_runs::ImageRun;
+
+/// Builds a column of image runs, one list per row.
+pub fn image_runs(rows: &[Vec<ImageRun>]) -> Result<ArrayRef, ArrowError> {
+    let runs = || rows.iter().flatten();
+    let keys: Vec<u8> = runs().flat_map(|run| run.image).collect();
+    let number = |of: fn(&ImageRun) -> u32| -> ArrayRef { Arc::new(UInt32Array::from_iter_values(runs().map(of))) };
+    let values = StructArray::try_new(
+        columns::image_run_fields(),
+        vec![
+            number(|run| run.tokens.start),
+            number(|run| run.tokens.end),
+            Arc::new(FixedSizeBinaryArray::try_new(Key::BYTES as i32, keys.into(), None)?),
+            number(|run| run.offset),
+        ],
+        None,
+    )?;
+    list_of_structs(values, &rows.iter().map(Vec::len).collect::<Vec<_>>())
+}
+
+/// Reads one row's image runs.
+pub fn image_runs_of(list: &ListArray, row: usize) -> Result<Vec<ImageRun>, SchemaError> {
+    let values = list.value(row);
+    let values = values.as_struct_opt().filter(|values| values.fields() == &columns::image_run_fields());
+    let values = values.ok_or_else(|| SchemaError::OtherType {
+        name: "item".into(),
+        expected: columns::image_runs().field().data_type().clone(),
+        found: list.data_type().clone(),
+    })?;
+    let number = |index: usize| values.column(index).as_primitive::<UInt32Type>().values();
+    let (starts, ends, keys, offsets) = (number(0), number(1), values.column(2).as_fixed_size_binary(), number(3));
+    let run = |index: usize| ImageRun {
+        image: Key::from_slice(keys.value(index)).unwrap_or_default().0,
+        tokens: starts[index]..ends[index],
+        offset: offsets[index],
+    };
+    Ok((0..values.len()).map(run).collect())
+}
+
+/// Where they stand, whatever images they are of.
+pub fn tokens(runs: &[ImageRun]) -> Vec<Range<u32>> {
+    runs.iter().map(|run| run.tokens.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_read_back_as_written() {
+        let run = |image, tokens, offset| ImageRun { image: [image; 16], tokens, offset };
+        let rows = vec![vec![run(1, 0..4, 0), run(2, 5..9, 3)], vec![], vec![run(1, 2..3, 7)]];
+        let column = image_runs(&rows).unwrap();
+        assert_eq!(column.data_type(), columns::image_runs().field().data_type());
+        for (row, expected) in rows.iter().enumerate() {
+            assert_eq!(&image_runs_of(column.as_list(), row).unwrap(), expected);
+        }
+        assert_eq!(image_runs(&[vec![], vec![]]).unwrap().len(), 2);
+    }
+}
