@@ -16,6 +16,7 @@ mod end_to_end {
     pub mod objectives;
     pub mod one_page;
     pub mod passages;
+    pub mod phases;
     pub mod retrieval;
     #[allow(dead_code)]
     #[path = "../../pipeline/storage/tests/storage/server.rs"]

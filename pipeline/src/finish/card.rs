@@ -66,11 +66,12 @@ fn of_sequences(manifest: &Manifest, schema: &Schema) -> String {
     let rows_of = manifest
         .sequence_length
         .map_or("rows as long as their examples".to_owned(), |length| format!("rows of {length} tokens"));
+    let phase = of_phase(&manifest.files);
     let about = |name: &str| match name {
         "position_ids" => "| `position_ids` | a position for each token |\n",
         "block_position_ids" => "| `block_position_ids` | a second row of positions, within spans |\n",
         "loss_weights" => "| `loss_weights` | the weight of each token's loss |\n",
-        "phase" => "| `phase` | which phase of training the row is for, from 0 |\n",
+        "phase" => phase.as_str(),
         _ => "",
     };
     let of_tokens: String = schema.fields().iter().map(|field| about(field.name())).collect();
@@ -94,6 +95,14 @@ Training sequences made by Pageloom: {documents} documents and {images} images i
 | `source_keys`, `source_starts`, `source_ends` | each source's document, and which of its tokens; an end or a break put behind a document is its last |
 {of_tokens}"
     )
+}
+
+/// What the column is, and where each phase begins.
+fn of_phase(files: &[ShardFile]) -> String {
+    let begins = files.windows(2).filter(|two| two[0].phase != two[1].phase);
+    let later = begins.filter_map(|two| Some(format!("; that for {} begins at `{}`", two[1].phase?, two[1].path)));
+    let later: String = later.collect();
+    format!("| `phase` | which phase of training the row is for, from 0, one for all rows of a shard{later} |\n")
 }
 
 fn of_images(shards: &ImageTable, schema: &Schema) -> String {

@@ -13,7 +13,7 @@ use crate::packing::{PackedRow, Segment, SourceRange};
 use crate::token_columns::sequences_with;
 
 /// Rows of the training table.
-pub fn sequence_rows(rows: &[PackedRow], of_tokens: TokenColumns, phases: bool) -> Result<RecordBatch, StepError> {
+pub fn sequence_rows(rows: &[&PackedRow], of_tokens: TokenColumns, phases: bool) -> Result<RecordBatch, StepError> {
     let of_pieces = |value: fn(&Segment) -> u32| {
         column::<Int32Type, _>(rows, |row| row.segments.iter().map(|segment| number(value(segment))).collect())
     };
@@ -59,7 +59,7 @@ fn column<P: ArrowPrimitiveType, R>(
 }
 
 /// Which tokens of which documents each piece's example is made of: how many ranges, their documents, starts and ends.
-fn sources(rows: &[PackedRow]) -> Result<[ArrayRef; 4], StepError> {
+fn sources(rows: &[&PackedRow]) -> Result<[ArrayRef; 4], StepError> {
     let of_pieces: Vec<Vec<Vec<SourceRange>>> =
         rows.iter().map(|row| row.segments.iter().map(Segment::sources).collect()).collect();
     let all: Vec<Vec<&SourceRange>> = of_pieces.iter().map(|pieces| pieces.iter().flatten().collect()).collect();
