@@ -13,6 +13,7 @@ mod end_to_end {
     pub mod filters;
     pub mod images;
     pub mod models;
+    pub mod next_sentence;
     pub mod objectives;
     pub mod one_page;
     pub mod passages;

@@ -94,7 +94,8 @@ pub struct Sequences {
     pub views: u32,
     /// How examples become rows. Where the objective takes blocks (`causal_masking` as `metaseq` or `cm3leon`, `fim` at
     /// context level), it is `one_document`: documents are joined, each followed by its end, into blocks as long as a row,
-    /// which are cut as `image_spans` says, and what the objective makes of a block is a row.
+    /// which are cut as `image_spans` says, and what the objective makes of a block is a row. So it is for `mlm` with
+    /// `next_sentence`, whose blocks are two segments of documents; views see the same segments.
     pub packing: PackingConfig,
 }
 

@@ -71,6 +71,12 @@ fn of_sequences(manifest: &Manifest, schema: &Schema) -> String {
         "position_ids" => "| `position_ids` | a position for each token |\n",
         "block_position_ids" => "| `block_position_ids` | a second row of positions, within spans |\n",
         "loss_weights" => "| `loss_weights` | the weight of each token's loss |\n",
+        "token_type_ids" => {
+            "| `token_type_ids` | which of two segments each token is in; `<bod>` stands in front of them, an `<eod>` behind each |\n"
+        }
+        "next_sentence_label" => {
+            "| `next_sentence_label` | 1 where the second segment is from another document, 0 where it follows the first |\n"
+        }
         "phase" => phase.as_str(),
         _ => "",
     };

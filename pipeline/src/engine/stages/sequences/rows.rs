@@ -40,6 +40,10 @@ pub fn sequence_rows(rows: &[&PackedRow], of_tokens: TokenColumns, phases: bool)
     if of_tokens.loss_weights {
         columns.push(column::<Float32Type, _>(rows, |row| Ok(weights(row)))?);
     }
+    if of_tokens.token_type_ids {
+        columns.push(column::<Int32Type, _>(rows, |row| numbers(segments(row)))?);
+        columns.push(Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| next_sentence_label(row)))));
+    }
     if phases {
         let phases: Vec<i32> = numbers(rows.iter().map(|row| row.phase).collect())?;
         columns.push(Arc::new(Int32Array::from(phases)));
@@ -112,6 +116,16 @@ fn positions(row: &PackedRow) -> Vec<u32> {
 /// A row's positions within spans; where no example in it has such, they are 0.
 fn block_positions(row: &PackedRow) -> Vec<u32> {
     if row.block_position_ids.is_empty() { vec![0; row.labels.len()] } else { row.block_position_ids.clone() }
+}
+
+/// Which segment each token of a row is in; where no example in it has two, the first.
+fn segments(row: &PackedRow) -> Vec<u32> {
+    if row.token_type_ids.is_empty() { vec![0; row.labels.len()] } else { row.token_type_ids.clone() }
+}
+
+/// What a model has to say of a row's segments. A row has one example, as blocks have rows of their own.
+fn next_sentence_label(row: &PackedRow) -> i32 {
+    row.segments.first().and_then(|piece| piece.is_random_next).map_or(NO_LOSS, i32::from)
 }
 
 /// A row's weights; where no example in it has such, 1 where there is a label, and 0 where there is no loss.
