@@ -13,9 +13,11 @@ mod end_to_end {
     pub mod filters;
     pub mod images;
     pub mod models;
+    pub mod next_sentence;
     pub mod objectives;
     pub mod one_page;
     pub mod passages;
+    pub mod phases;
     pub mod retrieval;
     #[allow(dead_code)]
     #[path = "../../pipeline/storage/tests/storage/server.rs"]

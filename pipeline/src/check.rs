@@ -197,6 +197,10 @@ fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
             problems.push(loaded.text.problem_at("sequences.retrieval", message, None));
         }
     }
+    if sequences.objective.next_sentence().is_some() && sequences.block_length().is_some_and(|length| length < 5) {
+        let message = "a row has to hold two segments and three tokens around them: 5 tokens at least".to_owned();
+        problems.push(loaded.text.problem_at("sequences.packing", message, None));
+    }
     if sequences.objective.takes_blocks() && !matches!(sequences.packing, PackingConfig::OneDocument(_)) {
         let message =
             "the objective takes blocks, documents that are joined before it, and each block has a row of its own";

@@ -43,6 +43,8 @@ pub fn examples_column(documents: &[Vec<PlacedExample>]) -> Result<ArrayRef, Ste
             list::<UInt32Type>(&all, |example| &example.position_ids)?,
             list::<UInt32Type>(&all, |example| &example.block_position_ids)?,
             list::<Float32Type>(&all, |example| &example.loss_weights)?,
+            list::<UInt32Type>(&all, |example| &example.token_type_ids)?,
+            Arc::new(all.iter().map(|placed| placed.example.is_random_next).collect::<BooleanArray>()),
             Arc::new(StringArray::from_iter_values(all.iter().map(|placed| placed.example.objective))),
             number(|example| example.part),
             number(|example| example.branch),
@@ -73,6 +75,8 @@ pub fn examples_of(column: &ListArray, row: usize) -> Result<Vec<PlacedExample>,
     let positions = rows::<UInt32Type>(&examples, "position_ids")?;
     let blocks = rows::<UInt32Type>(&examples, "block_position_ids")?;
     let image_sources = rows::<UInt32Type>(&examples, "image_sources")?;
+    let segments = rows::<UInt32Type>(&examples, "token_type_ids")?;
+    let random_next = field::<BooleanArray>(&examples, "is_random_next")?;
     let weights = rows::<Float32Type>(&examples, "loss_weights")?;
     let (images, source) = (field::<ListArray>(&examples, "image_runs")?, field::<ListArray>(&examples, "source")?);
     let here = field::<BooleanArray>(&examples, "predicts_here")?;
@@ -89,6 +93,8 @@ pub fn examples_of(column: &ListArray, row: usize) -> Result<Vec<PlacedExample>,
             position_ids: positions.row(index).to_vec(),
             block_position_ids: blocks.row(index).to_vec(),
             loss_weights: weights.row(index).to_vec(),
+            token_type_ids: segments.row(index).to_vec(),
+            is_random_next: random_next.is_valid(index).then(|| random_next.value(index)),
             objective: known(names.value(index)),
             part: number("part", index)?,
             branch: number("branch", index)?,
@@ -110,7 +116,9 @@ fn rows<'a, P: ArrowPrimitiveType>(examples: &'a RecordBatch, name: &str) -> Res
 fn field<'a, A: Array + 'static>(examples: &'a RecordBatch, name: &str) -> Result<&'a A, SchemaError> {
     let fields = columns::example_fields();
     let data_type = fields.find(name).map(|(_, field)| field.data_type().clone());
-    Column::<A>::required(name, data_type.unwrap_or(DataType::Null)).of(examples)
+    let is_optional = fields.find(name).is_some_and(|(_, field)| field.is_nullable());
+    let column = if is_optional { Column::<A>::optional } else { Column::<A>::required };
+    column(name, data_type.unwrap_or(DataType::Null)).of(examples)
 }
 
 /// The name of an objective, which lives as long as the program: there are a few of them, and each is kept once.
@@ -141,6 +149,8 @@ mod tests {
             position_ids: vec![0, 1, 1],
             block_position_ids: vec![0, 0, 1],
             loss_weights: vec![1.0, 0.0, 2.5],
+            token_type_ids: vec![0, 0, 1],
+            is_random_next: Some(true),
             objective: "mlm/bert",
             part: 3,
             branch: 1,

@@ -6,7 +6,9 @@ use pageloom_schemas::tables;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::commit::{Commit, add_up};
+use crate::engine::plan::Stage;
 use crate::engine::stages::Before;
+use crate::engine::stages::shards::RowsOf;
 use crate::engine::store::json_bytes;
 use crate::engine::table_writer::TableFile;
 use crate::engine::unit::Run;
@@ -34,7 +36,7 @@ pub struct Manifest {
     pub image_grid: [u16; 2],
     /// Ids are below this.
     pub vocabulary_size: u32,
-    /// Rows of every shard but the last.
+    /// Rows of every shard but the last, or the last of each phase of training.
     pub rows_per_shard: u64,
     /// Rows of all shards.
     pub rows: u64,
@@ -106,6 +108,9 @@ pub struct Shards {
 pub struct ShardFile {
     /// Where it is, relative to the manifest.
     pub path: String,
+    /// Which phase of training all of its rows are for, where the job's objective has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<u32>,
     /// Its rows.
     pub rows: u64,
     /// Its tokens, padding included.
@@ -147,10 +152,11 @@ fn text_tokenizer(run: &Run, ids: &Ids) -> Result<Vec<u8>, RunError> {
     Ok(bytes)
 }
 
-fn shard_files(shards: &[Commit]) -> Vec<ShardFile> {
+fn shard_files(shards: &[Commit], rows_of: &RowsOf<'_>) -> Vec<ShardFile> {
     let named = shards.iter().filter_map(|commit| Some((commit, commit.file("shard")?)));
     let file = |(commit, file): (&Commit, &TableFile)| ShardFile {
         path: file.path.clone(),
+        phase: rows_of.phase_of_shard(commit.index),
         rows: file.rows,
         tokens: commit.count("row_tokens"),
         bytes: file.bytes,
@@ -164,9 +170,10 @@ fn manifest(run: &Run, before: &Before, shards: &Shards) -> Manifest {
     let sum = |commits: &[Commit], name: &str| -> u64 { commits.iter().map(|commit| commit.count(name)).sum() };
     let sums = |names: &[&str]| -> u64 { names.iter().map(|name| sum(&before.sequences, name)).sum() };
     let commits = || [&before.documents, &before.images, &before.sequences].into_iter().flatten();
-    let files = shard_files(&shards.sequences);
+    let rows_of = |stage: Stage| RowsOf::of(stage, before, run.plan.per_shard(stage));
+    let files = shard_files(&shards.sequences, &rows_of(Stage::Shards));
     let image_table = run.checked.job.image_shards.as_ref().map(|settings| {
-        let files = shard_files(&shards.images);
+        let files = shard_files(&shards.images, &rows_of(Stage::ImageShards));
         ImageTable { rows_per_shard: settings.rows_per_shard, rows: files.iter().map(|file| file.rows).sum(), files }
     });
     Manifest {

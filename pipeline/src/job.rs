@@ -95,7 +95,8 @@ pub struct Sequences {
     pub views: u32,
     /// How examples become rows. Where the objective takes blocks (`causal_masking` as `metaseq` or `cm3leon`, `fim` at
     /// context level), it is `one_document`: documents are joined, each followed by its end, into blocks as long as a row,
-    /// which are cut as `image_spans` says, and what the objective makes of a block is a row.
+    /// which are cut as `image_spans` says, and what the objective makes of a block is a row. So it is for `mlm` with
+    /// `next_sentence`, whose blocks are two segments of documents; views see the same segments.
     pub packing: PackingConfig,
     /// What each row tells of the images in it: columns of their own; none if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

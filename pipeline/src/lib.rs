@@ -32,4 +32,4 @@ pub mod verify;
 pub mod words;
 
 pub use pageloom_pages::{html, sources};
-pub use pageloom_training::{blocks, objectives, packing, random, retrieval};
+pub use pageloom_training::{blocks, next_sentence, objectives, packing, pair, random, retrieval};

@@ -80,8 +80,8 @@ impl SequenceImages {
     }
 
     /// The columns of these rows, in the order of [`fields`].
-    pub fn columns(&self, rows: &[PackedRow]) -> Result<Vec<ArrayRef>, StepError> {
-        let of_rows: Vec<Vec<ImageRun>> = rows.iter().map(runs).collect();
+    pub fn columns(&self, rows: &[&PackedRow]) -> Result<Vec<ArrayRef>, StepError> {
+        let of_rows: Vec<Vec<ImageRun>> = rows.iter().map(|row| runs(row)).collect();
         let (grid, whole) = (self.images.grid(), self.images.codes_per_image());
         let numbers = |of: &dyn Fn(&ImageRun) -> u32| -> Result<ArrayRef, StepError> {
             let mut column = ListColumn::<Int32Type>::default();
@@ -276,7 +276,7 @@ mod tests {
             row(&[(9, &[])]),
             row(&[(999, &[run(1, 1..1 + whole, 0)])]),
         ];
-        let columns = images.columns(&rows).unwrap();
+        let columns = images.columns(&rows.each_ref()).unwrap();
         let is_whole = columns[4].as_list::<i32>().values().as_boolean().iter().flatten().collect::<Vec<_>>();
         assert_eq!(is_whole, [false, false, true]);
         let bitmaps = columns[7].as_list::<i32>();

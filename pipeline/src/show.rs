@@ -33,6 +33,9 @@ pub struct ShownRow {
     pub row: u64,
     /// The shard that holds it.
     pub file: String,
+    /// Which phase of training it is for, where the job's objective has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<i32>,
     /// The pieces packed into it.
     pub pieces: Vec<ShownPiece>,
     /// The images in it, where the job asked for them.
@@ -94,7 +97,8 @@ pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
         piece.url = urls.get(&piece.document).cloned();
         piece.sources.iter_mut().for_each(|source| source.url = urls.get(&source.document).cloned());
     }
-    Ok(ShownRow { row, file, pieces, images: sequence_images::shown(&batch)? })
+    let (phase, images) = (phase(&batch)?, sequence_images::shown(&batch)?);
+    Ok(ShownRow { row, file, phase, pieces, images })
 }
 
 /// The manifest; an error says that the run has not ended.
@@ -137,6 +141,13 @@ async fn words(store: &Store, manifest: &Manifest) -> Result<Words, RunError> {
         text: Arc::new(TextTokenizer::load_bytes(&text).map_err(|error| broken(TEXT_TOKENIZER, error.to_string()))?),
     };
     Ok(Words { ids: Some(ids), image_grid: manifest.image_grid })
+}
+
+/// The row's phase of training, in a table that has any.
+fn phase(batch: &RecordBatch) -> Result<Option<i32>, RunError> {
+    let phase = columns::phase();
+    let has_phases = batch.column_by_name(phase.name()).is_some();
+    Ok(has_phases.then(|| phase.of(batch)).transpose()?.map(|of_rows| of_rows.value(0)))
 }
 
 fn pieces(batch: &RecordBatch, words: &Words) -> Result<Vec<ShownPiece>, RunError> {
@@ -217,7 +228,8 @@ async fn urls<'a>(
 impl ShownRow {
     /// The row for a terminal.
     pub fn text(&self) -> String {
-        let mut text = format!("row {} of {}\n", self.row, self.file);
+        let phase = self.phase.map(|phase| format!(", for phase {phase} of training")).unwrap_or_default();
+        let mut text = format!("row {} of {}{phase}\n", self.row, self.file);
         for piece in &self.pieces {
             let name = match (&piece.url, piece.document.is_empty()) {
                 (_, true) => "padding".to_owned(),

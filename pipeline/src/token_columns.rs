@@ -23,15 +23,19 @@ fn sequences_with(of_tokens: TokenColumns, phases: bool, images: Vec<Field>) -> 
     let positions = of_tokens.position_ids.then(|| columns::position_ids().field());
     let blocks = of_tokens.block_position_ids.then(|| columns::block_position_ids().field());
     let weights = of_tokens.loss_weights.then(|| columns::loss_weights().field());
+    let segments = of_tokens.token_type_ids.then(|| columns::token_type_ids().field());
+    let follows = of_tokens.token_type_ids.then(|| columns::next_sentence_label().field());
     let phase = phases.then(|| columns::phase().field());
-    tables::sequences([positions, blocks, weights, phase].into_iter().flatten().chain(images))
+    let of_tokens = [positions, blocks, weights, segments, follows, phase];
+    tables::sequences(of_tokens.into_iter().flatten().chain(images))
 }
 
 /// An error where a row has what the table has no column for: it would be lost.
 pub fn has_room_for(columns: TokenColumns, row: &PackedRow) -> Result<(), StepError> {
     let lost = (!columns.position_ids && !row.position_ids.is_empty())
         || (!columns.block_position_ids && !row.block_position_ids.is_empty())
-        || (!columns.loss_weights && !row.loss_weights.is_empty());
+        || (!columns.loss_weights && !row.loss_weights.is_empty())
+        || (!columns.token_type_ids && !row.token_type_ids.is_empty());
     if lost { Err(StepError::Bug("an objective has columns that the training table has not".into())) } else { Ok(()) }
 }
 
@@ -62,6 +66,7 @@ mod tests {
                 position_ids: rows.iter().any(|row| !row.position_ids.is_empty()),
                 block_position_ids: rows.iter().any(|row| !row.block_position_ids.is_empty()),
                 loss_weights: rows.iter().any(|row| !row.loss_weights.is_empty()),
+                token_type_ids: rows.iter().any(|row| !row.token_type_ids.is_empty()),
             };
             assert_eq!(used, columns, "{config:?}");
         }

@@ -11,6 +11,7 @@ use crate::engine::commit::{Commit, add_up};
 use crate::engine::exchange::Segment;
 use crate::engine::plan::{Stage, TrainingTable};
 use crate::engine::stages::Before;
+use crate::engine::stages::shards::RowsOf;
 use crate::engine::store::Store;
 use crate::engine::table_reader::open_table;
 use crate::engine::table_writer::{TableFile, hex};
@@ -278,9 +279,11 @@ async fn check_manifest(store: &Store, books: &Books, findings: &mut Vec<String>
         findings.push(format!("{MANIFEST} is not there: the run has not ended; run the same command again"));
         return Ok(());
     };
-    check_listed(&books.shards, &manifest.files, manifest.rows_per_shard, findings);
+    let rows_of = RowsOf::of(Stage::Shards, &books.before, manifest.rows_per_shard);
+    check_listed(&books.shards, &manifest.files, (&rows_of, manifest.rows_per_shard), findings);
     if let Some(table) = &manifest.image_table {
-        check_listed(&books.image_shards, &table.files, table.rows_per_shard, findings);
+        let rows_of = RowsOf::of(Stage::ImageShards, &books.before, table.rows_per_shard);
+        check_listed(&books.image_shards, &table.files, (&rows_of, table.rows_per_shard), findings);
     }
     if manifest.image_table.is_some() != books.tables.contains(&TrainingTable::Images) {
         findings.push(format!("{MANIFEST} lists other tables than the plan does"));
@@ -289,18 +292,22 @@ async fn check_manifest(store: &Store, books: &Books, findings: &mut Vec<String>
     Ok(())
 }
 
-/// The manifest lists the shards that are committed, and they are of equal length.
-fn check_listed(commits: &[Commit], files: &[ShardFile], rows_per_shard: u64, findings: &mut Vec<String>) {
-    let committed = commits.iter().filter_map(|commit| commit.file("shard"));
-    let committed: Vec<(&str, u64, &str)> =
-        committed.map(|file| (file.path.as_str(), file.rows, file.sha256.as_str())).collect();
-    let listed: Vec<(&str, u64, &str)> =
-        files.iter().map(|file| (file.path.as_str(), file.rows, file.sha256.as_str())).collect();
-    if committed != listed {
+/// The manifest lists the shards that are committed, each for its phase of training, and they are of equal length.
+fn check_listed(
+    commits: &[Commit],
+    files: &[ShardFile],
+    (rows_of, rows_per_shard): (&RowsOf<'_>, u64),
+    findings: &mut Vec<String>,
+) {
+    let committed = commits.iter().filter_map(|commit| Some((commit.index, commit.file("shard")?)));
+    let committed = committed
+        .map(|(index, file)| (file.path.as_str(), file.rows, file.sha256.as_str(), rows_of.phase_of_shard(index)));
+    let listed = files.iter().map(|file| (file.path.as_str(), file.rows, file.sha256.as_str(), file.phase));
+    if !committed.eq(listed) {
         findings.push(format!("{MANIFEST} lists other shards than the commits do"));
     }
-    if let Some(file) = files.iter().rev().skip(1).find(|file| file.rows != rows_per_shard) {
-        let (path, rows) = (&file.path, file.rows);
+    let short = files.windows(2).find(|two| two[0].phase == two[1].phase && two[0].rows != rows_per_shard);
+    if let Some([ShardFile { path, rows, .. }, _]) = short {
         findings.push(format!("{path}: {rows} rows, but every shard before the last has {rows_per_shard}"));
     }
 }

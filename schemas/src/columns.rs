@@ -315,6 +315,8 @@ pub fn example_fields() -> Fields {
         list("position_ids", DataType::UInt32),
         list("block_position_ids", DataType::UInt32),
         list("loss_weights", DataType::Float32),
+        list("token_type_ids", DataType::UInt32),
+        Field::new("is_random_next", DataType::Boolean, true),
         plain("objective", DataType::Utf8),
         plain("part", DataType::UInt32),
         plain("branch", DataType::UInt32),
@@ -415,6 +417,17 @@ pub fn position_ids() -> Column<ListArray> {
 /// A second row of positions, within spans; only where the job's objective has one.
 pub fn block_position_ids() -> Column<ListArray> {
     Column::required("block_position_ids", list_of(DataType::Int32))
+}
+
+/// Which of two segments each token is in, 0 or 1; only where the job's objective has two.
+pub fn token_type_ids() -> Column<ListArray> {
+    Column::required("token_type_ids", list_of(DataType::Int32))
+}
+
+/// Whether a row's second segment is another document's (1) or follows the first (0); -100 where there is nothing to say,
+/// and only where the job's objective has segments.
+pub fn next_sentence_label() -> Column<Int32Array> {
+    Column::required("next_sentence_label", DataType::Int32)
 }
 
 /// The weight of each token's loss; only where the job's objective has weights.

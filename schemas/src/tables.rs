@@ -158,13 +158,15 @@ pub fn joined_documents() -> SchemaRef {
     ])
 }
 
-/// Blocks: documents of one bucket end to end, for objectives that take such. A row's key and URL are its first document's.
+/// Blocks: documents of one bucket end to end, or two segments of some, for objectives that take such. A row's key and URL
+/// are its first document's; its passages are the segments.
 pub fn blocks() -> SchemaRef {
     table(vec![
         columns::key().field(),
         columns::url().field(),
         columns::document_tokens().field(),
         columns::image_runs().field(),
+        columns::passages().field(),
         columns::retrieved_runs().field(),
         columns::block_number().field(),
         columns::joined().field(),

@@ -153,6 +153,8 @@ fn work(run: &Run, stage: Stage, before: &Before, open: &[Unit]) -> (u64, Measur
             (images * open.len() as u64 / u64::from(run.plan.buckets.max(1)), Measure::Rows("images"))
         }
         Stage::Sequences => (bucketed(&before.documents, "documents"), Measure::Rows("documents")),
-        Stage::Shards | Stage::ImageShards => (RowsOf::of(stage, before).count(), Measure::Rows("rows")),
+        Stage::Shards | Stage::ImageShards => {
+            (RowsOf::of(stage, before, run.plan.per_shard(stage)).count(), Measure::Rows("rows"))
+        }
     }
 }

@@ -90,7 +90,7 @@ pub struct RunPlan {
     /// Digests of the sources' settings.
     #[serde(default)]
     pub sources: Vec<String>,
-    /// Rows of every shard but the last.
+    /// Rows of every shard but the last, or the last of each phase of training.
     #[serde(default)]
     pub rows_per_shard: u64,
     /// Rows of every shard of images but the last; 0 where there is no such table.
@@ -184,23 +184,23 @@ impl RunPlan {
         }
     }
 
-    /// Rows of every shard of a stage but the last.
-    fn per_shard(&self, stage: Stage) -> u64 {
+    /// Rows of every shard of a stage but the last, or the last of each phase of training.
+    pub fn per_shard(&self, stage: Stage) -> u64 {
         if stage == Stage::ImageShards { self.image_rows_per_shard } else { self.rows_per_shard }
     }
 
     /// Units of a stage. What a unit follows from is what it reads of the stages before it, whose commits are `before`: so
     /// it has the same identity in another run where that comes to the same, whatever else the other run's job says.
     pub fn units(&self, stage: Stage, before: &Before) -> Vec<Unit> {
-        let shards = || RowsOf::of(stage, before).count().div_ceil(self.per_shard(stage).max(1)) as u32;
-        let count = self.count(stage).unwrap_or_else(shards);
+        let rows_of = RowsOf::of(stage, before, self.per_shard(stage));
+        let count = self.count(stage).unwrap_or_else(|| rows_of.num_shards());
         let unit = |index: u32| {
             let mut follows = Follows::from(stage, self.buckets);
             match stage {
                 Stage::Documents => self.document_follows(index, &mut follows),
                 Stage::Images => self.images_follow(index, &before.documents, &mut follows),
                 Stage::Sequences => self.sequences_follow(index, before, &mut follows),
-                Stage::Shards | Stage::ImageShards => self.shard_follows(stage, index, count, before, &mut follows),
+                Stage::Shards | Stage::ImageShards => self.shard_follows(index, count, &rows_of, &mut follows),
             }
             Unit { stage, index, id: follows.id() }
         };
@@ -237,9 +237,9 @@ impl RunPlan {
         }
     }
 
-    fn shard_follows(&self, stage: Stage, index: u32, count: u32, before: &Before, follows: &mut Follows) {
+    fn shard_follows(&self, index: u32, count: u32, rows_of: &RowsOf<'_>, follows: &mut Follows) {
         follows.text(&self.parts.shards).number(index.into()).number(count.into());
-        for (file, first, rows) in RowsOf::of(stage, before).of_shard(index, self.per_shard(stage)) {
+        for (file, first, rows) in rows_of.of_shard(index) {
             follows.text(&file.sha256).number(first).number(rows);
         }
     }

@@ -75,7 +75,7 @@ pub struct UnitLog {
 }
 
 /// A unit's files by table.
-pub type Files = Vec<(&'static str, TableFile)>;
+pub type Files = Vec<(String, TableFile)>;
 
 #[derive(Debug, Default)]
 struct Books {
@@ -198,8 +198,7 @@ impl UnitLog {
         let mut books = std::mem::take(&mut *self.books());
         books.rejects.sort();
         books.dropped.sort();
-        let mut files: BTreeMap<String, TableFile> =
-            files.into_iter().map(|(table, file)| (table.into(), file)).collect();
+        let mut files: BTreeMap<String, TableFile> = files.into_iter().collect();
         for (table, rows) in [("rejects", &books.rejects), ("dropped", &books.dropped)] {
             if !rows.is_empty() {
                 let mut writer = self.table(run, unit, table, tables::rejects())?;

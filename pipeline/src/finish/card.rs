@@ -66,11 +66,11 @@ fn of_sequences(manifest: &Manifest, schema: &Schema) -> String {
     let rows_of = manifest
         .sequence_length
         .map_or("rows as long as their examples".to_owned(), |length| format!("rows of {length} tokens"));
+    let phase = of_phase(&manifest.files);
     let about = |name: &str| match name {
         "position_ids" => "| `position_ids` | a position for each token |\n",
         "block_position_ids" => "| `block_position_ids` | a second row of positions, within spans |\n",
         "loss_weights" => "| `loss_weights` | the weight of each token's loss |\n",
-        "phase" => "| `phase` | which phase of training the row is for, from 0 |\n",
         "image_keys" => {
             "| `image_keys`, `image_starts`, `image_lengths` | each run of image tokens in the row, by its place: its image's \
              `image_key`, where it starts and how long it is; an objective may have hidden tokens in it |\n\
@@ -78,6 +78,13 @@ fn of_sequences(manifest: &Manifest, schema: &Schema) -> String {
              packing and objectives may cut an image into several |\n\
              | `image_grid_widths`, `image_grid_heights` | the image's grid of tokens, in raster order |\n"
         }
+        "token_type_ids" => {
+            "| `token_type_ids` | which of two segments each token is in; `<bod>` stands in front of them, an `<eod>` behind each |\n"
+        }
+        "next_sentence_label" => {
+            "| `next_sentence_label` | 1 where the second segment is from another document, 0 where it follows the first |\n"
+        }
+        "phase" => phase.as_str(),
         _ => "",
     };
     let of_tokens: String = schema.fields().iter().map(|field| about(field.name())).collect();
@@ -108,6 +115,14 @@ fn about_masks(field: &Field) -> Option<String> {
     let about = field.metadata().get(MASKS)?;
     let of_runs = if field.name().starts_with("image_") { " of each run in turn, for its whole image" } else { "" };
     Some(format!("| `{}` | masks, as bitmaps{of_runs}: `{about}` |\n", field.name()))
+}
+
+/// What the column is, and where each phase begins.
+fn of_phase(files: &[ShardFile]) -> String {
+    let begins = files.windows(2).filter(|two| two[0].phase != two[1].phase);
+    let later = begins.filter_map(|two| Some(format!("; that for {} begins at `{}`", two[1].phase?, two[1].path)));
+    let later: String = later.collect();
+    format!("| `phase` | which phase of training the row is for, from 0, one for all rows of a shard{later} |\n")
 }
 
 fn of_images(shards: &ImageTable, schema: &Schema) -> String {

@@ -108,7 +108,7 @@ struct Inputs<'a> {
     key: &'a FixedSizeBinaryArray,
     tokens: Rows<'a, Int32Type>,
     images: &'a ListArray,
-    /// Blocks have none, whatever their documents had.
+    /// Blocks have none of their documents', but may have segments.
     passages: Option<&'a ListArray>,
     /// Where documents were retrieved.
     retrieved: Option<&'a ListArray>,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
 use crate::image_runs::{ImageRun, image_runs};
+use crate::pair::has_visible_text;
 use crate::random::KeyedRandom;
 use crate::specials::{Specials, specials};
 use crate::step::{Columns, Ids, Refusal, Rejects, Resources, Step, StepSettings};
@@ -183,8 +184,13 @@ impl InterleaveImages {
         if pieces.is_empty() {
             return Ok(Err(Refusal::new("no_tokens", "nothing is left of the document")));
         }
-        let laid = self.settings.layout.lay(pieces, &self.specials, random);
+        let laid = self.settings.layout.lay(pieces, &self.specials, random, &|text| self.is_seen(text));
         Ok(Ok(Interleaved { laid, shown, failed }))
+    }
+
+    /// Whether a reader sees any of this text. Tokens that are no text of the tokenizer's are taken for some.
+    fn is_seen(&self, tokens: &[TokenId]) -> bool {
+        self.text.decode(tokens).map_or(true, |text| has_visible_text(&text))
     }
 
     fn image_tokens(&self, codes: &[u32]) -> Result<Vec<TokenId>, StepError> {

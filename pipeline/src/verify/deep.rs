@@ -76,7 +76,12 @@ async fn remake_sequences(
     deep: &mut Deep,
     findings: &mut Vec<String>,
 ) -> Result<(), RunError> {
-    let Some(file) = committed_file(&before.sequences, unit, "sequences", findings) else { return Ok(()) };
+    let mut compared = Vec::new();
+    for phase in 0..num_phases(run) {
+        let table = sequences::table_of_phase(phase);
+        let Some(file) = committed_file(&before.sequences, unit, &table, findings) else { return Ok(()) };
+        compared.push(Compared::with(&run.store, &file.path).await?);
+    }
     let log = UnitLog::new(run.progress.clone(), unit);
     let lost: Arc<Mutex<Vec<String>>> = Arc::default();
     let (inverse, found) = (inverse(run)?, lost.clone());
@@ -89,7 +94,6 @@ async fn remake_sequences(
         }
         Ok(batch)
     };
-    let compared = Compared::with(&run.store, &file.path).await?;
     if let Err(error) = sequences::run_into(run, unit, &log, before, compared, look).await {
         findings.push(format!("{unit}: {error}"));
     }
@@ -98,6 +102,11 @@ async fn remake_sequences(
     deep.documents += log.counted("documents");
     deep.inverted += log.counted("inverted");
     Ok(())
+}
+
+/// How many phases of training the job's rows are for.
+fn num_phases(run: &Run) -> u32 {
+    run.checked.job.sequences.as_ref().map_or(0, |sequences| sequences.objective.num_phases())
 }
 
 /// What inverts the job's objective, if anything does.
@@ -120,7 +129,7 @@ async fn compare_shard(
     let Some(file) = committed_file(shards, unit, "shard", findings) else { return Ok(0) };
     let compared = Compared::with(&run.store, &file.path).await?;
     let log = UnitLog::new(run.progress.clone(), unit);
-    if let Err(error) = shards::run_into(run, unit, &log, table, table.rows_of(before), compared).await {
+    if let Err(error) = shards::run_into(run, unit, &log, table, &table.rows_of(before), compared).await {
         findings.push(format!("{unit}: {error}"));
     }
     Ok(1)

@@ -61,13 +61,33 @@ pub fn random_key(document: &[u8], number: u32) -> Vec<u8> {
     document.iter().copied().chain(number.to_le_bytes()).collect()
 }
 
-/// Makes blocks of documents, one after another.
+/// Makes blocks of documents, one document after another; whoever does it, the same documents in the same order give the
+/// same blocks, and each token of theirs is in a block or counted as dropped.
+pub trait JoinsDocuments: std::fmt::Debug + Send {
+    /// Takes the document with this key, and appends the blocks that are now full.
+    fn push(&mut self, key: [u8; 16], document: &TokenDocument, blocks: &mut Vec<Block>);
+
+    /// Appends what is left.
+    fn finish(&mut self, blocks: &mut Vec<Block>);
+
+    /// How many of the documents, the last ones, may be in blocks to come.
+    fn num_open(&self) -> usize;
+
+    /// Tokens of blocks so far beyond those of each document once: documents' ends, or what a document gives to others.
+    fn added_tokens(&self) -> u64;
+
+    /// What the blocks so far are made of, and what was lost by making them; a block's missing tokens are its padding.
+    fn report(&self) -> FillReport;
+}
+
+/// Makes blocks of documents end to end.
 #[derive(Debug)]
 pub struct BlockBuilder {
     length: usize,
     cuts: Cuts,
     end_of_document: TokenId,
     open: Block,
+    num_ends: u64,
     report: FillReport,
 }
 
@@ -76,41 +96,8 @@ impl BlockBuilder {
     pub fn new(length: NonZeroU32, images: ImagesAtCuts, specials: &Specials) -> Self {
         let (length, cuts) = (length.get() as usize, images.cuts(specials));
         let end_of_document = specials.end_of_document;
-        Self { length, cuts, end_of_document, open: Block::default(), report: FillReport::default() }
-    }
-
-    /// Takes the document with this key, and appends the blocks that are now full.
-    pub fn push(&mut self, key: [u8; 16], document: &TokenDocument, blocks: &mut Vec<Block>) {
-        let length = document.tokens.len() + 1;
-        let (mut start, mut num_begun, mut num_pieces) = (0, 0, 0);
-        while start < length {
-            let room = self.length - self.open.document.tokens.len();
-            let whole = (length, document.tokens.as_slice(), document.images.as_slice());
-            let cut = self.cuts.cut(whole, start, room, self.length, &mut self.report);
-            if self.open.parts.is_empty() && start < cut.end {
-                self.open.number = num_begun;
-                num_begun += 1;
-            }
-            num_pieces += u32::from(start < cut.end);
-            self.append(key, document, start..cut.end);
-            if self.open.document.tokens.len() == self.length || cut.end < length {
-                self.close(blocks);
-            }
-            self.report.cut_examples += u64::from(num_pieces == 1 && start < cut.end && cut.end < length);
-            start = cut.next_start;
-        }
-    }
-
-    /// Appends the block that is not full, if there is one.
-    pub fn finish(&mut self, blocks: &mut Vec<Block>) {
-        if !self.open.parts.is_empty() {
-            self.close(blocks);
-        }
-    }
-
-    /// What the blocks so far are made of, and what was lost by making them; a block's missing tokens are its padding.
-    pub fn report(&self) -> FillReport {
-        self.report
+        let (open, report) = (Block::default(), FillReport::default());
+        Self { length, cuts, end_of_document, open, num_ends: 0, report }
     }
 
     fn append(&mut self, key: [u8; 16], document: &TokenDocument, piece: Range<usize>) {
@@ -131,6 +118,48 @@ impl BlockBuilder {
         let block = std::mem::take(&mut self.open);
         self.report.count_row(self.length, self.length - block.document.tokens.len());
         blocks.push(block);
+    }
+}
+
+impl JoinsDocuments for BlockBuilder {
+    fn push(&mut self, key: [u8; 16], document: &TokenDocument, blocks: &mut Vec<Block>) {
+        let length = document.tokens.len() + 1;
+        self.num_ends += 1;
+        let (mut start, mut num_begun, mut num_pieces) = (0, 0, 0);
+        while start < length {
+            let room = self.length - self.open.document.tokens.len();
+            let whole = (length, document.tokens.as_slice(), document.images.as_slice());
+            let cut = self.cuts.cut(whole, start, room, self.length, &mut self.report);
+            if self.open.parts.is_empty() && start < cut.end {
+                self.open.number = num_begun;
+                num_begun += 1;
+            }
+            num_pieces += u32::from(start < cut.end);
+            self.append(key, document, start..cut.end);
+            if self.open.document.tokens.len() == self.length || cut.end < length {
+                self.close(blocks);
+            }
+            self.report.cut_examples += u64::from(num_pieces == 1 && start < cut.end && cut.end < length);
+            start = cut.next_start;
+        }
+    }
+
+    fn finish(&mut self, blocks: &mut Vec<Block>) {
+        if !self.open.parts.is_empty() {
+            self.close(blocks);
+        }
+    }
+
+    fn num_open(&self) -> usize {
+        self.open.parts.len()
+    }
+
+    fn added_tokens(&self) -> u64 {
+        self.num_ends
+    }
+
+    fn report(&self) -> FillReport {
+        self.report
     }
 }
 

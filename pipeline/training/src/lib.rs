@@ -2,6 +2,7 @@
 
 pub mod blocks;
 pub mod image_runs;
+pub mod next_sentence;
 pub mod objectives;
 pub mod packing;
 pub mod pair;

@@ -45,7 +45,8 @@ pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>) -> Result<Files, Ru
     let references = write_references(run, unit, log, &context, &documents).await?;
     log.count("documents", documents.rows);
     log.count("image_references", references.rows);
-    Ok(vec![("documents", documents), ("image_locations", locations), ("image_references", references)])
+    let files = [("documents", documents), ("image_locations", locations), ("image_references", references)];
+    Ok(files.map(|(table, file)| (table.to_owned(), file)).into())
 }
 
 /// Adds each document's position in the global order, and the bucket that follows from it.

@@ -45,16 +45,16 @@ pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, documents: &[Commit
     if let Some(settings) = &run.checked.job.image_shards {
         let rows = image_rows::write(run, unit, log, &context, references.clone(), &images, settings).await?;
         log.count("rows", rows.rows);
-        files.push(("image_rows", rows));
+        files.push(("image_rows".into(), rows));
     }
     if run.plan.makes(TrainingTable::Sequences) {
         let without_tokens = count_without_tokens(&context, references.clone(), &images).await?;
         let image_tokens = write_image_tokens(run, unit, log, &context, references, &images).await?;
         log.count("image_tokens", image_tokens.rows);
         log.count("references_without_tokens", without_tokens);
-        files.push(("image_tokens", image_tokens));
+        files.push(("image_tokens".into(), image_tokens));
     }
-    files.push(("images", images));
+    files.push(("images".into(), images));
     Ok(files)
 }
 

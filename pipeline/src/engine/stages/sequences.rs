@@ -48,20 +48,33 @@ fn wanted(run: &Run) -> Result<&Sequences, RunError> {
 
 /// Runs one unit: one bucket of documents.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, before: &Before) -> Result<Files, RunError> {
-    let writer = log.table(run, unit, "sequences", table(&run.checked, wanted(run)?))?;
-    Ok(vec![("sequences", run_into(run, unit, log, before, writer, Ok).await?)])
+    let sequences = wanted(run)?;
+    let names: Vec<String> = (0..sequences.objective.num_phases()).map(table_of_phase).collect();
+    let schema = table(&run.checked, sequences);
+    let writers: Result<Vec<_>, RunError> =
+        names.iter().map(|name| log.table(run, unit, name, schema.clone())).collect();
+    let files = run_into(run, unit, log, before, writers?, Ok).await?;
+    Ok(names.into_iter().zip(files).collect())
 }
 
-/// Makes the rows of one unit and hands them to `sink`. `look` sees the documents, or the blocks that they are joined
-/// into, before they become examples.
+/// The table of a unit's rows for one phase of training, empty if there are none: shards take each phase by itself.
+pub fn table_of_phase(phase: u32) -> String {
+    match phase {
+        0 => "sequences".into(),
+        later => format!("sequences_of_phase_{later}"),
+    }
+}
+
+/// Makes the rows of one unit and hands those of each phase of training to its own of the `sinks`. `look` sees the
+/// documents, or the blocks that they are joined into, before they become examples.
 pub async fn run_into(
     run: &Run,
     unit: &Unit,
     log: &Arc<UnitLog>,
     before: &Before,
-    sink: impl TableSink,
+    sinks: Vec<impl TableSink>,
     look: impl Fn(RecordBatch) -> Result<RecordBatch, StepError> + Send + Sync + 'static,
-) -> Result<TableFile, RunError> {
+) -> Result<Vec<TableFile>, RunError> {
     let context = session(&run.store, run.memory_of_unit(), BATCH_ROWS)?;
     let documents = illustrated_documents(&context, &run.store, before, unit.index).await?;
     let documents = sort(documents, &["order", "key"])?;
@@ -82,7 +95,7 @@ pub async fn run_into(
     let schema = given.schema();
     let given = MapExec::plan("look", given, schema, Arc::new(look));
     let examples = steps_over(run, given, &[objective], kind, log)?;
-    pack(run, &context, examples, log, sink).await
+    pack(run, &context, examples, log, sinks).await
 }
 
 /// Each document of a bucket, with all of its images that have tokens.
@@ -108,8 +121,8 @@ async fn pack(
     context: &SessionContext,
     examples: Arc<dyn ExecutionPlan>,
     log: &UnitLog,
-    mut writer: impl TableSink,
-) -> Result<TableFile, RunError> {
+    mut writers: Vec<impl TableSink>,
+) -> Result<Vec<TableFile>, RunError> {
     let sequences = wanted(run)?;
     let specials = specials(&run.checked.resources.ids()?.vocabulary);
     let mut packer = sequences.packing.build_for(&sequences.objective, &specials);
@@ -133,7 +146,7 @@ async fn pack(
         let mut next = 0;
         while next < batch.num_rows() {
             next = push_examples((&batch, shows_images), next, packer.as_mut(), &mut rows, log)?;
-            write_rows(&rows, &others, &mut writer, log).await?;
+            write_rows(&rows, &others, &mut writers, log).await?;
             packer.reuse(&mut rows);
         }
     }
@@ -143,8 +156,12 @@ async fn pack(
     log.count("dropped_tokens", report.dropped_tokens);
     log.count("cut_examples", report.cut_examples);
     log.count("cut_images", report.cut_images);
-    write_rows(&rows, &others, &mut writer, log).await?;
-    writer.finish().await
+    write_rows(&rows, &others, &mut writers, log).await?;
+    let mut files = Vec::with_capacity(writers.len());
+    for writer in writers {
+        files.push(writer.finish().await?);
+    }
+    Ok(files)
 }
 
 /// Packs the examples of documents from the one at `from` on, until there are enough rows to write; gives the next one.
@@ -184,14 +201,13 @@ fn push_examples(
 async fn write_rows(
     rows: &[PackedRow],
     others: &Others,
-    writer: &mut impl TableSink,
+    writers: &mut [impl TableSink],
     log: &UnitLog,
 ) -> Result<(), RunError> {
     if rows.is_empty() {
         return Ok(());
     }
     rows.iter().try_for_each(|row| has_room_for(others.of_tokens, row))?;
-    let batch = rows::sequence_rows(rows, others)?;
     log.count("rows", rows.len() as u64);
     let padding = |row: &PackedRow| -> u64 {
         row.segments.iter().filter(|segment| segment.document.is_none()).map(|segment| u64::from(segment.length)).sum()
@@ -201,5 +217,20 @@ async fn write_rows(
     let documents = rows.iter().flat_map(|row| &row.segments);
     let begun = documents.filter(|segment| segment.document.is_some() && segment.document_offset == 0).count();
     log.count("examples_begun", begun as u64);
-    writer.write(batch).await
+    for (rows, writer) in by_phase(rows, writers.len())?.into_iter().zip(writers) {
+        if !rows.is_empty() {
+            writer.write(rows::sequence_rows(&rows, others)?).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The rows for each of so many phases of training, in their order.
+fn by_phase(rows: &[PackedRow], num_phases: usize) -> Result<Vec<Vec<&PackedRow>>, StepError> {
+    let mut of_phases = vec![Vec::new(); num_phases];
+    for row in rows {
+        let of_phase = of_phases.get_mut(row.phase as usize);
+        of_phase.ok_or_else(|| StepError::Bug(format!("a row is for phase {} of {num_phases}", row.phase)))?.push(row);
+    }
+    Ok(of_phases)
 }

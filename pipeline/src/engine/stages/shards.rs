@@ -1,4 +1,4 @@
-//! Shards: rows of all units of a stage, in order, become files of exactly equal length.
+//! Shards: rows of all units of a stage, in order, become files of equal length, those of each phase of training by themselves.
 
 use arrow::array::AsArray;
 use arrow::datatypes::SchemaRef;
@@ -8,6 +8,7 @@ use pageloom_schemas::tables;
 use crate::check::CheckedJob;
 use crate::engine::commit::Commit;
 use crate::engine::plan::{Stage, Unit};
+use crate::engine::stages::sequences::table_of_phase;
 use crate::engine::stages::{Before, image_rows};
 use crate::engine::table_reader::open_table;
 use crate::engine::table_writer::{TableFile, TableSink, shard_properties};
@@ -27,7 +28,7 @@ pub struct ShardedTable {
     pub schema: SchemaRef,
     /// The column whose values are counted as tokens.
     tokens: &'static str,
-    /// Rows of every shard but the last.
+    /// Rows of every shard but the last of each phase of training.
     pub rows_per_shard: u64,
     rows_per_row_group: u64,
 }
@@ -64,40 +65,76 @@ impl ShardedTable {
 
     /// The rows that its shards take.
     pub fn rows_of<'a>(&self, before: &'a Before) -> RowsOf<'a> {
-        RowsOf::of(self.stage, before)
+        RowsOf::of(self.stage, before, self.rows_per_shard)
     }
 }
 
-/// The rows that shards take: of which units, and of which table among their files.
-#[derive(Debug, Clone, Copy)]
+/// The rows that shards take: those of all units for the first phase of training, then those for the next.
+#[derive(Debug, Clone)]
 pub struct RowsOf<'a> {
-    commits: &'a [Commit],
-    table: &'static str,
+    /// The units' files with the rows of each phase; a table without phases is one.
+    phases: Vec<Vec<&'a TableFile>>,
+    rows_per_shard: u64,
 }
 
 impl<'a> RowsOf<'a> {
-    /// Those of a stage of shards.
-    pub fn of(stage: Stage, before: &'a Before) -> Self {
-        match stage {
-            Stage::ImageShards => Self { commits: &before.images, table: "image_rows" },
-            _ => Self { commits: &before.sequences, table: "sequences" },
-        }
+    /// Those of a stage of shards with so many rows each.
+    pub fn of(stage: Stage, before: &'a Before, rows_per_shard: u64) -> Self {
+        let phases = match stage {
+            Stage::ImageShards => vec![files(&before.images, "image_rows")],
+            _ => {
+                let of_phases = (0..).map(|phase| files(&before.sequences, &table_of_phase(phase)));
+                of_phases.take_while(|files| !files.is_empty()).collect()
+            }
+        };
+        Self { phases, rows_per_shard: rows_per_shard.max(1) }
     }
 
     /// How many there are.
-    pub fn count(self) -> u64 {
-        self.files().map(|file| file.rows).sum()
+    pub fn count(&self) -> u64 {
+        self.phases.iter().map(|files| rows_in(files)).sum()
+    }
+
+    /// How many shards they fill. None has rows of two phases, so the last one of each may be shorter.
+    pub fn num_shards(&self) -> u32 {
+        (0..self.phases.len()).map(|phase| self.shards_of(phase)).sum()
     }
 
     /// Those of one shard: in which files they lie, from which row on, and how many.
-    pub fn of_shard(self, index: u32, rows_per_shard: u64) -> Vec<(&'a TableFile, u64, u64)> {
-        let first = u64::from(index) * rows_per_shard;
-        stretches(self.files(), first, rows_per_shard.min(self.count().saturating_sub(first)))
+    pub fn of_shard(&self, index: u32) -> Vec<(&'a TableFile, u64, u64)> {
+        let Some((phase, index)) = self.place(index) else { return Vec::new() };
+        let files = &self.phases[phase];
+        let first = u64::from(index) * self.rows_per_shard;
+        stretches(files.iter().copied(), first, self.rows_per_shard.min(rows_in(files).saturating_sub(first)))
     }
 
-    fn files(self) -> impl Iterator<Item = &'a TableFile> {
-        self.commits.iter().filter_map(move |commit| commit.file(self.table))
+    /// Which phase of training a shard is for; none where there is only one.
+    pub fn phase_of_shard(&self, index: u32) -> Option<u32> {
+        self.place(index).filter(|_| self.phases.len() > 1).map(|(phase, _)| phase as u32)
     }
+
+    /// A shard's phase, and its place among the shards of that.
+    fn place(&self, mut index: u32) -> Option<(usize, u32)> {
+        for phase in 0..self.phases.len() {
+            match self.shards_of(phase) {
+                shards if index < shards => return Some((phase, index)),
+                shards => index -= shards,
+            }
+        }
+        None
+    }
+
+    fn shards_of(&self, phase: usize) -> u32 {
+        rows_in(&self.phases[phase]).div_ceil(self.rows_per_shard) as u32
+    }
+}
+
+fn files<'a>(commits: &'a [Commit], table: &str) -> Vec<&'a TableFile> {
+    commits.iter().filter_map(|commit| commit.file(table)).collect()
+}
+
+fn rows_in(files: &[&TableFile]) -> u64 {
+    files.iter().map(|file| file.rows).sum()
 }
 
 /// Runs one unit: one shard. Its name and its bytes are the same for whoever writes it, so it is written in place.
@@ -105,14 +142,14 @@ pub async fn run(run: &Run, unit: &Unit, log: &UnitLog, before: &Before) -> Resu
     let table = ShardedTable::of(&run.checked, unit.stage);
     let table = table.ok_or_else(|| RunError::Bug(format!("{unit}: the job has no such table")))?;
     let rows_of = table.rows_of(before);
-    let path = shard_path(table.folder, unit.index, rows_of.count().div_ceil(table.rows_per_shard));
+    let path = shard_path(table.folder, unit.index, rows_of.num_shards());
     let properties = shard_properties(&table.schema, table.rows_per_row_group, provenance(run))?;
     let writer = log.file(run, path, table.schema.clone(), properties)?;
-    let (shard, tokens) = run_into(run, unit, log, &table, rows_of, writer).await?;
+    let (shard, tokens) = run_into(run, unit, log, &table, &rows_of, writer).await?;
     log.count("rows", shard.rows);
     log.count("shard_bytes", shard.bytes);
     log.count("row_tokens", tokens);
-    Ok(vec![("shard", shard)])
+    Ok(vec![("shard".into(), shard)])
 }
 
 /// Hands the rows of one shard to `sink`; also tells their tokens.
@@ -121,11 +158,11 @@ pub async fn run_into(
     unit: &Unit,
     log: &UnitLog,
     table: &ShardedTable,
-    rows_of: RowsOf<'_>,
+    rows_of: &RowsOf<'_>,
     mut sink: impl TableSink,
 ) -> Result<(TableFile, u64), RunError> {
     let mut tokens = 0;
-    for (file, first, rows) in rows_of.of_shard(unit.index, table.rows_per_shard) {
+    for (file, first, rows) in rows_of.of_shard(unit.index) {
         log.at_work().did("copies rows of", &file.path);
         tokens += copy(run, &file.path, (first, rows), table, &mut sink).await?;
     }
@@ -133,7 +170,7 @@ pub async fn run_into(
 }
 
 /// `data/train-00000-of-00128.parquet`
-fn shard_path(folder: &str, index: u32, shards: u64) -> String {
+fn shard_path(folder: &str, index: u32, shards: u32) -> String {
     format!("{folder}/train-{index:05}-of-{shards:05}.parquet")
 }
 
@@ -199,5 +236,31 @@ mod tests {
         assert_eq!(stretches([a, b, c].into_iter(), 2, 3), [(a, 2, 1), (c, 0, 2)]);
         assert_eq!(stretches([a, b, c].into_iter(), 5, 2), [(c, 2, 2)]);
         assert_eq!(stretches([a, b, c].into_iter(), 0, 0), []);
+    }
+
+    #[test]
+    fn a_shard_is_for_one_phase_and_phases_follow_one_another() {
+        let files = [file("a0", 3), file("b0", 2), file("a1", 1), file("b1", 0), file("c1", 2)];
+        let [a0, b0, a1, b1, c1] = &files;
+        let rows_of = RowsOf { phases: vec![vec![a0, b0], vec![a1, b1, c1]], rows_per_shard: 2 };
+        assert_eq!((rows_of.count(), rows_of.num_shards()), (8, 5));
+        let shards: Vec<_> = (0..5).map(|index| rows_of.of_shard(index)).collect();
+        let expected = [
+            vec![(a0, 0, 2)],
+            vec![(a0, 2, 1), (b0, 0, 1)],
+            vec![(b0, 1, 1)],
+            vec![(a1, 0, 1), (c1, 0, 1)],
+            vec![(c1, 1, 1)],
+        ];
+        assert_eq!(shards, expected);
+        let phases: Vec<_> = (0..6).map(|index| rows_of.phase_of_shard(index)).collect();
+        assert_eq!(phases, [Some(0), Some(0), Some(0), Some(1), Some(1), None]);
+    }
+
+    #[test]
+    fn a_table_without_phases_names_none() {
+        let only = file("a", 3);
+        let rows_of = RowsOf { phases: vec![vec![&only]], rows_per_shard: 2 };
+        assert_eq!((rows_of.num_shards(), rows_of.phase_of_shard(0)), (2, None));
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::objectives::TokenId;
+use crate::pair::{Part, is_pair};
 use crate::random::KeyedRandom;
 use crate::specials::Specials;
 
@@ -16,10 +17,10 @@ pub enum Layout {
     #[default]
     Cm3,
     /// `text <break> image <break> text`: the tag goes; images that follow one another have one break between them
-    /// (CM3Leon, arXiv 2309.02591). A text with one image has its text first, and no break at the end.
+    /// (CM3Leon, arXiv 2309.02591). [One image beside a text](is_pair) has its text first, and no break at the end.
     Cm3leon,
-    /// `<begin_of_image> image <end_of_image>` in the tag's place (Chameleon, arXiv 2405.09818). A text with one image has
-    /// its image first half of the time, drawn by the document's key.
+    /// `<begin_of_image> image <end_of_image>` in the tag's place (Chameleon, arXiv 2405.09818).
+    /// [One image beside a text](is_pair) has its image first half of the time, drawn by the document's key.
     Chameleon,
     /// The image's tokens alone in the tag's place.
     Plain,
@@ -47,8 +48,15 @@ impl Layout {
         self == Layout::Cm3
     }
 
-    /// The pieces as this layout has them.
-    pub fn lay(self, mut pieces: Vec<Piece>, specials: &Specials, random: &mut KeyedRandom) -> Laid {
+    /// The pieces as this layout has them; `is_seen` says whether a reader sees any of a text.
+    pub fn lay(
+        self,
+        mut pieces: Vec<Piece>,
+        specials: &Specials,
+        random: &mut KeyedRandom,
+        is_seen: &dyn Fn(&[TokenId]) -> bool,
+    ) -> Laid {
+        let is_pair = |pieces: &[Piece]| is_pair(&parts(pieces, is_seen));
         let mut laid = Laid::default();
         match self {
             Layout::Cm3 | Layout::Plain => pieces.iter().for_each(|piece| laid.push(piece)),
@@ -70,10 +78,13 @@ impl Layout {
     }
 }
 
-/// Whether this is one image with a text.
-fn is_pair(pieces: &[Piece]) -> bool {
-    let images = pieces.iter().filter(|piece| matches!(piece, Piece::Image(_))).count();
-    images == 1 && pieces.len() > 1
+/// The pieces, as far as their order goes by them.
+fn parts(pieces: &[Piece], is_seen: &dyn Fn(&[TokenId]) -> bool) -> Vec<Part> {
+    let part = |piece: &Piece| match piece {
+        Piece::Image(_) => Part::Image,
+        Piece::Text(text) => Part::Text { is_visible: is_seen(text) },
+    };
+    pieces.iter().map(part).collect()
 }
 
 impl Laid {
@@ -119,13 +130,16 @@ mod tests {
 
     fn laid(layout: Layout, pieces: &[Piece], key: &[u8]) -> Vec<TokenId> {
         let random = &mut KeyedRandom::new(0, "layout", key, 0);
-        let laid = layout.lay(pieces.to_vec(), &specials(), random);
+        let laid = layout.lay(pieces.to_vec(), &specials(), random, &|text| text != [MARKUP]);
         let images: Vec<TokenId> =
             laid.images.iter().flat_map(|run| &laid.tokens[run.start as usize..run.end as usize]).copied().collect();
         assert!(images.iter().all(|id| *id >= 1000), "{images:?}");
         assert_eq!(images.len(), laid.tokens.iter().filter(|id| **id >= 1000).count());
         laid.tokens
     }
+
+    // A text that is all markup.
+    const MARKUP: TokenId = 99;
 
     fn text(id: TokenId) -> Piece {
         Piece::Text(vec![id])
@@ -145,7 +159,19 @@ mod tests {
     #[test]
     fn a_pair_has_its_text_first_and_no_break_at_its_end() {
         let b = specials().break_;
-        assert_eq!(laid(Layout::Cm3leon, &[image(1), text(1), text(2)], b""), [1, 2, b, 1001, 1001]);
+        let around = [text(MARKUP), image(1), text(1)];
+        assert_eq!(laid(Layout::Cm3leon, &around, b""), [MARKUP, 1, b, 1001, 1001]);
+        assert_eq!(laid(Layout::Cm3leon, &[text(1), image(1), text(MARKUP)], b""), [1, MARKUP, b, 1001, 1001]);
+    }
+
+    #[test]
+    fn an_image_in_the_middle_of_a_text_stays_there() {
+        let (b, begin, end) = (specials().break_, specials().begin_of_image, specials().end_of_image);
+        let middle = [text(1), image(1), text(2)];
+        assert_eq!(laid(Layout::Cm3leon, &middle, b""), [1, b, 1001, 1001, b, 2]);
+        for number in 0..100_u32 {
+            assert_eq!(laid(Layout::Chameleon, &middle, &number.to_le_bytes()), [1, begin, 1001, 1001, end, 2]);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::pieces::Pieces;
 use super::{
     Example, NO_LOSS, NotInvertible, Objective, ObjectiveSettings, Predicts, Specials, TextTokens, TokenColumns,
-    TokenDocument, TokenId,
+    TokenDocument, TokenId, ends_sentence,
 };
 use crate::random::KeyedRandom;
 
@@ -298,9 +298,7 @@ impl BlanksThenSpans {
 
     // No token does where there is no text.
     fn ends_sentence(&self, token: TokenId) -> bool {
-        let text = self.text.as_ref().filter(|_| self.specials.is_text(token));
-        let of_token = text.and_then(|text| text.text(&[token]));
-        of_token.is_some_and(|of_token| of_token.contains(['.', '?', '!', ';', ':', '\n']))
+        self.text.as_ref().is_some_and(|text| ends_sentence(token, &self.specials, text.as_ref()))
     }
 
     // Where it lies between 0 and 1 says whether an end is predicted, sentences, or short spans.

@@ -17,6 +17,12 @@ pub trait TextTokens: Debug + Send + Sync {
     fn tokens(&self, text: &str) -> Vec<TokenId>;
 }
 
+/// Whether a sentence ends in this token: one with `.`, `?`, `!`, `;`, `:` or a line break in its text.
+pub(crate) fn ends_sentence(token: TokenId, specials: &Specials, text: &dyn TextTokens) -> bool {
+    let of_token = if specials.is_text(token) { text.text(&[token]) } else { None };
+    of_token.is_some_and(|of_token| of_token.contains(['.', '?', '!', ';', ':', '\n']))
+}
+
 /// A document, or a range of one, as runs of text with all that isn't text between them.
 #[derive(Debug)]
 pub(super) struct Characters<'a> {

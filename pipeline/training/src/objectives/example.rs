@@ -65,6 +65,10 @@ pub struct Example {
     pub block_position_ids: Vec<u32>,
     /// The weight of each token's loss where they are not all 1; else empty.
     pub loss_weights: Vec<f32>,
+    /// Which of two segments each token is in, 0 or 1, where there are two; else empty.
+    pub token_type_ids: Vec<u32>,
+    /// Whether the second segment is another document's, where a model has to say so; else none.
+    pub is_random_next: Option<bool>,
     /// Which objective and variant has made this: `mlm/bert`.
     pub objective: &'static str,
     /// Which part of a mixture has made this; 0 where there is no mixture.
@@ -92,6 +96,8 @@ pub struct TokenColumns {
     pub block_position_ids: bool,
     /// Weights of the loss.
     pub loss_weights: bool,
+    /// Segments, and with them whether the second follows the first.
+    pub token_type_ids: bool,
 }
 
 impl TokenColumns {
@@ -101,6 +107,7 @@ impl TokenColumns {
             position_ids: self.position_ids || other.position_ids,
             block_position_ids: self.block_position_ids || other.block_position_ids,
             loss_weights: self.loss_weights || other.loss_weights,
+            token_type_ids: self.token_type_ids || other.token_type_ids,
         }
     }
 }
@@ -163,7 +170,7 @@ impl TokenDocument {
     }
 
     /// These tokens as a document, without what is known of passages.
-    pub(super) fn piece(&self, range: Range<u32>) -> Self {
+    pub(crate) fn piece(&self, range: Range<u32>) -> Self {
         let within = |runs| runs_within(runs, range.clone(), 0).collect();
         Self {
             tokens: self.tokens[range.start as usize..range.end as usize].to_vec(),

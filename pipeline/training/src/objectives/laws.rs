@@ -25,6 +25,8 @@ fn others() -> impl Iterator<Item = ObjectiveConfig> {
         ObjectiveConfig::PrefixLm(PrefixLm { suffix_share: Some(0.25) }),
         ObjectiveConfig::Mlm(Mlm { rule: MlmRule::HuggingFace, probability: 0.5, ..Mlm::example() }),
         ObjectiveConfig::Mlm(Mlm { whole_words: true, ..Mlm::example() }),
+        ObjectiveConfig::Mlm(Mlm { next_sentence: true, ..Mlm::example() }),
+        ObjectiveConfig::Mlm(Mlm { next_sentence: true, whole_words: true, short_seq_prob: 0.5, ..Mlm::example() }),
         ObjectiveConfig::HybridCausalMasked(HybridCausalMasked { masked_share: 0.5, ..HybridCausalMasked::example() }),
         ObjectiveConfig::BidirectionalCausal(BidirectionalCausal { branches: Branches::Both, ..Default::default() }),
         ObjectiveConfig::MaskedDiffusion(MaskedDiffusion { rate: DiffusionRate::Coupled, ..Default::default() }),
@@ -171,7 +173,8 @@ fn every_token_has_a_label_and_each_extra_row_is_as_long() {
     for_each_example(|_, example, _| {
         let length = example.input_ids.len();
         assert_eq!(example.labels.len(), length);
-        for extra in [example.position_ids.len(), example.block_position_ids.len(), example.loss_weights.len()] {
+        let columns = [&example.position_ids, &example.block_position_ids, &example.token_type_ids];
+        for extra in columns.map(Vec::len).into_iter().chain([example.loss_weights.len()]) {
             assert!(extra == 0 || extra == length, "{example:?}");
         }
         assert!(example.prefix_len as usize <= length);
@@ -296,6 +299,7 @@ fn settings_tell_the_columns_of_their_examples_and_no_others() {
             position_ids: !example.position_ids.is_empty(),
             block_position_ids: !example.block_position_ids.is_empty(),
             loss_weights: !example.loss_weights.is_empty(),
+            token_type_ids: !example.token_type_ids.is_empty(),
         });
         assert_eq!(used.fold(TokenColumns::default(), TokenColumns::or), settings.token_columns(), "{settings:?}");
     }
@@ -313,6 +317,7 @@ fn objectives_that_are_published_for_blocks_say_so_and_no_others() {
                 matches!(settings.variant, Variant::Metaseq | Variant::Cm3leon)
             }
             ObjectiveConfig::Fim(settings) => settings.level == Level::Context,
+            ObjectiveConfig::Mlm(settings) => settings.next_sentence,
             _ => false,
         };
         assert_eq!(settings.takes_blocks(), expected, "{settings:?}");

@@ -53,6 +53,11 @@ impl ObjectiveSettings for Mixture {
             if matches!(part.objective, ObjectiveConfig::Mixture(_)) {
                 problems.push(format!("part {index} is a mixture itself: give its parts here"));
             }
+            if part.objective.next_sentence().is_some() {
+                problems.push(format!(
+                    "part {index} has `next_sentence`: documents are cut into pairs before a part is drawn, so it stands alone"
+                ));
+            }
             let of_part = part.objective.check(num_sentinels);
             problems.extend(of_part.into_iter().map(|problem| format!("part {index}: {problem}")));
         }

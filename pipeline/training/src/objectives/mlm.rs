@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::example::with_end;
 use super::hidden::{Replacement, all_seen, each_by_itself, reveal, stand_in};
-use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, TextTokens, TokenDocument, TokenId};
+use super::two_segments::{laid_out, segments_of, two_segments};
+use super::{
+    Example, NotInvertible, Objective, ObjectiveSettings, Specials, TextTokens, TokenColumns, TokenDocument, TokenId,
+};
 use crate::random::KeyedRandom;
 
 /// Settings of `mlm`. Random tokens are drawn from text; BERT and Hugging Face draw from all ids, specials included.
@@ -29,6 +32,38 @@ pub struct Mlm {
     ///
     /// A word is what letters and digits stand together in the text; any other token is one by itself.
     pub whole_words: bool,
+    /// Whether examples are `[CLS] A [SEP] B [SEP]`, where B follows A half of the time and is from another document else,
+    /// under the rule `bert`. `<bod>` stands for `[CLS]`, `<eod>` for both `[SEP]`; see [`crate::next_sentence`].
+    ///
+    /// Rows say which segment each token is in (`token_type_ids`), and 1 where B is from another document, 0 where it
+    /// follows (`next_sentence_label`).
+    #[serde(skip_serializing_if = "is_false")]
+    pub next_sentence: bool,
+    /// With `next_sentence`, the chance of a document to be cut into pairs of a drawn length, and not as long as fit.
+    #[serde(skip_serializing_if = "is_bert_s")]
+    pub short_seq_prob: f64,
+}
+
+// What is as it was before there was a choice leaves no trace in the digest of a job.
+fn is_false(next_sentence: &bool) -> bool {
+    !next_sentence
+}
+
+fn is_bert_s(short_seq_prob: &f64) -> bool {
+    *short_seq_prob == NextSentence::default().short_seq_prob
+}
+
+/// How documents are cut into two segments each.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NextSentence {
+    /// The chance of a document to be cut into pairs of a drawn length, and not as long as fit.
+    pub short_seq_prob: f64,
+}
+
+impl Default for NextSentence {
+    fn default() -> Self {
+        Self { short_seq_prob: 0.1 }
+    }
 }
 
 /// How the tokens are chosen that are predicted. The end of a document never is.
@@ -50,6 +85,8 @@ impl Default for Mlm {
             random_share: 0.1,
             keep_share: 0.1,
             whole_words: false,
+            next_sentence: false,
+            short_seq_prob: NextSentence::default().short_seq_prob,
         }
     }
 }
@@ -70,7 +107,12 @@ impl ObjectiveSettings for Mlm {
         let problem = format!("probability is {}, but it must lie between 0 and 1", self.probability);
         let no_words = (self.whole_words && self.rule != MlmRule::Bert)
             .then(|| "whole_words are drawn by the rule `bert`: choose that, or leave it out".to_owned());
-        (!is_share).then_some(problem).into_iter().chain(no_words).chain(self.replacement().problems()).collect()
+        let no_pairs = (self.next_sentence && self.rule != MlmRule::Bert)
+            .then(|| "next_sentence is of the rule `bert`: choose that, or leave it out".to_owned());
+        let no_chance = (!(0.0..=1.0).contains(&self.short_seq_prob))
+            .then(|| format!("short_seq_prob is {}, but it must lie between 0 and 1", self.short_seq_prob));
+        let problems = (!is_share).then_some(problem).into_iter().chain(no_words).chain(no_pairs).chain(no_chance);
+        problems.chain(self.replacement().problems()).collect()
     }
 
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
@@ -84,6 +126,18 @@ impl ObjectiveSettings for Mlm {
 
     fn reads_text(&self) -> bool {
         self.whole_words
+    }
+
+    fn takes_blocks(&self) -> bool {
+        self.next_sentence
+    }
+
+    fn next_sentence(&self) -> Option<NextSentence> {
+        self.next_sentence.then_some(NextSentence { short_seq_prob: self.short_seq_prob })
+    }
+
+    fn token_columns(&self) -> TokenColumns {
+        TokenColumns { token_type_ids: self.next_sentence, ..TokenColumns::default() }
     }
 }
 
@@ -99,7 +153,13 @@ impl Objective for HiddenTokens {
     fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Vec<Example> {
         let settings = &self.settings;
         let num_tokens = document.tokens.len() as u32;
-        let rounded = libm::rint(f64::from(num_tokens) * settings.probability) as u32;
+        let mut example = match settings.next_sentence {
+            true => two_segments(document, &self.specials),
+            false => all_seen(document, with_end(&document.tokens, &self.specials)),
+        };
+        // BERT's share is of all tokens, those around the segments included; a document's end is ours.
+        let num_counted = if settings.next_sentence { example.input_ids.len() as u32 } else { num_tokens };
+        let rounded = libm::rint(f64::from(num_counted) * settings.probability) as u32;
         let wanted = rounded.max(1).min(settings.max_predictions.unwrap_or(u32::MAX));
         let (chosen, objective) = match (settings.rule, &self.text) {
             (MlmRule::Bert, Some(text)) => {
@@ -117,17 +177,25 @@ impl Objective for HiddenTokens {
                 (chosen, "mlm/hugging_face")
             }
         };
-        let mut example = all_seen(document, with_end(&document.tokens, &self.specials));
-        example.objective = objective;
-        for position in chosen.into_iter().map(|position| position as usize) {
+        example.objective = match (settings.next_sentence, &self.text) {
+            (true, None) => "mlm/bert_next_sentence",
+            (true, Some(_)) => "mlm/bert_whole_words_next_sentence",
+            (false, _) => objective,
+        };
+        for position in chosen {
             let stand = settings.replacement().draw(random);
-            example.hide(position, stand_in(stand, document.tokens[position], &self.specials, random));
+            let stand_in = stand_in(stand, document.tokens[position as usize], &self.specials, random);
+            let place = if settings.next_sentence { laid_out(document, position) } else { position };
+            example.hide(place as usize, stand_in);
         }
         vec![example]
     }
 
     fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {
-        reveal(example, &self.specials)
+        match self.settings.next_sentence {
+            true => segments_of(example, &self.specials),
+            false => reveal(example, &self.specials),
+        }
     }
 }
 

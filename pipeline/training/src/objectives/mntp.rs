@@ -33,10 +33,9 @@ impl Mntp {
         Mlm {
             rule: MlmRule::HuggingFace,
             probability: self.probability,
-            max_predictions: None,
             random_share: self.random_share,
             keep_share: self.keep_share,
-            whole_words: false,
+            ..Mlm::default()
         }
     }
 }

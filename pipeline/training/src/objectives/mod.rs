@@ -19,6 +19,7 @@ mod mntp;
 mod pieces;
 mod prefix_lm;
 mod span_corruption;
+mod two_segments;
 mod ul2;
 
 use std::fmt::Debug;
@@ -34,6 +35,7 @@ pub use biphasic::{Biphasic, Phases};
 pub use blank_infilling::BlankInfilling;
 pub use causal_masking::{CausalMasking, ImageSpans, NumSpans, OverLength, SizeHints, SpansAcross, Variant};
 pub use characters::TextTokens;
+pub(crate) use characters::ends_sentence;
 pub use context_permutation::{ContextPermutation, PassageOrder};
 pub(crate) use example::runs_within;
 pub use example::{Example, NO_LOSS, NotInvertible, Passage, Predicts, TokenColumns, TokenDocument};
@@ -42,7 +44,7 @@ pub use hybrid_causal_masked::HybridCausalMasked;
 pub use left_to_right::LeftToRight;
 pub use masked_diffusion::{DiffusionRate, MaskedDiffusion};
 pub use mixture::{Mixture, Part};
-pub use mlm::{Mlm, MlmRule};
+pub use mlm::{Mlm, MlmRule, NextSentence};
 pub use mntp::Mntp;
 pub use prefix_lm::PrefixLm;
 pub use span_corruption::SpanCorruption;
@@ -90,6 +92,12 @@ pub trait ObjectiveSettings: Serialize + DeserializeOwned {
     /// Whether the objective is published for packed blocks of several documents: see [`crate::blocks`].
     fn takes_blocks(&self) -> bool {
         false
+    }
+
+    /// How its blocks are two segments of which one may follow the other: see [`crate::next_sentence`]. None where blocks are
+    /// documents end to end.
+    fn next_sentence(&self) -> Option<NextSentence> {
+        None
     }
 
     /// The values per token that some of its examples have beside ids and labels.
@@ -164,6 +172,11 @@ macro_rules! register {
             /// Whether the objective is published for packed blocks of several documents.
             pub fn takes_blocks(&self) -> bool {
                 match self { $(Self::$variant(settings) => settings.takes_blocks(),)+ }
+            }
+
+            /// How its blocks are two segments of which one may follow the other.
+            pub fn next_sentence(&self) -> Option<NextSentence> {
+                match self { $(Self::$variant(settings) => settings.next_sentence(),)+ }
             }
 
             /// The values per token that some of its examples have beside ids and labels.

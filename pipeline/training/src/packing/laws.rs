@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::ops::Range;
 
 use super::*;
+use crate::image_runs::ImageRun;
 use crate::objectives::{
     Biphasic, CausalMasking, Fim, Mixture, NO_LOSS, ObjectiveSettings, Part, TokenDocument, TokenId, Variant,
 };

@@ -22,6 +22,8 @@ pub struct PackedRow {
     pub block_position_ids: Vec<u32>,
     /// The weight of each token's loss, if any example in the row has weights; else empty. 0 on padding.
     pub loss_weights: Vec<f32>,
+    /// Which of two segments each token is in, if any example in the row has two; else empty. 0 on padding.
+    pub token_type_ids: Vec<u32>,
     /// Which phase of training all of the row's examples are for; 0 where there is only one.
     pub phase: u32,
 }
@@ -48,6 +50,8 @@ pub struct Segment {
     pub branch: u32,
     /// Which view of the document this is.
     pub view: u32,
+    /// Whether the example's second segment is another document's; none where a model has not to say so.
+    pub is_random_next: Option<bool>,
     /// Which of the document's tokens are in the example, in order: of a long document it may be a part.
     pub source: Vec<Range<u32>>,
     /// What the document was joined of; none if it is one by itself.
@@ -76,6 +80,7 @@ impl PackedRow {
             position_ids: example.position_ids,
             block_position_ids: example.block_position_ids,
             loss_weights: example.loss_weights,
+            token_type_ids: example.token_type_ids,
             phase: 0,
         }
     }
@@ -122,6 +127,7 @@ impl Segment {
             part: example.part,
             branch: example.branch,
             view: example.view,
+            is_random_next: example.is_random_next,
             source,
             joined: example.joined.clone(),
             images,
@@ -158,6 +164,7 @@ impl Spares {
         row.position_ids.clear();
         row.block_position_ids.clear();
         row.loss_weights.clear();
+        row.token_type_ids.clear();
         OpenRow { length, row }
     }
 }
@@ -214,6 +221,10 @@ impl OpenRow {
             let before = row.input_ids.iter().map(|_| 0);
             extend(&mut row.block_position_ids, before, &example.block_position_ids, piece.clone(), |_| 0);
         }
+        if !(example.token_type_ids.is_empty() && row.token_type_ids.is_empty()) {
+            let before = row.input_ids.iter().map(|_| 0);
+            extend(&mut row.token_type_ids, before, &example.token_type_ids, piece.clone(), |_| 0);
+        }
         if !(example.loss_weights.is_empty() && row.loss_weights.is_empty()) {
             let weight = |label: &TokenId| if *label == NO_LOSS { 0.0 } else { 1.0 };
             let of_piece = &example.labels[piece.clone()];
@@ -232,6 +243,7 @@ impl OpenRow {
             resize_if_any(&mut row.position_ids, length, 0);
             resize_if_any(&mut row.block_position_ids, length, 0);
             resize_if_any(&mut row.loss_weights, length, 0.0);
+            resize_if_any(&mut row.token_type_ids, length, 0);
         }
         row
     }

@@ -1,4 +1,4 @@
-//! Joins documents, in their order, into the blocks that some objectives take.
+//! Joins documents, in their order, into the blocks that some objectives take: end to end, or two segments each.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use datafusion::prelude::SessionContext;
 use futures::{TryStreamExt, stream};
 use pageloom_schemas::joined::{JoinedPart, joined, joined_of};
 use pageloom_schemas::lists::{ListColumn, int32_rows};
+use pageloom_schemas::passages::{PassagePlace, passages};
 use pageloom_schemas::{Key, columns, runs, tables};
 
-use crate::blocks::{Block, BlockBuilder, BlockPart};
+use crate::blocks::{Block, BlockBuilder, BlockPart, JoinsDocuments};
 use crate::engine::clock::Stopwatch;
 use crate::engine::nodes::{StreamExec, external};
 use crate::engine::progress::Progress;
@@ -22,9 +23,11 @@ use crate::engine::unit::{Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::image_runs::{ImageRun, image_runs, image_runs_of, tokens as tokens_of};
 use crate::job::Sequences;
-use crate::objectives::TokenDocument;
+use crate::next_sentence::NextSentenceBuilder;
+use crate::objectives::{Passage, TokenDocument};
 use crate::packing::PackingConfig;
 use crate::specials::specials;
+use crate::text_tokens::text_tokens;
 
 /// The documents as blocks: what is left of them stays for the next block, up to the unit's last.
 ///
@@ -71,17 +74,25 @@ pub fn joined_parts(batch: &RecordBatch, row: usize) -> Result<Option<Arc<[Block
 }
 
 /// Blocks are as long as the rows that they become.
-fn builder(run: &Run, sequences: &Sequences) -> Result<BlockBuilder, RunError> {
+fn builder(run: &Run, sequences: &Sequences) -> Result<Box<dyn JoinsDocuments>, RunError> {
     let length = sequences.block_length().and_then(NonZeroU32::new);
     let (PackingConfig::OneDocument(rows), Some(length)) = (&sequences.packing, length) else {
         return Err(RunError::Bug("blocks were not checked to have the length of rows".into()));
     };
-    Ok(BlockBuilder::new(length, rows.image_spans, &specials(&run.checked.resources.ids()?.vocabulary)))
+    let ids = run.checked.resources.ids()?;
+    let specials = specials(&ids.vocabulary);
+    Ok(match sequences.objective.next_sentence() {
+        Some(settings) => {
+            let (seed, text) = (run.checked.job.seed, text_tokens(&ids.text));
+            Box::new(NextSentenceBuilder::new(settings, length.get(), seed, &specials, text))
+        }
+        None => Box::new(BlockBuilder::new(length, rows.image_spans, &specials)),
+    })
 }
 
 struct Joiner {
-    builder: BlockBuilder,
-    /// Documents that the block which is not full may have tokens of.
+    builder: Box<dyn JoinsDocuments>,
+    /// Documents that blocks to come may have tokens of.
     open: Vec<OpenDocument>,
     log: Arc<UnitLog>,
     progress: Arc<Progress>,
@@ -118,7 +129,7 @@ impl Joiner {
             let key = Key::from_slice(key.value(row)).unwrap_or_default().0;
             let joined = has_neighbours.then(|| joined_of(of_documents.of(batch)?, row)).transpose()?;
             self.open.push(OpenDocument { key, url: url.value(row).to_owned(), images: shown, joined });
-            self.log.count("joined_tokens", document.tokens.len() as u64 + 1);
+            self.log.count("joined_tokens", document.tokens.len() as u64);
             self.builder.push(key, &document, &mut blocks);
             self.name(&blocks, &mut named);
         }
@@ -135,6 +146,7 @@ impl Joiner {
         self.builder.finish(&mut blocks);
         self.name(&blocks, &mut named);
         let report = self.builder.report();
+        self.log.count("joined_tokens", self.builder.added_tokens());
         self.log.count("dropped_joined_tokens", report.dropped_tokens);
         self.log.count("cut_documents", report.cut_examples);
         self.log.count("cut_joined_images", report.cut_images);
@@ -160,8 +172,8 @@ impl Joiner {
         };
         named.extend(unnamed.iter().map(name));
         if !unnamed.is_empty() {
-            // All documents but the last one are in blocks that are done.
-            self.open.drain(..self.open.len().saturating_sub(1));
+            // All others are in blocks that are done.
+            self.open.drain(..self.open.len().saturating_sub(self.builder.num_open()));
         }
     }
 
@@ -173,6 +185,7 @@ impl Joiner {
             self.log.count("block_tokens", block.document.tokens.len() as u64);
             tokens.push(&block.document.tokens)?;
         }
+        let segments: Vec<_> = blocks.iter().map(|block| segments(&block.document)).collect();
         let retrieved: Vec<_> = blocks.iter().map(|block| block.document.retrieved.clone()).collect();
         let (mut urls, mut parts, mut images) = (Vec::new(), Vec::new(), Vec::new());
         for (url, of_documents, of_images) in named {
@@ -185,12 +198,18 @@ impl Joiner {
             Arc::new(StringArray::from(urls)),
             tokens.finish()?,
             image_runs(&images)?,
+            passages(&segments)?,
             runs::runs(&retrieved)?,
             Arc::new(UInt32Array::from_iter_values(blocks.iter().map(|block| block.number))),
             joined(&parts)?,
         ];
         Ok(RecordBatch::try_new(tables::blocks(), columns)?)
     }
+}
+
+fn segments(block: &TokenDocument) -> Vec<PassagePlace> {
+    let place = |passage: &Passage| PassagePlace { tokens: passage.tokens.clone(), gold_step: passage.gold_step };
+    block.passages.iter().map(place).collect()
 }
 
 fn whole(part: &BlockPart) -> JoinedPart {

@@ -25,7 +25,7 @@ pub struct Others {
 }
 
 /// Rows of the training table.
-pub fn sequence_rows(rows: &[PackedRow], others: &Others) -> Result<RecordBatch, StepError> {
+pub fn sequence_rows(rows: &[&PackedRow], others: &Others) -> Result<RecordBatch, StepError> {
     let of_tokens = others.of_tokens;
     let of_pieces = |value: fn(&Segment) -> u32| {
         column::<Int32Type, _>(rows, |row| row.segments.iter().map(|segment| number(value(segment))).collect())
@@ -53,6 +53,10 @@ pub fn sequence_rows(rows: &[PackedRow], others: &Others) -> Result<RecordBatch,
     if of_tokens.loss_weights {
         columns.push(column::<Float32Type, _>(rows, |row| Ok(weights(row)))?);
     }
+    if of_tokens.token_type_ids {
+        columns.push(column::<Int32Type, _>(rows, |row| numbers(segments(row)))?);
+        columns.push(Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| next_sentence_label(row)))));
+    }
     if others.phases {
         let phases: Vec<i32> = numbers(rows.iter().map(|row| row.phase).collect())?;
         columns.push(Arc::new(Int32Array::from(phases)));
@@ -75,7 +79,7 @@ fn column<P: ArrowPrimitiveType, R>(
 }
 
 /// Which tokens of which documents each piece's example is made of: how many ranges, their documents, starts and ends.
-fn sources(rows: &[PackedRow]) -> Result<[ArrayRef; 4], StepError> {
+fn sources(rows: &[&PackedRow]) -> Result<[ArrayRef; 4], StepError> {
     let of_pieces: Vec<Vec<Vec<SourceRange>>> =
         rows.iter().map(|row| row.segments.iter().map(Segment::sources).collect()).collect();
     let all: Vec<Vec<&SourceRange>> = of_pieces.iter().map(|pieces| pieces.iter().flatten().collect()).collect();
@@ -128,6 +132,16 @@ fn positions(row: &PackedRow) -> Vec<u32> {
 /// A row's positions within spans; where no example in it has such, they are 0.
 fn block_positions(row: &PackedRow) -> Vec<u32> {
     if row.block_position_ids.is_empty() { vec![0; row.labels.len()] } else { row.block_position_ids.clone() }
+}
+
+/// Which segment each token of a row is in; where no example in it has two, the first.
+fn segments(row: &PackedRow) -> Vec<u32> {
+    if row.token_type_ids.is_empty() { vec![0; row.labels.len()] } else { row.token_type_ids.clone() }
+}
+
+/// What a model has to say of a row's segments. A row has one example, as blocks have rows of their own.
+fn next_sentence_label(row: &PackedRow) -> i32 {
+    row.segments.first().and_then(|piece| piece.is_random_next).map_or(NO_LOSS, i32::from)
 }
 
 /// A row's weights; where no example in it has such, 1 where there is a label, and 0 where there is no loss.
