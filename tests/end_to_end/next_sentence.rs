@@ -8,7 +8,7 @@ const PAIRS: [&str; 6] = [
     "--set",
     "sequences.objective={ mlm = { next_sentence = true } }",
     "--set",
-    "sequences.packing={ one_document = { sequence_length = 128 } }",
+    "sequences.packing={ one_document = { sequence_length = 320 } }",
 ];
 
 fn finished(folder: &tempfile::TempDir, name: &str, options: &[&str]) -> Finished {
@@ -48,7 +48,7 @@ fn rows_say_whose_their_segments_are_and_whether_the_second_follows() {
         let segments = numbers(&row["token_type_ids"]);
         let first = (lengths[0] + 2) as usize;
         let second = first + (lengths[1] + 1) as usize;
-        let expected: Vec<i64> = (0..128).map(|position| i64::from((first..second).contains(&position))).collect();
+        let expected: Vec<i64> = (0..320).map(|position| i64::from((first..second).contains(&position))).collect();
         assert_eq!(segments, expected);
     }
     assert!(seen.iter().all(|count| *count > rows.len() / 10), "{seen:?}");

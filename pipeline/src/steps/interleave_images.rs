@@ -260,4 +260,27 @@ mod tests {
         assert_eq!(interleaved(1, 2, 2, None), [1, 3]);
         assert_eq!(interleaved(3, 3, 3, Some(7)), [1, 2, 3, seven]);
     }
+
+    #[test]
+    fn markup_is_no_text_that_keeps_an_image_from_being_one_of_a_pair() {
+        let Resources { ids, seed, .. } = resources();
+        let Ids { text, vocabulary } = ids.unwrap();
+        let specials = specials(&vocabulary);
+        let settings = Settings { layout: Layout::Cm3leon, ..Settings::default() };
+        let step = InterleaveImages { settings, vocabulary, specials, seed, text: text.clone() };
+        let ends_in_its_image = |before: &str, behind: &str| {
+            let tokens = [text.encode(before).unwrap(), text.encode(behind).unwrap()];
+            let at = tokens[0].len() as u32;
+            let (url, texts) = ("https://a.example/i".to_owned(), PlaceTexts::default());
+            let slot = ImagePlace { key: Key::default(), url, tag_start: at, src: at, tag_end: at, texts };
+            let codes = [(slot.key, vec![7])].into();
+            let random = &mut KeyedRandom::new(seed, "layout", b"", 0);
+            let laid = step.document(&tokens.concat(), &[slot], codes, random).unwrap().unwrap().laid;
+            laid.images[0].end as usize == laid.tokens.len()
+        };
+        assert!(ends_in_its_image("<figure>", "<figcaption>A cat.</figcaption></figure>"));
+        assert!(ends_in_its_image("<p>A cat.</p><p>", "</p>"));
+        assert!(!ends_in_its_image("<p>Before.</p>", "<p>After.</p>"));
+        assert!(!ends_in_its_image("<p>", "</p>"));
+    }
 }
