@@ -18,7 +18,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
 };
 use futures::future::{BoxFuture, ready};
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use crate::error::StepError;
 
@@ -91,8 +91,8 @@ impl ExecutionPlan for StreamExec {
 /// A batch in, a batch out; may change the number of rows.
 pub type BatchFunction = Arc<dyn Fn(RecordBatch) -> Result<RecordBatch, StepError> + Send + Sync>;
 
-/// A batch in, a batch out, once it is computed elsewhere.
-pub type Background = Arc<dyn Fn(RecordBatch) -> BoxFuture<'static, Result<RecordBatch>> + Send + Sync>;
+/// A batch in, and out what became of it once it is computed elsewhere: in one batch or, where that is large, in several.
+pub type Background = Arc<dyn Fn(RecordBatch) -> BoxFuture<'static, Result<Vec<RecordBatch>>> + Send + Sync>;
 
 /// A function over batches, in their order: a job's step, or the engine's own reshaping between tables.
 #[derive(Clone)]
@@ -112,7 +112,7 @@ impl MapExec {
         schema: SchemaRef,
         function: BatchFunction,
     ) -> Arc<dyn ExecutionPlan> {
-        let at_once = move |batch| ready(function(batch).map_err(external)).boxed();
+        let at_once = move |batch| ready(function(batch).map(|batch| vec![batch]).map_err(external)).boxed();
         Self::in_background(name, input, schema, 1, Arc::new(at_once))
     }
 
@@ -189,6 +189,7 @@ impl ExecutionPlan for MapExec {
         let function = self.function.clone();
         let batches = self.input.execute(partition, context)?;
         let mapped = batches.map_ok(move |batch| function(batch)).try_buffered(self.in_hand);
+        let mapped = mapped.map_ok(|some| stream::iter(some.into_iter().map(Ok))).try_flatten();
         // An empty batch says nothing, and some operators take it for the end.
         let some = mapped.try_filter(|batch| ready(batch.num_rows() > 0));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), some.boxed())))

@@ -25,6 +25,8 @@ const PARTS_PER_THREAD: usize = 4;
 
 /// What a thread may hold however small its pages are: a tokenizer remembers words for each.
 const BYTES_OF_A_THREAD: usize = 24 << 20;
+/// Batches are joined up to this size. A larger one would be held twice meanwhile, and a column has room for 2 GiB.
+const BYTES_OF_A_BATCH: usize = 64 << 20;
 /// What a step may hold while it works on a byte: a page as bytes, as text, as a tree, as markup and as tokens.
 const BYTES_FOR_A_BYTE: usize = 16;
 
@@ -54,7 +56,7 @@ pub fn step_plan(
 
 impl StepNode {
     /// Runs the step on rayon's threads. Two batches may end in either order: the books are sorted when they are closed.
-    async fn compute(self: Arc<Self>, batch: RecordBatch) -> datafusion::common::Result<RecordBatch> {
+    async fn compute(self: Arc<Self>, batch: RecordBatch) -> datafusion::common::Result<Vec<RecordBatch>> {
         let (done, outcome) = tokio::sync::oneshot::channel();
         let node = self.clone();
         rayon::spawn(move || {
@@ -63,23 +65,22 @@ impl StepNode {
         });
         let outcome = outcome.await.map_err(|_| external(StepError::Bug("a compute thread vanished".into())))?;
         let (rows, outcome) = outcome;
-        let (spent, batch, rejects) = outcome.map_err(external)?;
-        self.log.step(self.name, (rows as u64, batch.num_rows() as u64), spent, rejects);
-        Ok(batch)
+        let (spent, kept, rejects) = outcome.map_err(external)?;
+        let rows_kept: usize = kept.iter().map(RecordBatch::num_rows).sum();
+        self.log.step(self.name, (rows as u64, rows_kept as u64), spent, rejects);
+        Ok(kept)
     }
 
     /// Pages are worked on in fewer threads, and large ones one after another, where there is no memory for more. An image's
     /// step asks by itself, by the pixels, and would wait here for what its own thread holds.
     fn room(&self, rows: &RecordBatch) -> Option<Room<'_>> {
-        let bytes =
-            rows.columns().iter().filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum::<usize>();
-        let bytes = (bytes * BYTES_FOR_A_BYTE).max(BYTES_OF_A_THREAD) as u64;
+        let bytes = (bytes_of(rows) * BYTES_FOR_A_BYTE).max(BYTES_OF_A_THREAD) as u64;
         (self.kind == Kind::Document).then(|| self.memory.room(bytes))
     }
 
     /// Spreads the batch over all threads. Steps themselves never do: a part is computed on one thread from its first row
     /// to its last, so that its time is the step's and nobody else's.
-    fn spread(&self, batch: &RecordBatch) -> Result<(Spent, RecordBatch, Rejects), StepError> {
+    fn spread(&self, batch: &RecordBatch) -> Result<(Spent, Vec<RecordBatch>, Rejects), StepError> {
         let (step, schema) = (self.step.as_ref(), &self.schema);
         let compute = |rows: RecordBatch| {
             let _room = self.room(&rows);
@@ -97,8 +98,29 @@ impl StepNode {
             rejects.append(refused);
             kept.push(part);
         }
-        Ok((spent, concat_batches(schema, &kept)?, rejects))
+        Ok((spent, joined(schema, kept)?, rejects))
     }
+}
+
+fn bytes_of(rows: &RecordBatch) -> usize {
+    rows.columns().iter().filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum()
+}
+
+/// Parts that follow each other in one batch, or in several where they are large.
+fn joined(schema: &SchemaRef, parts: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, StepError> {
+    let (mut batches, mut together, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for part in parts {
+        let of_part = bytes_of(&part);
+        if !together.is_empty() && bytes + of_part > BYTES_OF_A_BATCH {
+            batches.push(concat_batches(schema, &together)?);
+            together.clear();
+            bytes = 0;
+        }
+        bytes += of_part;
+        together.push(part);
+    }
+    batches.push(concat_batches(schema, &together)?);
+    Ok(batches)
 }
 
 /// The batch in so many parts of about equal length, in order; fewer where it has fewer rows.
@@ -211,6 +233,19 @@ mod tests {
             assert_eq!(parts.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), lengths);
             assert_eq!(concat_batches(&batch.schema(), &parts).unwrap(), batch);
         }
+    }
+
+    #[test]
+    fn parts_are_joined_in_order_and_large_ones_stand_apart() {
+        let small = batch(&["a"]);
+        let large = batch(&[&"b".repeat(BYTES_OF_A_BATCH / 2)]);
+        let parts = vec![small.clone(), large.clone(), large.clone(), small.clone(), large.clone()];
+        let lengths: Vec<usize> =
+            joined(&small.schema(), parts.clone()).unwrap().iter().map(RecordBatch::num_rows).collect();
+        assert_eq!(lengths, [2, 2, 1]);
+        let all = concat_batches(&small.schema(), &joined(&small.schema(), parts.clone()).unwrap()).unwrap();
+        assert_eq!(all, concat_batches(&small.schema(), &parts).unwrap());
+        assert_eq!(joined(&small.schema(), Vec::new()).unwrap()[0].num_rows(), 0);
     }
 
     #[derive(Debug)]
