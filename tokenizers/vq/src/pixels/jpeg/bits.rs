@@ -57,7 +57,7 @@ impl<'a> Bits<'a> {
         if let Some(&eight) = self.plain.first_chunk::<8>() {
             // What is taken beyond whole bytes is taken again: the same bits in the same place.
             self.next |= u64::from_be_bytes(eight) >> (self.count & 63);
-            self.plain = &self.plain[((63 - self.count) / 8 & 7) as usize..];
+            self.plain = &self.plain[(((63 - self.count) / 8) & 7) as usize..];
             self.count |= 56;
         } else if self.count <= 32 {
             *self = self.filled_slowly();
