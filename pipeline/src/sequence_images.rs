@@ -92,7 +92,7 @@ impl SequenceImages {
             Ok(column.finish()?)
         };
         let all = || of_rows.iter().flatten();
-        let keys = StringArray::from_iter_values(all().map(|run| Key(run.image).to_string()));
+        let keys = StringArray::from(all().map(|run| Key(run.image).to_string()).collect::<Vec<_>>());
         let is_whole = BooleanArray::from_iter(all().map(|run| Some(length(run) == whole)));
         let mut columns = vec![
             list(Arc::new(keys), &of_rows, None)?,

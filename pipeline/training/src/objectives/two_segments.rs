@@ -1,6 +1,8 @@
 //! Lays out two segments for a model that says whether the second follows the first (BERT, arXiv 1810.04805 section 3.1).
 
-use super::example::plain;
+use std::ops::Range;
+
+use super::example::{plain, runs_within};
 use super::hidden::all_seen;
 use super::{Example, NotInvertible, Specials, TokenDocument, TokenId};
 
@@ -17,10 +19,14 @@ pub(super) fn two_segments(document: &TokenDocument, specials: &Specials) -> Exa
     input_ids.extend_from_slice(&document.tokens[split..]);
     input_ids.push(specials.end_of_document);
     token_type_ids.resize(input_ids.len(), 1);
-    let laid = |position: u32| laid_out(document, position);
-    let images = document.images.iter().map(|image| laid(image.start)..laid(image.end - 1) + 1).collect();
+    let of_segment = |segment: Range<u32>, at: u32| {
+        runs_within(&document.images, segment.clone(), at).map(move |run| (run.start - at + segment.start, run))
+    };
+    // An image that both segments have tokens of is two runs: a token stands between them.
+    let (split, end) = (split as u32, document.tokens.len() as u32);
+    let (image_sources, images) = of_segment(0..split, 1).chain(of_segment(split..end, split + 2)).unzip();
     let is_random_next = document.passages.get(1).map(|second| second.gold_step.is_none());
-    Example { images, token_type_ids, is_random_next, ..all_seen(document, input_ids) }
+    Example { images, image_sources, token_type_ids, is_random_next, ..all_seen(document, input_ids) }
 }
 
 /// Where the token at this position of the document stands in its example.
@@ -69,7 +75,10 @@ mod tests {
         assert_eq!(example.input_ids, [BEGIN, 10, 11, 12, END, 13, 14, END]);
         assert_eq!(example.token_type_ids, [0, 0, 0, 0, 0, 1, 1, 1]);
         assert_eq!((example.images, example.prefix_len), (vec![2..3, 5..7], 8));
-        assert_eq!(example.is_random_next, Some(false));
+        assert_eq!((example.image_sources, example.is_random_next), (vec![1, 3], Some(false)));
+        let across = TokenDocument { images: vec![2..4], ..two(true) };
+        let Example { images, image_sources, .. } = two_segments(&across, &SPECIALS);
+        assert_eq!((images, image_sources), (vec![3..4, 5..6], vec![2, 3]));
         assert_eq!(two_segments(&two(false), &SPECIALS).is_random_next, Some(true));
     }
 
