@@ -11,6 +11,7 @@ use crate::check::{CheckedJob, check};
 use crate::engine::commit::all_committed;
 use crate::engine::earlier::Earlier;
 use crate::engine::launch::{run_and_commit, run_stage, selftest};
+use crate::engine::memory::Wanted;
 use crate::engine::plan::{RunPlan, Stage, TrainingTable, Unit};
 use crate::engine::progress::Progress;
 use crate::engine::stages::Before;
@@ -64,10 +65,20 @@ fn share_memory(run: &Run, parallel: usize) -> Result<usize, RunError> {
     // No more than there are units: what is left of the memory is for those that there are.
     let most = Stage::ALL.into_iter().filter_map(|stage| run.plan.count(stage)).max().unwrap_or(1) as usize;
     let parallel = parallel.clamp(1, most.max(1));
-    let share = run.checked.resources.memory.share_out(parallel, run.checked.job.units.memory);
+    let resources = &run.checked.resources;
+    let share = resources.memory.share_out(&Wanted {
+        parallel,
+        of_unit: run.checked.job.units.memory,
+        threads: rayon::current_num_threads(),
+        working_bytes: &|threads| resources.images.working_bytes(threads),
+    });
     let share = share.map_err(|why| JobError::from(Problem::new("units.memory_limit", why)))?;
     if share.parallel < parallel {
         eprintln!("{} of {parallel} units run at once: more do not fit into the memory", share.parallel);
+    }
+    if share.encoders < rayon::current_num_threads() {
+        let (encoders, threads) = (share.encoders, rayon::current_num_threads());
+        eprintln!("{encoders} of {threads} threads encode images at once: more do not fit into the memory");
     }
     Ok(share.parallel)
 }

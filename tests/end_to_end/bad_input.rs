@@ -115,7 +115,8 @@ fn a_good_image_stays_whatever_stands_beside_it() {
     assert!(finished.shown().contains("[image 16x16]") || finished.shown().contains("tokens of an image]"));
 }
 
-fn response(url: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+/// A record of an archive with an answer to a request.
+pub fn response(url: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let mut payload = format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n").into_bytes();
     payload.extend(body);
     let mut record = format!(
@@ -130,7 +131,8 @@ fn response(url: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     record
 }
 
-fn gzipped(record: &[u8]) -> Vec<u8> {
+/// A record as a member of its own.
+pub fn gzipped(record: &[u8]) -> Vec<u8> {
     let mut member = GzEncoder::new(Vec::new(), Compression::default());
     member.write_all(record).unwrap();
     member.finish().unwrap()

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::bad_input::{gzipped, response};
 use super::site::{Finished, PARAGRAPH, Said, Site, command, demo_job, done, pageloom, png, run, text};
 
 /// A PNG in colour whose every row is alike: small as a file, however many pixels it has.
@@ -85,32 +86,43 @@ fn a_limit_that_holds_no_unit_is_refused_with_what_it_takes() {
 }
 
 #[test]
-fn fewer_units_run_at_once_where_memory_is_short_and_give_the_same_bytes() {
-    // Of pages alone: what an image encoder holds is in no share.
+fn fewer_units_run_and_fewer_images_are_encoded_at_once_where_memory_is_short_and_give_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
-    let small = [SMALL, &["--set", "images.0.fetch_image.max_bytes=1", "--parallel", "16"]].concat();
+    let small = [SMALL, &["--parallel", "16"]].concat();
     let out = folder.path().join("limited");
     let said = limited(&demo_job(), &out, 400_000_000, &small);
     assert_eq!(said.code, 0, "{said:#?}");
     assert!(said.stderr.contains("of 16 units run at once"), "{}", said.stderr);
+    assert!(said.stderr.contains("of 16 threads encode images at once"), "{}", said.stderr);
     assert!(peak_memory(&out) < 400_000_000, "{}", peak_memory(&out));
     assert_eq!(Finished::at(&out).data(), run(&demo_job(), &folder.path().join("free"), &small).data());
 }
 
+/// An archive of half a megabyte whose 24 images have 20 MB each, and are read side by side.
+fn unfolding_archive() -> Vec<u8> {
+    let names: Vec<String> = (0..24).map(|image| format!("https://site.example/{image}.png")).collect();
+    let tags: String = names.iter().map(|name| format!("<p><img src=\"{name}\"></p>")).collect();
+    let page = format!("<body>{PARAGRAPH}{tags}{PARAGRAPH}</body>");
+    let image = |number: u8| [large_png(64), vec![number; 20_000_000]].concat();
+    let images = (0..).zip(&names).map(|(number, name)| gzipped(&response(name, "image/png", &image(number))));
+    let page = gzipped(&response("https://site.example/", "text/html", page.as_bytes()));
+    std::iter::once(page).chain(images).flatten().collect()
+}
+
 #[test]
 fn a_process_that_outgrows_its_limit_ends_with_a_word_and_goes_on_with_more() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("out");
-    let refused = limited(&demo_job(), &out, 50_000_000, SMALL).stderr;
+    let site = Site::of_warc(&unfolding_archive());
+    let refused = limited(&site.job(), &site.path("out"), 50_000_000, &[]).stderr;
     let words: Vec<&str> = refused.split_whitespace().collect();
     let least: u64 = words[words.iter().position(|word| *word == "takes").unwrap() + 1].parse().unwrap();
-    // Enough to begin with, and not for so many encoders at once.
-    let said = limited(&demo_job(), &out, (least + 2) * 1_000_000, &[SMALL, &["--parallel", "16"]].concat());
+    // Enough to begin with, and not for so many bytes at once.
+    let said = limited(&site.job(), &site.path("out"), (least + 2) * 1_000_000, &[]);
     assert_eq!(said.code, 2, "{said:#?}");
     assert!(said.stderr.contains("error: out of memory: ") && said.stderr.contains("at work:\n  "), "{}", said.stderr);
     assert!(said.stderr.contains("hint: raise `units.memory_limit`, or lower `--parallel`"), "{}", said.stderr);
-    let undisturbed = run(&demo_job(), &folder.path().join("undisturbed"), SMALL);
-    assert_eq!(run(&demo_job(), &out, SMALL).data(), undisturbed.data());
+    let undisturbed = run(&site.job(), &site.path("undisturbed"), &[]);
+    assert_eq!(undisturbed.count("images"), 24);
+    assert_eq!(run(&site.job(), &site.path("out"), &[]).data(), undisturbed.data());
 }
 
 #[test]

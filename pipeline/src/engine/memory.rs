@@ -16,6 +16,8 @@ pub struct Memory {
     turns: Turns,
     held: Mutex<u64>,
     freed: Condvar,
+    encoding: Mutex<usize>,
+    encoded: Condvar,
 }
 
 /// Which company a unit runs in.
@@ -50,10 +52,26 @@ pub struct Share {
     pub of_unit_alone: u64,
     /// Bytes for all large records that are worked on at once.
     pub of_large: u64,
+    /// Threads that encode images at once.
+    pub encoders: usize,
+}
+
+/// What runs, if there is memory for it.
+pub struct Wanted<'a> {
+    /// Units in flight.
+    pub parallel: usize,
+    /// Bytes of each unit's plan.
+    pub of_unit: u64,
+    /// Threads that may encode images.
+    pub threads: usize,
+    /// Bytes that so many threads hold which encode images.
+    pub working_bytes: &'a dyn Fn(usize) -> u64,
 }
 
 /// The least that a plan can sort in.
 pub const LEAST_OF_UNIT: u64 = 32 << 20;
+/// The least that a large record can be worked on in.
+const LEAST_OF_LARGE: u64 = 24 << 20;
 
 impl Memory {
     /// Below a limit; below what the machine allows, less a tenth, if there is none.
@@ -68,10 +86,14 @@ impl Memory {
     }
 
     /// Shares out what is left, once everything is loaded that stays. An error says how much it would take.
-    pub fn share_out(&self, parallel: usize, of_unit: u64) -> Result<Share, String> {
+    pub fn share_out(&self, wanted: &Wanted<'_>) -> Result<Share, String> {
         let share = match self.limit.zip(resident_bytes()) {
-            Some((limit, resident)) => share(limit, resident, parallel, of_unit)?,
-            None => Share { parallel, of_unit, of_unit_alone: of_unit * parallel as u64, of_large: u64::MAX },
+            Some((limit, resident)) => share(limit, resident, wanted)?,
+            None => {
+                let Wanted { parallel, of_unit, threads, .. } = *wanted;
+                let of_unit_alone = of_unit * parallel as u64;
+                Share { parallel, of_unit, of_unit_alone, of_large: u64::MAX, encoders: threads }
+            }
         };
         Ok(*self.share.get_or_init(|| share))
     }
@@ -91,6 +113,17 @@ impl Memory {
             Beside::Nobody => MOST_UNITS,
         };
         self.turns.0.acquire_many(permits).await.ok()
+    }
+
+    /// Waits until a thread may encode images: each holds what one image takes, and keeps it for the next.
+    pub fn encoder(&self) -> Encoding<'_> {
+        let most = self.share.get().map_or(usize::MAX, |share| share.encoders);
+        let mut encoding = self.encoding.lock().unwrap_or_else(PoisonError::into_inner);
+        while *encoding >= most {
+            encoding = self.encoded.wait(encoding).unwrap_or_else(PoisonError::into_inner);
+        }
+        *encoding += 1;
+        Encoding { memory: self }
     }
 
     /// Waits until there is room for work that needs so many bytes; what is larger than all of the room has it alone.
@@ -131,26 +164,48 @@ impl Drop for Room<'_> {
     }
 }
 
+/// A thread that encodes images, until it is dropped.
+#[derive(Debug)]
+pub struct Encoding<'a> {
+    memory: &'a Memory,
+}
+
+impl Drop for Encoding<'_> {
+    fn drop(&mut self) {
+        *self.memory.encoding.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.memory.encoded.notify_one();
+    }
+}
+
 /// Megabytes, for people.
 pub fn megabytes(bytes: u64) -> u64 {
     bytes.div_ceil(1_000_000)
 }
 
-/// Two fifths of what is free for plans, as much for large records; the rest is what nobody counts: batches on their way,
-/// writers, and memory that was freed and not given back.
-fn share(limit: u64, resident: u64, parallel: usize, of_unit: u64) -> Result<Share, String> {
+/// Two fifths of what is free for plans, a fifth at most for threads that encode, of which one is needed or nothing ends, and
+/// for large records what these leave, less a tenth. That is what nobody counts: batches on their way, writers, and memory
+/// that was freed and not given back. Plans of pages are large where nothing is encoded, and small where images are.
+fn share(limit: u64, resident: u64, wanted: &Wanted<'_>) -> Result<Share, String> {
+    let Wanted { parallel, of_unit, threads, working_bytes } = *wanted;
     let free = limit.saturating_sub(resident);
-    let of_plans = free / 5 * 2;
-    if of_plans < LEAST_OF_UNIT {
-        let (resident, wanted) = (megabytes(resident), megabytes(resident + LEAST_OF_UNIT / 2 * 5));
+    let fits = |encoders: &usize| working_bytes(*encoders) <= free / 5;
+    let encoders = (1..=threads).rev().find(fits).unwrap_or(1);
+    let (of_plans, of_encoders) = (free / 5 * 2, working_bytes(encoders));
+    let of_large = (free / 10 * 5).saturating_sub(of_encoders).min(free / 5 * 2);
+    if of_plans < LEAST_OF_UNIT || of_large < LEAST_OF_LARGE {
+        let of_encoder = working_bytes(1);
+        let least = resident + (LEAST_OF_UNIT / 2 * 5).max((of_encoder + LEAST_OF_LARGE) * 2);
         return Err(format!(
-            "{} MB are too few: the job's models hold {resident} MB, so that it takes {wanted} MB at least",
-            megabytes(limit)
+            "{} MB are too few: the job's models hold {} MB, and {} MB to encode an image, so that it takes {} MB at least",
+            megabytes(limit),
+            megabytes(resident),
+            megabytes(of_encoder),
+            megabytes(least),
         ));
     }
     let parallel = parallel.clamp(1, (of_plans / LEAST_OF_UNIT) as usize);
     let of_unit = of_unit.min(of_plans / parallel as u64).max(LEAST_OF_UNIT);
-    Ok(Share { parallel, of_unit, of_unit_alone: of_plans.max(of_unit), of_large: free / 5 * 2 })
+    Ok(Share { parallel, of_unit, of_unit_alone: of_plans.max(of_unit), of_large, encoders })
 }
 
 /// What the process may hold: what its cgroup and those around it allow, or what the machine has. `root` is the system's.
@@ -226,20 +281,49 @@ mod tests {
 
     #[test]
     fn fewer_units_run_at_once_where_there_is_room_for_fewer() {
-        let mib = |count: u64| count << 20;
-        let free = |mibs: u64| share(mib(mibs + 100), mib(100), 8, mib(512)).unwrap();
-        let share_of_ten = Share { parallel: 8, of_unit: mib(500), of_unit_alone: mib(4000), of_large: mib(4000) };
-        assert_eq!(free(10_000), share_of_ten);
+        let wanted = wanted(&|_| 0);
+        let free = |mibs: u64| share(mib(mibs + 100), mib(100), &wanted).unwrap();
+        let (of_unit, of_all) = (mib(500), mib(4000));
+        let of_ten = Share { parallel: 8, of_unit, of_unit_alone: of_all, of_large: of_all, encoders: 8 };
+        assert_eq!(free(10_000), of_ten);
         assert_eq!((free(400).parallel, free(400).of_unit), (5, mib(32)));
         assert_eq!(free(80).parallel, 1);
-        let refused = share(mib(150), mib(100), 8, mib(512)).unwrap_err();
-        assert!(refused.contains("the job's models hold 105 MB, so that it takes 189 MB at least"), "{refused}");
+    }
+
+    fn mib(count: u64) -> u64 {
+        count << 20
+    }
+
+    fn wanted(working_bytes: &dyn Fn(usize) -> u64) -> Wanted<'_> {
+        Wanted { parallel: 8, of_unit: mib(512), threads: 8, working_bytes }
+    }
+
+    #[test]
+    fn fewer_threads_encode_at_once_where_there_is_room_for_fewer_and_one_is_needed() {
+        let of_threads = |threads: usize| mib(200) * threads as u64;
+        let free = |mibs: u64| share(mib(mibs + 100), mib(100), &wanted(&of_threads));
+        let shares = [10_000, 2000, 500].map(|mibs| free(mibs).map(|share| (share.encoders, share.of_large)));
+        assert_eq!(shares, [Ok((8, mib(3400))), Ok((2, mib(600))), Ok((1, mib(50)))]);
+        let refused = free(200).unwrap_err();
+        let says =
+            "315 MB are too few: the job's models hold 105 MB, and 210 MB to encode an image, so that it takes 575 MB";
+        assert!(refused.contains(says), "{refused}");
+        let memory = Memory::default();
+        memory.share.set(free(2000).unwrap()).unwrap();
+        let (_first, second) = (memory.encoder(), memory.encoder());
+        std::thread::scope(|scope| {
+            let third = scope.spawn(|| drop(memory.encoder()));
+            assert!(!third.is_finished());
+            drop(second);
+            third.join().unwrap();
+        });
+        assert_eq!(*memory.encoding.lock().unwrap(), 1);
     }
 
     #[test]
     fn what_is_large_waits_for_room_and_what_is_larger_than_all_of_it_is_alone() {
         let memory = Memory::default();
-        let share = Share { parallel: 1, of_unit: 1, of_unit_alone: 1, of_large: 100 };
+        let share = Share { parallel: 1, of_unit: 1, of_unit_alone: 1, of_large: 100, encoders: 1 };
         memory.share.set(share).unwrap();
         assert_eq!(memory.room_for(101).unwrap_err(), "about 1 MB are needed, and 1 MB are there");
         let first = memory.room(60);

@@ -11,6 +11,7 @@ use pageloom_schemas::lists::ListColumn;
 use pageloom_vq::ImageTokenizer;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::memory::Memory;
 use crate::error::StepError;
 use crate::step::{Columns, Rejects, Resources, Step, StepSettings};
 use known::{Codes, Known};
@@ -39,28 +40,37 @@ impl StepSettings for Settings {
     }
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
-        Ok(Arc::new(EncodeImage::with(resources.images.clone())?))
+        Ok(Arc::new(EncodeImage::with(resources.images.clone(), resources.memory.clone())?))
     }
 }
 
 #[derive(Debug)]
 struct EncodeImage {
     encoder: Arc<dyn ImageTokenizer>,
+    memory: Arc<Memory>,
     /// What all that the encoder's codes follow from, but for the pixels, leaves in a hash.
     identity: blake3::Hasher,
     known: Known,
 }
 
 impl EncodeImage {
-    fn with(encoder: Arc<dyn ImageTokenizer>) -> Result<Self, StepError> {
+    fn with(encoder: Arc<dyn ImageTokenizer>, memory: Arc<Memory>) -> Result<Self, StepError> {
         let identity = serde_json::to_vec(encoder.provenance()).map_err(|error| StepError::Bug(error.to_string()))?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(blake3::hash(&identity).as_bytes());
-        Ok(Self { encoder, identity: hasher, known: Known::default() })
+        Ok(Self { encoder, memory, identity: hasher, known: Known::default() })
     }
 
     fn encoded_from(&self, pixels: &[u8]) -> [u8; 32] {
         *self.identity.clone().update(pixels).finalize().as_bytes()
+    }
+
+    fn encoded(&self, crops: &[&[u8]]) -> Result<Vec<Vec<u32>>, StepError> {
+        if crops.is_empty() {
+            return Ok(Vec::new());
+        }
+        let _turn = self.memory.encoder();
+        Ok(self.encoder.encode(crops)?)
     }
 
     /// The codes of every image: known ones, and new ones of what is left.
@@ -69,7 +79,7 @@ impl EncodeImage {
         let size = self.encoder.size();
         let crop_bytes = size.width as usize * size.height as usize * 3;
         let crops: Vec<&[u8]> = unknown.iter().flat_map(|&image| images[image].chunks(crop_bytes)).collect();
-        let mut encoded = self.encoder.encode(&crops)?.into_iter();
+        let mut encoded = self.encoded(&crops)?.into_iter();
         for image in unknown {
             let crops = images[image].len().div_ceil(crop_bytes);
             let found: Codes = encoded.by_ref().take(crops).flatten().collect();
@@ -140,7 +150,7 @@ mod tests {
 
     #[test]
     fn codes_of_an_earlier_run_are_taken_for_the_same_pixels_alone() {
-        let encode = EncodeImage::with(resources().images).unwrap();
+        let encode = EncodeImage::with(resources().images, Arc::default()).unwrap();
         let rows = rows(&encode);
         let left = encode.process(rows.clone(), &mut Rejects::new(Kind::Image, "encode_image")).unwrap();
         let codes = columns::codes();
@@ -149,14 +159,14 @@ mod tests {
         assert_eq!(of(0), [9; 256]);
         assert_ne!(of(1), [9; 256]);
         // The first image's codes again, for what now stand as other pixels.
-        let moved = EncodeImage { identity: blake3::Hasher::new(), ..EncodeImage::with(resources().images).unwrap() };
+        let moved = EncodeImage { identity: blake3::Hasher::new(), ..EncodeImage::with(resources().images, Arc::default()).unwrap() };
         let left = moved.process(rows, &mut Rejects::new(Kind::Image, "encode_image")).unwrap();
         assert_ne!(columns::codes().of(&left).unwrap().value(0).as_primitive::<UInt32Type>().values(), &[9; 256]);
     }
 
     #[test]
     fn pixels_seen_before_are_not_encoded_again() {
-        let encode = EncodeImage::with(resources().images).unwrap();
+        let encode = EncodeImage::with(resources().images, Arc::default()).unwrap();
         let pixels = vec![7; 256 * 256 * 3];
         let from = encode.encoded_from(&pixels);
         encode.known.learn(from, &vec![3; 256].into());

@@ -13,7 +13,7 @@ pub struct Cost {
     /// the lookup in the codebook, which are nearly all of them.
     pub operations: u64,
     /// The most bytes that activations of one image take at once, at four bytes a number; executors may need as much again
-    /// for themselves.
+    /// for themselves, which [`crate::ImageTokenizer::working_bytes`] counts.
     pub activation_bytes: u64,
 }
 
@@ -57,7 +57,8 @@ impl Cost {
                         Shape { height: height * block, width: width * block, channels: channels / (block * block) };
                 }
             }
-            let numbers: usize = kept.iter().chain([&before, &shape]).map(Shape::numbers).sum();
+            let ends: usize = kept.iter().chain([&before, &shape]).map(Shape::numbers).sum();
+            let numbers = ends + inside(op, before);
             cost.activation_bytes = cost.activation_bytes.max(4 * numbers as u64);
         }
         cost.quantise(&plan.quantiser, (shape.height * shape.width) as u64);
@@ -125,6 +126,22 @@ impl Cost {
             }
             Quantiser::Largest { .. } | Quantiser::Signs { .. } | Quantiser::Levels(_) => {}
         }
+    }
+}
+
+/// Numbers between the two ends of an operation.
+fn inside(op: &Op, input: Shape) -> usize {
+    match op {
+        // Queries, keys and values.
+        Op::Attention(_) => 3 * input.numbers(),
+        Op::Transformer(transformer) => {
+            let width = transformer.width.max(1);
+            let own = (transformer.before.len() + transformer.queries.len()) / width;
+            let wide = transformer.blocks.iter().map(|block| block.widen.bias.len()).max().unwrap_or(0);
+            // All tokens, as they are and normalised, beside what attention or what the wide layer makes of them.
+            (input.height * input.width + own) * (2 * width + (4 * width).max(wide + width))
+        }
+        _ => 0,
     }
 }
 

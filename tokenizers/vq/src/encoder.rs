@@ -294,6 +294,10 @@ impl ImageTokenizer for Encoder {
         self.cost
     }
 
+    fn working_bytes(&self, threads: usize) -> u64 {
+        self.executor.working_bytes(threads)
+    }
+
     fn provenance(&self) -> &Provenance {
         &self.provenance
     }

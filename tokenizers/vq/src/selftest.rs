@@ -251,6 +251,10 @@ mod tests {
             Ok(self.answers(images)?.into_iter().map(|(ids, _)| ids).collect())
         }
 
+        fn working_bytes(&self, _: usize) -> u64 {
+            0
+        }
+
         fn features(&self, images: &[&[u8]]) -> Result<Option<Vec<Vec<f32>>>, VqError> {
             Ok(Some(self.answers(images)?.into_iter().map(|(_, features)| features).collect()))
         }

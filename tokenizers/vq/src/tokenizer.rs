@@ -49,6 +49,9 @@ pub trait ImageTokenizer: Debug + Send + Sync {
     }
     /// What an image costs.
     fn cost(&self) -> Cost;
+    /// The most bytes of this machine's memory that encoding on so many threads at once holds, beside the model: zero on a
+    /// GPU, which has its own, and of a user's ONNX file, of which nobody knows.
+    fn working_bytes(&self, threads: usize) -> u64;
     /// What made the ids; serialised beside them.
     fn provenance(&self) -> &Provenance;
     /// One id list per image, in raster order. `images` are RGB, raster, `width · height · 3` bytes each.

@@ -55,10 +55,20 @@ impl Buffers {
         let fits = self.free.iter().position(|buffer| buffer.capacity() >= length);
         let mut buffer = match fits {
             Some(index) => self.free.swap_remove(index),
-            None => self.free.pop().unwrap_or_default(),
+            // The largest that is free gives its room, and no more is taken than is needed.
+            None => {
+                self.free.pop();
+                return vec![0.0; length];
+            }
         };
         buffer.resize(length, 0.0);
         buffer
+    }
+
+    /// What all that lie here hold.
+    #[cfg(test)]
+    pub fn bytes(&self) -> u64 {
+        self.free.iter().map(|buffer| 4 * buffer.capacity() as u64).sum()
     }
 
     pub fn give_back(&mut self, numbers: Vec<f32>) {

@@ -6,11 +6,15 @@ use pulp::Arch;
 
 use super::activation::{Activation, Buffers};
 use super::walk::Walk;
+use crate::cost::Cost;
 use crate::error::VqError;
 use crate::executor::{Arithmetic, Device, Executor, ExecutorId, ExecutorSettings};
 use crate::plan::Plan;
 use crate::quantise::{self, Quantise};
 use crate::tokenizer::ImageSize;
+
+/// What a thread's operations hold beside activations, whatever the image: strips of it, tiles, and scores of rows.
+const SCRATCH_BYTES: u64 = 4 << 20;
 
 /// A plan with its weights laid out for this executor.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub(crate) struct CpuExecutor {
     levels: [f32; 256],
     walk: Walk,
     quantiser: Box<dyn Quantise>,
+    /// Bytes that a thread's buffers grow to.
+    working_bytes: u64,
     /// At most one set for each thread that encoded at the same time.
     idle: Mutex<Vec<Buffers>>,
 }
@@ -41,9 +47,10 @@ impl CpuExecutor {
 
     /// With the vectors of `arch`, which change the time it takes and nothing else.
     pub fn with_arch(plan: Plan, arch: Arch) -> Self {
+        let working_bytes = 2 * Cost::of(&plan).activation_bytes + SCRATCH_BYTES;
         let Plan { size, input, ops, quantiser } = plan;
         let (walk, quantiser) = (Walk::new(ops), quantise::of(quantiser));
-        Self { id: id(), arch, size, levels: input.table(), walk, quantiser, idle: Mutex::default() }
+        Self { id: id(), arch, size, levels: input.table(), walk, quantiser, working_bytes, idle: Mutex::default() }
     }
 
     /// The numbers that become ids, place by place.
@@ -98,6 +105,11 @@ impl Executor for CpuExecutor {
 
     fn encode(&self, images: &[&[u8]]) -> Result<Vec<Vec<u32>>, VqError> {
         Ok(self.each(images, |image, buffers| self.ids(image, buffers)))
+    }
+
+    /// Each thread's buffers stay for its next image.
+    fn working_bytes(&self, threads: usize) -> u64 {
+        self.working_bytes * threads as u64
     }
 
     fn features(&self, images: &[&[u8]]) -> Result<Option<Vec<Vec<f32>>>, VqError> {

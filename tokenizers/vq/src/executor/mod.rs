@@ -37,6 +37,9 @@ pub(crate) trait Executor: Debug + Send + Sync {
     fn id(&self) -> &ExecutorId;
     /// The ids of each image, in raster order. Each image has `width · height · 3` bytes.
     fn encode(&self, images: &[&[u8]]) -> Result<Vec<Vec<u32>>, VqError>;
+    /// The most bytes of this machine's memory that encoding on so many threads at once holds, beside the weights; zero
+    /// where nobody knows.
+    fn working_bytes(&self, threads: usize) -> u64;
     /// The numbers of each image that become ids, place by place; nothing where a user's model keeps them to itself.
     fn features(&self, images: &[&[u8]]) -> Result<Option<Vec<Vec<f32>>>, VqError>;
 }

@@ -175,6 +175,24 @@ fn check_ids(name: &str, executor_of: &dyn Fn(Plan) -> Box<dyn Executor>) {
     assert!(explained <= 2, "{name}: {explained} of {count} ids differ");
 }
 
+#[test]
+fn an_encoder_of_any_family_holds_no_more_than_it_says() {
+    for (name, _) in GOLDEN {
+        let golden = golden(name);
+        for size in [size_of(&golden.images[0]), ImageSize::square(256)] {
+            // Some families have one size alone.
+            if config(&golden).architecture.grid(size).is_err() {
+                continue;
+            }
+            let executor = CpuExecutor::new(plan(&golden, &tensors(&golden), size));
+            let mut buffers = Buffers::default();
+            executor.ids(&image(0, size.width as usize, size.height as usize), &mut buffers);
+            let (holds, says) = (buffers.bytes(), executor.working_bytes(1));
+            assert!(holds <= says, "{name} at {size:?}: {holds} bytes, not {says}");
+        }
+    }
+}
+
 fn check_decoded(name: &str) {
     let golden = golden(name);
     for decoded in &golden.decoded {

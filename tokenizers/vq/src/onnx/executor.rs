@@ -9,6 +9,7 @@ use ort::value::{DynTensor, Tensor};
 use super::plan::{self, FEATURES, IDS, LEVELS, MAGNITUDE};
 use super::queue::Queue;
 use super::runtime::Runtime;
+use crate::cost::Cost;
 use crate::error::VqError;
 use crate::executor::{Device, Executor, ExecutorId, ExecutorSettings};
 use crate::plan::{Plan, Quantiser};
@@ -28,6 +29,7 @@ pub(crate) struct OnnxExecutor {
     id: ExecutorId,
     model: Box<dyn Model>,
     batch: usize,
+    working_bytes: u64,
     session: Mutex<Session>,
     queue: Queue<Vec<u32>>,
 }
@@ -59,11 +61,15 @@ impl OnnxExecutor {
         }
         let session = runtime.session(&bytes, settings)?;
         let id = runtime.id(settings, settings.precision.name());
-        Ok(Box::new(Self::new(id, Box::new(PlanModel { size: plan.size }), batch, session)))
+        let executor = Self::new(id, Box::new(PlanModel { size: plan.size }), batch, session);
+        let of_batch = 2 * batch as u64 * Cost::of(&plan).activation_bytes;
+        let working_bytes = if settings.device == Device::Cpu { of_batch } else { 0 };
+        Ok(Box::new(Self { working_bytes, ..executor }))
     }
 
+    /// Of a model of which nobody knows what it holds.
     pub(super) fn new(id: ExecutorId, model: Box<dyn Model>, batch: usize, session: Session) -> Self {
-        Self { id, model, batch, session: Mutex::new(session), queue: Queue::default() }
+        Self { id, model, batch, working_bytes: 0, session: Mutex::new(session), queue: Queue::default() }
     }
 
     fn run<T>(
@@ -95,6 +101,11 @@ impl Executor for OnnxExecutor {
             self.run(some, &self.model.id_outputs(), |outputs| self.model.ids(outputs, some.len(), self.batch))
         };
         self.queue.ask(images, self.batch, answer).map_err(|reason| self.failed(reason))
+    }
+
+    /// One batch is under way at a time, whoever asks.
+    fn working_bytes(&self, _: usize) -> u64 {
+        self.working_bytes
     }
 
     fn features(&self, images: &[&[u8]]) -> Result<Option<Vec<Vec<f32>>>, VqError> {
