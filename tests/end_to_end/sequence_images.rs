@@ -14,6 +14,9 @@ const TABLE: &str =
     "[[images]]\ndraw_masks = { name = \"mae\", strategy = { random = {} }, views = 2 }\n[image_shards]\n";
 const ASKED: &str = "sequences.images={ masks = [\"mae\"] }";
 
+/// The objective that leaves images whole.
+const UNMOVED: &str = "sequences.objective={ left_to_right = {} }";
+
 /// Three pages that share two images.
 fn site() -> Site {
     let both = format!("{PARAGRAPH}<p><img src=a.bmp>{PARAGRAPH}<img src=b.bmp></p>{PARAGRAPH}<img src=a.bmp>");
@@ -100,11 +103,11 @@ fn each_image_stands_in_a_row_by_its_key_with_its_masks_whatever_the_objective_a
 #[test]
 fn rows_tell_of_their_images_only_where_a_job_asks_and_are_else_the_same() {
     let site = site();
-    let (asked, plain) = (with(&site, "asked", &[ASKED], "1"), with(&site, "plain", &[], "1"));
+    let (asked, plain) = (with(&site, "asked", &[ASKED, UNMOVED], "1"), with(&site, "plain", &[UNMOVED], "1"));
     let rows = |finished: &Finished| super::site::text_rows(&finished.out.join("data/train-00000-of-00001.parquet"));
     let without = |row: Row| -> Row { row.into_iter().filter(|(name, _)| !name.starts_with("image_")).collect() };
     assert_eq!(rows(&asked).into_iter().map(without).collect::<Vec<_>>(), rows(&plain));
-    assert_eq!(with(&site, "three", &[ASKED], "3").data(), asked.data());
+    assert_eq!(with(&site, "three", &[ASKED, UNMOVED], "3").data(), asked.data());
     let card = fs::read_to_string(asked.out.join("README.md")).unwrap();
     assert!(
         card.contains("`image_keys`") && card.contains("`image_masks_mae` | masks, as bitmaps of each run"),
@@ -117,10 +120,10 @@ fn rows_tell_of_their_images_only_where_a_job_asks_and_are_else_the_same() {
 #[test]
 fn rows_are_made_again_where_their_masks_are_drawn_in_another_way() {
     let site = site();
-    let old = with(&site, "old", &[ASKED], "1");
+    let old = with(&site, "old", &[ASKED, UNMOVED], "1");
     let job = fs::read_to_string(site.job()).unwrap();
     fs::write(site.job(), job.replace("{ random = {} }", "{ random = { ratio = 0.5 } }")).unwrap();
-    let reusing = run(&site.job(), &site.path("new"), &["--set", ASKED, "--reuse", &text(&old.out)]);
+    let reusing = run(&site.job(), &site.path("new"), &["--set", ASKED, "--set", UNMOVED, "--reuse", &text(&old.out)]);
     assert_eq!(checked(&reusing).0, 4);
 }
 

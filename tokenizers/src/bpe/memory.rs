@@ -23,6 +23,8 @@ struct Merged {
 }
 
 #[derive(Clone, Copy)]
+// In one line of the cache.
+#[repr(align(32))]
 struct Recent {
     // 0 where there is no word.
     word: u128,
