@@ -28,12 +28,30 @@ COLUMNS = {
     "source_ends": arrow.int32(),
 }
 
+OF_IMAGES = {
+    "image_keys": arrow.string(),
+    "image_starts": arrow.int32(),
+    "image_lengths": arrow.int32(),
+    "image_offsets": arrow.int32(),
+    "image_is_whole": arrow.bool_(),
+    "image_grid_widths": arrow.int32(),
+    "image_grid_heights": arrow.int32(),
+}
+
+
+def columns_of(run):
+    """The columns of a run's rows: those of their images only where its job asks for them."""
+    images = run.job["sequences"].get("images")
+    if images is None:
+        return COLUMNS
+    return COLUMNS | OF_IMAGES | {f"image_masks_{name}": arrow.binary() for name in images["masks"]}
+
 
 def test_every_column_is_a_list_without_nulls(run):
     for shard in run.shards:
         schema = parquet.read_schema(shard)
-        assert schema.names == list(COLUMNS)
-        for name, item in COLUMNS.items():
+        assert schema.names == list(columns_of(run))
+        for name, item in columns_of(run).items():
             field = schema.field(name)
             assert not field.nullable and not field.type.value_field.nullable, field
             assert arrow.types.is_list(field.type) and field.type.value_type == item, field
@@ -53,7 +71,7 @@ def test_the_footer_names_the_features_that_datasets_reads(run):
     for shard in run.shards:
         metadata = parquet.read_schema(shard).metadata
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
-        for name, item in COLUMNS.items():
+        for name, item in columns_of(run).items():
             assert features[name] == {"feature": {"dtype": str(item), "_type": "Value"}, "_type": "Sequence"}
 
 
