@@ -1,6 +1,7 @@
-//! Folders and S3 buckets behind the one storage trait that DataFusion reads through.
+//! Folders, and buckets of S3, Google and Azure, behind the one storage trait that DataFusion reads through.
 
 mod blocking;
+mod cloud;
 mod error;
 mod limits;
 mod open;

@@ -7,11 +7,12 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use url::Url;
 
+use crate::cloud::{azure, google};
 use crate::error::StorageError;
 use crate::s3::S3Store;
 use crate::settings::Settings;
 
-/// The store behind `s3://bucket/prefix` or `file:///folder`, and the path in it that the address ends in. The bucket is
+/// The store behind `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `file:///folder`, and the path in it that the address ends in. The bucket is
 /// not asked for anything yet.
 pub fn open(url: &Url, settings: &Settings) -> Result<(Arc<dyn ObjectStore>, Path), StorageError> {
     if !url.username().is_empty() || url.password().is_some() {
@@ -21,11 +22,12 @@ pub fn open(url: &Url, settings: &Settings) -> Result<(Arc<dyn ObjectStore>, Pat
     match url.scheme() {
         "s3" => Ok((Arc::new(s3(url, settings)?), prefix(url)?)),
         "file" => Ok((Arc::new(LocalFileSystem::new()), folder(url)?)),
-        "gs" | "gcs" | "az" | "azure" | "abfs" | "abfss" => {
-            let remedy = "mount it as a folder, or name it `s3://bucket/prefix` behind a server that speaks S3 for it";
-            Err(address(url, "this cloud's own protocol is not spoken here, only S3's", remedy))
+        "gs" => Ok((google(url, settings)?, prefix(url)?)),
+        "az" => Ok((azure(url, settings)?, prefix(url)?)),
+        _ => {
+            let remedy = "use `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `file:///folder`";
+            Err(address(url, "this scheme is not known", remedy))
         }
-        _ => Err(address(url, "this scheme is not known", "use `s3://bucket/prefix` or `file:///folder`")),
     }
 }
 
@@ -80,6 +82,6 @@ mod tests {
     #[test]
     fn a_scheme_that_is_not_known_is_refused_with_those_that_are() {
         assert!(refusal("ftp://host/a").contains("use `s3://bucket/prefix`"));
-        assert!(refusal("gs://bucket/a").contains("only S3's"));
+        assert!(refusal("abfss://bucket/a").contains("`az://container/prefix`"));
     }
 }

@@ -1,18 +1,21 @@
 //! What a folder and a bucket both promise.
 
 use std::any::Any;
+use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{
     Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart,
 };
-use pageloom_storage::probe;
+use pageloom_storage::{Settings, open, probe};
+use url::Url;
 
-use super::server::{Server, noise};
+use super::server::{BUCKET, Server, noise};
 
 /// A store and what it lives in.
 struct Place {
@@ -26,6 +29,31 @@ async fn folder() -> Place {
     Place { store: Arc::new(store), _keep: Box::new(folder) }
 }
 
+/// Opened by its address, where the environment asks for no signature.
+async fn of_google() -> Option<Place> {
+    std::env::var_os("GOOGLE_SKIP_SIGNATURE")?;
+    let server = Server::start_as_google().await;
+    let settings = Settings { path_style: None, ..server.settings() };
+    let (store, _) = open(&Url::parse(&format!("gs://{BUCKET}")).unwrap(), &settings).unwrap();
+    Some(Place { store, _keep: Box::new(server) })
+}
+
+/// A folder of its own for each law, in a container of the server that the environment names: `tests/azure/run` starts it.
+async fn of_azure(law: &str) -> Option<Place> {
+    let endpoint = std::env::var("PAGELOOM_TEST_AZURE").ok()?;
+    let settings = Settings { endpoint: Some(endpoint), ..Settings::default() };
+    let (store, _) = open(&Url::parse(&format!("az://{BUCKET}")).unwrap(), &settings).unwrap();
+    Some(Place { store: Arc::new(PrefixStore::new(store, law)), _keep: Box::new(()) })
+}
+
+/// Which needs a process whose environment says so.
+#[test]
+fn all_laws_hold_with_google() {
+    let mut laws = Command::new(std::env::current_exe().unwrap());
+    let ended = laws.args(["laws::with_google::"]).env("GOOGLE_SKIP_SIGNATURE", "true").output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+}
+
 async fn bucket() -> Place {
     let server = Server::start().await;
     Place { store: Arc::new(server.store()), _keep: Box::new(server) }
@@ -33,6 +61,18 @@ async fn bucket() -> Place {
 
 macro_rules! laws {
     ($($law:ident)*) => {
+        mod with_google {
+            $(#[tokio::test] async fn $law() {
+                let Some(place) = super::of_google().await else { return };
+                super::$law(place.store.clone()).await;
+            })*
+        }
+        mod with_azure {
+            $(#[tokio::test] async fn $law() {
+                let Some(place) = super::of_azure(stringify!($law)).await else { return };
+                super::$law(place.store.clone()).await;
+            })*
+        }
         mod in_a_folder { $(#[tokio::test] async fn $law() { super::$law(super::folder().await.store).await })* }
         mod in_a_bucket {
             $(#[tokio::test] async fn $law() {

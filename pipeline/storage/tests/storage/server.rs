@@ -12,6 +12,7 @@ use futures::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
+use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use pageloom_storage::{Credentials, S3Store, Settings, SharedCredentialsProvider};
@@ -70,6 +71,8 @@ struct Front {
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
     overwrites: AtomicBool,
+    /// Whether it is spoken to as Google's XML interface is.
+    google: bool,
     /// The server underneath looks whether a file is there and then writes it; S3 does both at once.
     writing: tokio::sync::Mutex<()>,
 }
@@ -79,12 +82,23 @@ impl Server {
         Self::start_with(End::Closed).await
     }
 
+    /// A server that takes Google's names for S3's headers, and asks for no signature.
+    pub async fn start_as_google() -> Self {
+        Self::start_as(End::Closed, true).await
+    }
+
     pub async fn start_with(end: End) -> Self {
+        Self::start_as(end, false).await
+    }
+
+    async fn start_as(end: End, google: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let bucket = folder.path().join(BUCKET);
         std::fs::create_dir(&bucket).unwrap();
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
-        builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+        if !google {
+            builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+        }
         let front = Arc::new(Front {
             service: builder.build(),
             bucket,
@@ -93,6 +107,7 @@ impl Server {
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
             overwrites: AtomicBool::new(false),
+            google,
             writing: tokio::sync::Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -158,7 +173,10 @@ async fn serve(socket: TcpStream, front: Arc<Front>) {
 }
 
 impl Front {
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, &'static str> {
+    async fn answer(self: Arc<Self>, mut request: Request<Incoming>) -> Result<Response<Body>, &'static str> {
+        if self.google {
+            as_s3(request.headers_mut());
+        }
         self.requests.lock().unwrap().push((request.method().clone(), request.headers().clone()));
         let under_way = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_under_way.fetch_max(under_way, Ordering::Relaxed);
@@ -206,6 +224,16 @@ impl Front {
             let _ = std::fs::remove_file(self.file(&request));
         }
         self.service.call(request).await.unwrap()
+    }
+}
+
+/// Google's headers as S3 has them. Both speak the same XML.
+fn as_s3(headers: &mut HeaderMap) {
+    if headers.remove("x-goog-if-generation-match").is_some() {
+        headers.insert("if-none-match", HeaderValue::from_static("*"));
+    }
+    if let Some(source) = headers.remove("x-goog-copy-source") {
+        headers.insert("x-amz-copy-source", source);
     }
 }
 
