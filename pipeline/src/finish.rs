@@ -170,10 +170,9 @@ fn manifest(run: &Run, before: &Before, shards: &Shards) -> Manifest {
     let sum = |commits: &[Commit], name: &str| -> u64 { commits.iter().map(|commit| commit.count(name)).sum() };
     let sums = |names: &[&str]| -> u64 { names.iter().map(|name| sum(&before.sequences, name)).sum() };
     let commits = || [&before.documents, &before.images, &before.sequences].into_iter().flatten();
-    let rows_of = |stage: Stage| RowsOf::of(stage, before, run.plan.per_shard(stage));
-    let files = shard_files(&shards.sequences, &rows_of(Stage::Shards));
+    let files = shard_files(&shards.sequences, &run.plan.rows_of(Stage::Shards, before));
     let image_table = run.checked.job.image_shards.as_ref().map(|settings| {
-        let files = shard_files(&shards.images, &rows_of(Stage::ImageShards));
+        let files = shard_files(&shards.images, &run.plan.rows_of(Stage::ImageShards, before));
         ImageTable { rows_per_shard: settings.rows_per_shard, rows: files.iter().map(|file| file.rows).sum(), files }
     });
     Manifest {

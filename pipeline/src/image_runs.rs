@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, StructArray, UInt32Array};
 use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
-use pageloom_schemas::lists::list_of_structs;
+use pageloom_schemas::lists::{list_of_structs, struct_row};
 use pageloom_schemas::{Key, SchemaError, columns};
 
 pub use pageloom_training::image_runs::ImageRun;
@@ -31,13 +31,7 @@ pub fn image_runs(rows: &[Vec<ImageRun>]) -> Result<ArrayRef, ArrowError> {
 
 /// Reads one row's image runs.
 pub fn image_runs_of(list: &ListArray, row: usize) -> Result<Vec<ImageRun>, SchemaError> {
-    let values = list.value(row);
-    let values = values.as_struct_opt().filter(|values| values.fields() == &columns::image_run_fields());
-    let values = values.ok_or_else(|| SchemaError::OtherType {
-        name: "item".into(),
-        expected: columns::image_runs().field().data_type().clone(),
-        found: list.data_type().clone(),
-    })?;
+    let values = struct_row(list, row, &columns::image_run_fields())?;
     let number = |index: usize| values.column(index).as_primitive::<UInt32Type>().values();
     let (starts, ends, keys, offsets) = (number(0), number(1), values.column(2).as_fixed_size_binary(), number(3));
     let run = |index: usize| ImageRun {

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, St
 use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
 
-use crate::lists::list_of_structs;
+use crate::lists::{list_of_structs, struct_row};
 use crate::{Key, SchemaError, columns};
 
 /// A stretch of a row's tokens that is from one document.
@@ -42,13 +42,7 @@ pub fn joined(rows: &[Vec<JoinedPart>]) -> Result<ArrayRef, ArrowError> {
 
 /// Reads one row's parts.
 pub fn joined_of(list: &ListArray, row: usize) -> Result<Vec<JoinedPart>, SchemaError> {
-    let values = list.value(row);
-    let values = values.as_struct_opt().filter(|values| values.fields() == &columns::joined_fields());
-    let values = values.ok_or_else(|| SchemaError::OtherType {
-        name: "item".into(),
-        expected: columns::joined().field().data_type().clone(),
-        found: list.data_type().clone(),
-    })?;
+    let values = struct_row(list, row, &columns::joined_fields())?;
     let keys = values.column(0).as_fixed_size_binary();
     let number = |index: usize| values.column(index).as_primitive::<UInt32Type>().values();
     let (starts, ends, offsets) = (number(1), number(2), number(3));

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ListArray, PrimitiveArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, StructArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{ArrowPrimitiveType, Field, Int32Type, UInt32Type};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Fields, Int32Type, UInt32Type};
 use arrow::error::ArrowError;
 
 use crate::SchemaError;
+use crate::columns::list_of;
 
 /// A list column in the making: values of all rows, and where each row ends.
 #[derive(Debug)]
@@ -45,9 +46,20 @@ pub fn list_offset(values: usize) -> Result<i32, ArrowError> {
 
 /// A `list<struct>` column from its struct values and the number of values of each row.
 pub fn list_of_structs(values: StructArray, lengths: &[usize]) -> Result<ArrayRef, ArrowError> {
-    let item = Arc::new(Field::new("item", arrow::datatypes::DataType::Struct(values.fields().clone()), false));
+    let item = Arc::new(Field::new("item", DataType::Struct(values.fields().clone()), false));
     let offsets = OffsetBuffer::from_lengths(lengths.iter().copied());
     Ok(Arc::new(ListArray::try_new(item, offsets, Arc::new(values), None)?))
+}
+
+/// One row of a `list<struct>` column; an error if its structs have other fields than these.
+pub fn struct_row(list: &ListArray, row: usize, fields: &Fields) -> Result<StructArray, SchemaError> {
+    let values = list.value(row);
+    let values = values.as_struct_opt().filter(|values| values.fields() == fields);
+    values.cloned().ok_or_else(|| SchemaError::OtherType {
+        name: "item".into(),
+        expected: list_of(DataType::Struct(fields.clone())),
+        found: list.data_type().clone(),
+    })
 }
 
 /// Reads a list column of 32-bit signed integers row by row.
@@ -84,8 +96,6 @@ impl<'a, P: ArrowPrimitiveType> Rows<'a, P> {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::AsArray;
-
     use super::*;
 
     #[test]

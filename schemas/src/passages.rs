@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array
 use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
 
-use crate::lists::list_of_structs;
+use crate::lists::{list_of_structs, struct_row};
 use crate::{SchemaError, columns};
 
 /// One passage of a document.
@@ -36,13 +36,7 @@ pub fn passages(rows: &[Vec<PassagePlace>]) -> Result<ArrayRef, ArrowError> {
 
 /// Reads one row's passages.
 pub fn passages_of(list: &ListArray, row: usize) -> Result<Vec<PassagePlace>, SchemaError> {
-    let values = list.value(row);
-    let values = values.as_struct_opt().filter(|values| values.fields() == &columns::passage_fields());
-    let values = values.ok_or_else(|| SchemaError::OtherType {
-        name: "item".into(),
-        expected: columns::passages().field().data_type().clone(),
-        found: list.data_type().clone(),
-    })?;
+    let values = struct_row(list, row, &columns::passage_fields())?;
     let number = |index: usize| values.column(index).as_primitive::<UInt32Type>();
     let (starts, ends, steps) = (number(0), number(1), number(2));
     let passage = |index: usize| PassagePlace {

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
 use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
 
-use crate::lists::list_of_structs;
+use crate::lists::{list_of_structs, struct_row};
 use crate::{SchemaError, columns};
 
 /// Builds a column of runs, one list per row.
@@ -20,13 +20,7 @@ pub fn runs(rows: &[Vec<Range<u32>>]) -> Result<ArrayRef, ArrowError> {
 
 /// Reads one row's runs.
 pub fn runs_of(list: &ListArray, row: usize) -> Result<Vec<Range<u32>>, SchemaError> {
-    let values = list.value(row);
-    let values = values.as_struct_opt().filter(|values| values.fields() == &columns::run_fields());
-    let values = values.ok_or_else(|| SchemaError::OtherType {
-        name: "item".into(),
-        expected: columns::retrieved_runs().field().data_type().clone(),
-        found: list.data_type().clone(),
-    })?;
+    let values = struct_row(list, row, &columns::run_fields())?;
     let (starts, ends) = (values.column(0).as_primitive::<UInt32Type>(), values.column(1).as_primitive::<UInt32Type>());
     Ok(starts.values().iter().zip(ends.values()).map(|(start, end)| *start..*end).collect())
 }

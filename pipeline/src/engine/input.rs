@@ -13,7 +13,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use pageloom_storage::Settings;
 use tokio::runtime::Handle;
 
-use crate::sources::{FileReader, Footers, Input, InputError, InputObject, Piece, read_file};
+use crate::sources::{FileReader, Files, Footers, Input, InputError, InputObject, read_file};
 
 mod ahead;
 mod buckets;
@@ -159,9 +159,9 @@ impl Input for StoreInput {
         Ok(bytes)
     }
 
-    fn reader<'a>(&'a self, files: Vec<&'a Piece>) -> FileReader<'a> {
-        let far = files.into_iter().filter(|file| is_address(&file.path)).collect();
-        let mut ahead = Ahead::new(self.runtime.clone(), far, |file| self.buckets.ask(file));
+    fn reader<'a>(&'a self, files: Files<'a>) -> FileReader<'a> {
+        let far = files.filter(|file| is_address(&file.path));
+        let mut ahead = Ahead::new(self.runtime.clone(), Box::new(far), |file| self.buckets.ask(file));
         Box::new(move |file| {
             if !is_address(&file.path) {
                 return read_file(self, file);

@@ -11,7 +11,6 @@ use crate::engine::no_room::{ended, full, out_of_share};
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::progress::{Measure, StageDisplay};
 use crate::engine::reuse::take_over;
-use crate::engine::stages::shards::RowsOf;
 use crate::engine::stages::{Before, run_unit};
 use crate::engine::unit::Run;
 use crate::error::RunError;
@@ -153,8 +152,6 @@ fn work(run: &Run, stage: Stage, before: &Before, open: &[Unit]) -> (u64, Measur
             (images * open.len() as u64 / u64::from(run.plan.buckets.max(1)), Measure::Rows("images"))
         }
         Stage::Sequences => (bucketed(&before.documents, "documents"), Measure::Rows("documents")),
-        Stage::Shards | Stage::ImageShards => {
-            (RowsOf::of(stage, before, run.plan.per_shard(stage)).count(), Measure::Rows("rows"))
-        }
+        Stage::Shards | Stage::ImageShards => (run.plan.rows_of(stage, before).count(), Measure::Rows("rows")),
     }
 }

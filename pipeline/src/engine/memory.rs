@@ -14,10 +14,17 @@ pub struct Memory {
     limit: Option<u64>,
     share: OnceLock<Share>,
     turns: Turns,
-    held: Mutex<u64>,
-    freed: Condvar,
-    encoding: Mutex<usize>,
-    encoded: Condvar,
+    /// Bytes that large records need.
+    large: Pool,
+    /// Threads that encode images.
+    encoders: Pool,
+}
+
+/// Something that there is so much of at once.
+#[derive(Debug, Default)]
+struct Pool {
+    taken: Mutex<u64>,
+    given_back: Condvar,
 }
 
 /// Which company a unit runs in.
@@ -116,26 +123,13 @@ impl Memory {
     }
 
     /// Waits until a thread may encode images: each holds what one image takes, and keeps it for the next.
-    pub fn encoder(&self) -> Encoding<'_> {
-        let most = self.share.get().map_or(usize::MAX, |share| share.encoders);
-        let mut encoding = self.encoding.lock().unwrap_or_else(PoisonError::into_inner);
-        while *encoding >= most {
-            encoding = self.encoded.wait(encoding).unwrap_or_else(PoisonError::into_inner);
-        }
-        *encoding += 1;
-        Encoding { memory: self }
+    pub fn encoder(&self) -> Room<'_> {
+        self.encoders.take(1, self.share.get().map_or(u64::MAX, |share| share.encoders as u64))
     }
 
     /// Waits until there is room for work that needs so many bytes; what is larger than all of the room has it alone.
     pub fn room(&self, bytes: u64) -> Room<'_> {
-        let all = self.share.get().map_or(u64::MAX, |share| share.of_large);
-        let bytes = bytes.min(all);
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        while *held > 0 && held.saturating_add(bytes) > all {
-            held = self.freed.wait(held).unwrap_or_else(PoisonError::into_inner);
-        }
-        *held = held.saturating_add(bytes);
-        Room { memory: self, bytes }
+        self.large.take(bytes, self.share.get().map_or(u64::MAX, |share| share.of_large))
     }
 
     /// As [`Self::room`] for what is known to need so much: an error says that it will never fit.
@@ -149,31 +143,31 @@ impl Memory {
     }
 }
 
+impl Pool {
+    /// Waits until so much is left of all; who wants more than all has it alone.
+    fn take(&self, amount: u64, all: u64) -> Room<'_> {
+        let amount = amount.min(all);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        while *taken > 0 && taken.saturating_add(amount) > all {
+            taken = self.given_back.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+        *taken = taken.saturating_add(amount);
+        Room { of: self, amount }
+    }
+}
+
 /// Room for some work, until it is dropped.
 #[derive(Debug)]
 pub struct Room<'a> {
-    memory: &'a Memory,
-    bytes: u64,
+    of: &'a Pool,
+    amount: u64,
 }
 
 impl Drop for Room<'_> {
     fn drop(&mut self) {
-        let mut held = self.memory.held.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = held.saturating_sub(self.bytes);
-        self.memory.freed.notify_all();
-    }
-}
-
-/// A thread that encodes images, until it is dropped.
-#[derive(Debug)]
-pub struct Encoding<'a> {
-    memory: &'a Memory,
-}
-
-impl Drop for Encoding<'_> {
-    fn drop(&mut self) {
-        *self.memory.encoding.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.memory.encoded.notify_one();
+        let mut taken = self.of.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        *taken = taken.saturating_sub(self.amount);
+        self.of.given_back.notify_all();
     }
 }
 
@@ -317,7 +311,7 @@ mod tests {
             drop(second);
             third.join().unwrap();
         });
-        assert_eq!(*memory.encoding.lock().unwrap(), 1);
+        assert_eq!(*memory.encoders.taken.lock().unwrap(), 1);
     }
 
     #[test]
@@ -333,6 +327,6 @@ mod tests {
             drop(first);
             second.join().unwrap();
         });
-        assert_eq!(*memory.held.lock().unwrap(), 0);
+        assert_eq!(*memory.large.taken.lock().unwrap(), 0);
     }
 }

@@ -185,14 +185,19 @@ impl RunPlan {
     }
 
     /// Rows of every shard of a stage but the last, or the last of each phase of training.
-    pub fn per_shard(&self, stage: Stage) -> u64 {
+    fn per_shard(&self, stage: Stage) -> u64 {
         if stage == Stage::ImageShards { self.image_rows_per_shard } else { self.rows_per_shard }
+    }
+
+    /// The rows that the shards of a stage take.
+    pub fn rows_of<'a>(&self, stage: Stage, before: &'a Before) -> RowsOf<'a> {
+        RowsOf::of(stage, before, self.per_shard(stage))
     }
 
     /// Units of a stage. What a unit follows from is what it reads of the stages before it, whose commits are `before`: so
     /// it has the same identity in another run where that comes to the same, whatever else the other run's job says.
     pub fn units(&self, stage: Stage, before: &Before) -> Vec<Unit> {
-        let rows_of = RowsOf::of(stage, before, self.per_shard(stage));
+        let rows_of = self.rows_of(stage, before);
         let count = self.count(stage).unwrap_or_else(|| rows_of.num_shards());
         let unit = |index: u32| {
             let mut follows = Follows::from(stage, self.buckets);

@@ -148,9 +148,13 @@ mod tests {
         RecordBatch::try_new(rows.schema(), columns).unwrap()
     }
 
+    fn encode_image() -> EncodeImage {
+        EncodeImage::with(resources().images, Arc::default()).unwrap()
+    }
+
     #[test]
     fn codes_of_an_earlier_run_are_taken_for_the_same_pixels_alone() {
-        let encode = EncodeImage::with(resources().images, Arc::default()).unwrap();
+        let encode = encode_image();
         let rows = rows(&encode);
         let left = encode.process(rows.clone(), &mut Rejects::new(Kind::Image, "encode_image")).unwrap();
         let codes = columns::codes();
@@ -159,14 +163,14 @@ mod tests {
         assert_eq!(of(0), [9; 256]);
         assert_ne!(of(1), [9; 256]);
         // The first image's codes again, for what now stand as other pixels.
-        let moved = EncodeImage { identity: blake3::Hasher::new(), ..EncodeImage::with(resources().images, Arc::default()).unwrap() };
+        let moved = EncodeImage { identity: blake3::Hasher::new(), ..encode_image() };
         let left = moved.process(rows, &mut Rejects::new(Kind::Image, "encode_image")).unwrap();
         assert_ne!(columns::codes().of(&left).unwrap().value(0).as_primitive::<UInt32Type>().values(), &[9; 256]);
     }
 
     #[test]
     fn pixels_seen_before_are_not_encoded_again() {
-        let encode = EncodeImage::with(resources().images, Arc::default()).unwrap();
+        let encode = encode_image();
         let pixels = vec![7; 256 * 256 * 3];
         let from = encode.encoded_from(&pixels);
         encode.known.learn(from, &vec![3; 256].into());

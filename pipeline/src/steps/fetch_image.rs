@@ -87,7 +87,7 @@ impl Step for FetchImage {
         let new: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(urls)),
             Arc::new(BinaryArray::from_iter_values(&images)),
-            Arc::new(digest_column(&digests)?),
+            Arc::new(FixedSizeBinaryArray::try_new(32, digests.concat().into(), None)?),
         ];
         self.settings.columns().replace(&batch, new)
     }
@@ -194,13 +194,6 @@ fn public_url(url: &str, digest: &[u8; 32]) -> String {
     let head = url.split([',', ';']).next().unwrap_or("data:");
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{head};sha256={hex}")
-}
-
-fn digest_column(digests: &[[u8; 32]]) -> Result<FixedSizeBinaryArray, StepError> {
-    match digests {
-        [] => Ok(FixedSizeBinaryArray::new(32, Vec::<u8>::new().into(), None)),
-        some => Ok(FixedSizeBinaryArray::try_from_iter(some.iter())?),
-    }
 }
 
 #[cfg(test)]

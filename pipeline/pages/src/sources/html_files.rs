@@ -89,7 +89,7 @@ impl Source for Settings {
     }
 
     fn read(&self, split: &Split, input: &dyn Input, records: &mut dyn Records) -> Result<(), SourceError> {
-        let mut pages = input.reader(split.pieces.iter().filter(|piece| self.is_page(piece)).collect());
+        let mut pages = input.reader(Box::new(split.pieces.iter().filter(|piece| self.is_page(piece))));
         for piece in &split.pieces {
             let go_on = match self.tree_of_tar(&piece.path) {
                 Some(folder) => tar::read(self, piece, &folder, input, records)?,

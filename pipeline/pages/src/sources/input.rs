@@ -19,7 +19,7 @@ pub trait Input: Send + Sync {
 
     /// Reads files of this list in its order, each to the `length` that it was planned with: one may have grown since. A
     /// storage that answers late asks for the next ones meanwhile.
-    fn reader<'a>(&'a self, _files: Vec<&'a Piece>) -> FileReader<'a> {
+    fn reader<'a>(&'a self, _files: Files<'a>) -> FileReader<'a> {
         Box::new(|file| read_file(self, file))
     }
 
@@ -39,6 +39,9 @@ pub trait Input: Send + Sync {
     /// The footers of Parquet files that were read before.
     fn footers(&self) -> &Footers;
 }
+
+/// Files in their order, which nobody looks at where nothing is asked for ahead.
+pub type Files<'a> = Box<dyn Iterator<Item = &'a Piece> + 'a>;
 
 /// Gives the bytes of a file.
 pub type FileReader<'a> = Box<dyn FnMut(&Piece) -> Result<Vec<u8>, InputError> + 'a>;

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use fetching::{FetchError, Fetched, fetch, fetch_response};
 pub use file_url::{canonical, file_url};
-pub use input::{FileReader, Input, InputError, InputObject, read_file};
+pub use input::{FileReader, Files, Input, InputError, InputObject, read_file};
 pub use parquet_file::Footers;
 pub use passages::{PASSAGES, PassageText, Passages};
 pub use paths::{Paths, SourceFile, Unmatched};

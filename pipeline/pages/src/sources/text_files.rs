@@ -50,7 +50,7 @@ impl Source for Settings {
 
     fn read(&self, split: &Split, input: &dyn Input, records: &mut dyn Records) -> Result<(), SourceError> {
         let is_read = |piece: &&Piece| self.is_text(&piece.path) && piece.length <= self.max_page_bytes;
-        let mut texts = input.reader(split.pieces.iter().filter(is_read).collect());
+        let mut texts = input.reader(Box::new(split.pieces.iter().filter(is_read)));
         for piece in &split.pieces {
             let locator = self.files.locator(&piece.path);
             let url = file_url(&locator);

@@ -1,13 +1,14 @@
 //! Small objects asked for before their turn: one after another, each would cost a round trip to its bucket.
 
 use std::collections::VecDeque;
+use std::iter::Peekable;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::failed;
-use crate::sources::{InputError, Piece};
+use crate::sources::{Files, InputError, Piece};
 
 /// So many requests are under way at once,
 const REQUESTS: usize = 32;
@@ -22,14 +23,14 @@ pub struct Ahead<'a, F> {
     runtime: Handle,
     /// Sends the request for a file.
     ask: F,
-    later: VecDeque<&'a Piece>,
+    later: Peekable<Files<'a>>,
     asked: VecDeque<(&'a Piece, Result<Asked, InputError>)>,
 }
 
 impl<'a, F: FnMut(&Piece) -> Result<Asked, InputError>> Ahead<'a, F> {
     /// Nothing is asked for yet.
-    pub fn new(runtime: Handle, files: Vec<&'a Piece>, ask: F) -> Self {
-        Self { runtime, ask, later: files.into(), asked: VecDeque::new() }
+    pub fn new(runtime: Handle, files: Files<'a>, ask: F) -> Self {
+        Self { runtime, ask, later: files.peekable(), asked: VecDeque::new() }
     }
 
     /// The file's bytes; those before it on the list are not wanted any more.
@@ -49,14 +50,14 @@ impl<'a, F: FnMut(&Piece) -> Result<Asked, InputError>> Ahead<'a, F> {
 
     fn fill(&mut self) {
         let mut bytes: u64 = self.asked.iter().map(|(file, _)| file.length).sum();
-        while let Some(next) = self.later.front() {
+        while let Some(&next) = self.later.peek() {
             bytes += next.length;
             let full = self.asked.len() >= REQUESTS || bytes > BYTES;
             if full && !self.asked.is_empty() {
                 break;
             }
             self.asked.push_back((next, (self.ask)(next)));
-            self.later.pop_front();
+            self.later.next();
         }
     }
 }
@@ -79,7 +80,7 @@ mod tests {
     fn files_come_in_their_order_and_so_many_are_asked_for_before_their_turn() {
         let files: Vec<Piece> = (0..100).map(|number| piece(number, 3)).collect();
         let (runtime, asked) = (tokio::runtime::Runtime::new().unwrap(), RefCell::new(0));
-        let mut ahead = Ahead::new(runtime.handle().clone(), files.iter().collect(), |file| {
+        let mut ahead = Ahead::new(runtime.handle().clone(), Box::new(files.iter()), |file| {
             *asked.borrow_mut() += 1;
             let answer = Bytes::from(file.path.clone());
             Ok(runtime.spawn(async move { Ok(answer) }))
@@ -94,7 +95,7 @@ mod tests {
     fn large_files_are_asked_for_one_by_one_and_a_failure_is_its_own_files() {
         let files = [piece(0, BYTES * 2), piece(1, BYTES), piece(2, 1)];
         let (runtime, asked) = (tokio::runtime::Runtime::new().unwrap(), RefCell::new(0));
-        let mut ahead = Ahead::new(runtime.handle().clone(), files.iter().collect(), |file| {
+        let mut ahead = Ahead::new(runtime.handle().clone(), Box::new(files.iter()), |file| {
             *asked.borrow_mut() += 1;
             let fails = file.path == "1";
             let path = file.path.clone();
