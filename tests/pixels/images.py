@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".avif", ".bmp", ".tif", ".tiff"}
 
 
 def found(folders, limit, seed=1):
@@ -61,10 +61,14 @@ def encoded(image, kind, **options):
     return buffer.getvalue()
 
 
-def oriented(photo, orientation):
+def oriented(photo, orientation, kind="JPEG", **options):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return encoded(photo, "JPEG", quality=90, exif=exif)
+    return encoded(photo, kind, exif=exif, **options)
+
+
+def avif(photo, **options):
+    return encoded(photo, "AVIF", **{"speed": 8, **options})
 
 
 def variants(photo):
@@ -78,7 +82,7 @@ def variants(photo):
     yield "jpeg rgb", "jpg", encoded(photo, "JPEG", quality=90, keep_rgb=True)
     yield "jpeg grey", "jpg", encoded(photo.convert("L"), "JPEG", quality=88)
     yield "jpeg cmyk", "jpg", encoded(photo.convert("CMYK"), "JPEG", quality=90)
-    yield "jpeg exif", "jpg", oriented(photo, 2 + photo.width % 7)
+    yield "jpeg exif", "jpg", oriented(photo, 2 + photo.width % 7, quality=90)
     yield "png rgb", "png", encoded(photo, "PNG", compress_level=1)
     yield "png rgba", "png", encoded(with_alpha(photo), "PNG", compress_level=1)
     yield "png grey", "png", encoded(photo.convert("L"), "PNG")
@@ -96,6 +100,16 @@ def variants(photo):
     yield "webp lossy alpha", "webp", encoded(with_alpha(photo), "WEBP", quality=80)
     yield "webp lossless", "webp", encoded(photo, "WEBP", lossless=True)
     yield "webp lossless alpha", "webp", encoded(with_alpha(photo), "WEBP", lossless=True, exact=True)
+    for subsampling in ["4:2:0", "4:2:2", "4:4:4", "4:0:0"]:
+        for levels in ["full", "limited"]:
+            yield f"avif {subsampling} {levels}", "avif", avif(photo, subsampling=subsampling, range=levels)
+    yield "avif alpha", "avif", avif(with_alpha(photo))
+    yield "avif alpha 4:4:4", "avif", avif(with_alpha(photo), subsampling="4:4:4", quality=100)
+    yield "avif low quality", "avif", avif(photo, quality=10)
+    yield "avif in tiles", "avif", avif(photo, tile_rows=1, tile_cols=1)
+    yield "avif slowly made", "avif", avif(photo, speed=3)
+    yield "avif frames", "avif", avif(photo, save_all=True, append_images=[photo.rotate(180)])
+    yield "avif exif", "avif", oriented(photo, 2 + photo.width % 7, "AVIF", speed=8)
     yield "bmp rgb", "bmp", encoded(photo, "BMP")
     yield "bmp palette", "bmp", encoded(photo.quantize(200), "BMP")
     yield "bmp grey", "bmp", encoded(photo.convert("L"), "BMP")

@@ -16,8 +16,8 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// An image in another format than these is rejected as `image_format`: `jpeg`, `png`, `gif`, `webp`, `bmp`, `tiff`,
-    /// `svg`. The first bytes tell, not the name.
+    /// An image in another format than these is rejected as `image_format`: `jpeg`, `png`, `gif`, `webp`, `avif`, `bmp`,
+    /// `tiff`, `svg`. The first bytes tell, not the name.
     pub formats: Vec<String>,
     /// An image with a side of fewer pixels than this is rejected as `image_too_small`.
     pub min_side: u32,
@@ -31,7 +31,7 @@ pub struct Settings {
     pub max_bytes: Option<u64>,
 }
 
-const FORMATS: [&str; 7] = ["jpeg", "png", "gif", "webp", "bmp", "tiff", "svg"];
+const FORMATS: [&str; 8] = ["jpeg", "png", "gif", "webp", "avif", "bmp", "tiff", "svg"];
 
 impl Default for Settings {
     fn default() -> Self {
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn what_is_no_image_has_the_reason_that_decoding_gives() {
         check(&Settings::default(), b"", Some("image_empty"));
-        check(&Settings::default(), b"\0\0\0\x1Cftypavif", Some("image_unsupported_format"));
+        check(&Settings::default(), b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Some("image_unsupported_format"));
     }
 
     #[test]

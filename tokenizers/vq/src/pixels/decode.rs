@@ -8,7 +8,7 @@ use super::jpeg::{self, Sink};
 use super::modes::to_rgb;
 use super::picture::{Area, Picture, Size};
 use super::recipe::{Alpha, Orientation};
-use super::{palette_tiff, svg};
+use super::{avif, palette_tiff, svg};
 
 /// What a file may cost. Both are checked before anything large is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub enum ImageError {
     /// Decoding would take more memory than the pixel limit stands for.
     #[error("the image is too large to decode: {0}")]
     TooMuchMemory(String),
-    /// The bytes are none of JPEG, PNG, GIF, WebP, BMP, TIFF and SVG, or a variant that no decoder here reads.
+    /// The bytes are none of JPEG, PNG, GIF, WebP, AVIF, BMP, TIFF and SVG, or a variant that no decoder here reads.
     #[error("the image format isn't supported: {0}")]
     UnsupportedFormat(String),
     /// The image is smaller than what is to be cut out of it, and the recipe doesn't enlarge it.
@@ -101,7 +101,7 @@ impl From<image::ImageError> for ImageError {
 /// What an image's file says of it before it is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// `jpeg`, `png`, `gif`, `webp`, `bmp`, `tiff` or `svg`, by its first bytes and not by its name.
+    /// `jpeg`, `png`, `gif`, `webp`, `avif`, `bmp`, `tiff` or `svg`, by its first bytes and not by its name.
     pub format: &'static str,
     /// In pixels.
     pub width: u32,
@@ -114,6 +114,10 @@ pub fn header(bytes: &[u8]) -> Result<Header, ImageError> {
     if svg::is_svg(bytes) {
         let Size { width, height } = svg::size(bytes)?;
         return Ok(Header { format: "svg", width, height });
+    }
+    if avif::is_avif(bytes) {
+        let Size { width, height } = avif::size(bytes)?;
+        return Ok(Header { format: "avif", width, height });
     }
     if let Some(grey) = palette_tiff::as_grey(bytes) {
         let Size { width, height } = palette_tiff::size(&grey)?;
@@ -150,6 +154,9 @@ pub(super) fn decode(
     }
     if svg::is_svg(bytes) {
         return svg::decode(bytes, limits);
+    }
+    if avif::is_avif(bytes) {
+        return avif::decode(bytes, orientation, alpha, limits);
     }
     if let Some(grey) = palette_tiff::as_grey(bytes) {
         return Ok(palette_tiff::decode(&grey, limits)?.turned(palette_tiff::orientation(&grey)?));

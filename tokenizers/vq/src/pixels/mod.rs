@@ -6,6 +6,7 @@ macro_rules! each {
     ([$($value:expr),*], $name:ident => $result:expr) => { [$({ let $name = $value; $result }),*] };
 }
 
+mod avif;
 mod bilinear;
 mod decode;
 mod jpeg;

@@ -35,7 +35,7 @@ pub struct Cropped {
     pub mirrored: bool,
 }
 
-/// Decodes JPEG, PNG, GIF (first frame), WebP, BMP, TIFF or SVG and brings it to what `recipe` says.
+/// Decodes JPEG, PNG, GIF (first frame), WebP, AVIF, BMP, TIFF or SVG and brings it to what `recipe` says.
 pub fn prepare(bytes: &[u8], recipe: &Preprocessing, draw: Draw, limits: &Limits) -> Result<Prepared, ImageError> {
     let mut by_rows = ByRows { recipe, draw, limits, begun: None };
     if decode_rows(bytes, recipe.orientation, limits, &mut by_rows)? {

@@ -111,7 +111,7 @@ fn limits_hold_before_pixels_are_decoded() {
 fn what_is_no_image_is_told_apart() {
     assert_eq!(reason(b"", Limits::default()), "image_empty");
     assert_eq!(reason(b"<s", Limits::default()), "image_unsupported_format");
-    assert_eq!(reason(b"\0\0\0\x1Cftypavif\0\0\0\0avifmif1miaf", Limits::default()), "image_unsupported_format");
+    assert_eq!(reason(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Limits::default()), "image_unsupported_format");
 }
 
 #[test]
