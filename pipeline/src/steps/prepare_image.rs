@@ -145,6 +145,8 @@ struct PrepareImage {
 
 /// What decoding and resizing may hold for a pixel: 16 bits of four channels, and what is made of them.
 const BYTES_FOR_A_PIXEL: u64 = 12;
+/// The same of AVIF, whose decoder keeps its predictions in wider numbers.
+const BYTES_FOR_A_PIXEL_OF_AVIF: u64 = 18;
 
 /// Not a reject: another machine has the memory, and the shards would differ.
 fn too_large(batch: &RecordBatch, row: usize, why: &str) -> StepError {
@@ -193,8 +195,9 @@ impl PrepareImage {
     fn room(&self, bytes: &[u8]) -> Result<Option<Room<'_>>, String> {
         let Ok(header) = header(bytes) else { return Ok(None) };
         let pixels = u64::from(header.width) * u64::from(header.height);
+        let each = if header.format == "avif" { BYTES_FOR_A_PIXEL_OF_AVIF } else { BYTES_FOR_A_PIXEL };
         let decoded = pixels <= self.settings.max_pixels;
-        decoded.then(|| self.memory.room_for(pixels * BYTES_FOR_A_PIXEL)).transpose()
+        decoded.then(|| self.memory.room_for(pixels * each)).transpose()
     }
 
     fn picture(&self, key: &[u8], bytes: &[u8]) -> Result<Picture, Refusal> {

@@ -1,6 +1,7 @@
 //! Decodes image files within limits, onto white.
 
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
@@ -111,13 +112,21 @@ pub struct Header {
 
 /// Reads an image's format and size, and no pixels.
 pub fn header(bytes: &[u8]) -> Result<Header, ImageError> {
-    if svg::is_svg(bytes) {
-        let Size { width, height } = svg::size(bytes)?;
-        return Ok(Header { format: "svg", width, height });
+    if bytes.starts_with(&JPEG) {
+        let Size { width, height } = jpeg::head(bytes)?.size;
+        return Ok(Header { format: "jpeg", width, height });
     }
     if avif::is_avif(bytes) {
         let Size { width, height } = avif::size(bytes)?;
         return Ok(Header { format: "avif", width, height });
+    }
+    guarded(|| foreign_header(bytes))
+}
+
+fn foreign_header(bytes: &[u8]) -> Result<Header, ImageError> {
+    if svg::is_svg(bytes) {
+        let Size { width, height } = svg::size(bytes)?;
+        return Ok(Header { format: "svg", width, height });
     }
     if let Some(grey) = palette_tiff::as_grey(bytes) {
         let Size { width, height } = palette_tiff::size(&grey)?;
@@ -126,7 +135,6 @@ pub fn header(bytes: &[u8]) -> Result<Header, ImageError> {
     let (format, decoder) = decoder(bytes, image::Limits::default())?;
     let (width, height) = decoder.dimensions();
     let format = match format {
-        ImageFormat::Jpeg => "jpeg",
         ImageFormat::Png => "png",
         ImageFormat::Gif => "gif",
         ImageFormat::WebP => "webp",
@@ -152,6 +160,21 @@ pub(super) fn decode(
     if bytes.starts_with(&JPEG) {
         return decode_jpeg(bytes, orientation, limits);
     }
+    guarded(|| decode_foreign(bytes, orientation, alpha, limits))
+}
+
+/// Decoders of others panic on files that nobody tried before; to whoever sent one, it is broken.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, ImageError>) -> Result<T, ImageError> {
+    let decoded = catch_unwind(AssertUnwindSafe(decode));
+    decoded.unwrap_or_else(|_| Err(ImageError::Corrupt("its decoder panicked".to_owned())))
+}
+
+fn decode_foreign(
+    bytes: &[u8],
+    orientation: Orientation,
+    alpha: Alpha,
+    limits: &Limits,
+) -> Result<Picture, ImageError> {
     if svg::is_svg(bytes) {
         return svg::decode(bytes, limits);
     }
@@ -186,14 +209,16 @@ const JPEG: [u8; 3] = [0xFF, 0xD8, 0xFF];
 fn decode_jpeg(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, ImageError> {
     let mut picture = Picture { size: Size::square(0), rgb: Vec::new() };
     jpeg::decode(bytes, limits, &mut picture)?;
-    Ok(picture.turned(turn(bytes, orientation, limits)?))
+    Ok(picture.turned(turn(bytes, orientation)?))
 }
 
-fn turn(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<image::metadata::Orientation, ImageError> {
-    match orientation {
-        Orientation::Applied => Ok(decoder(bytes, decoder_limits(limits))?.1.orientation()?),
-        Orientation::Ignored => Ok(image::metadata::Orientation::NoTransforms),
-    }
+/// How a JPEG is held, if that counts.
+fn turn(bytes: &[u8], orientation: Orientation) -> Result<image::metadata::Orientation, ImageError> {
+    let noted = match orientation {
+        Orientation::Applied => image::metadata::Orientation::from_exif_chunk(&jpeg::head(bytes)?.exif),
+        Orientation::Ignored => None,
+    };
+    Ok(noted.unwrap_or(image::metadata::Orientation::NoTransforms))
 }
 
 impl Sink for Picture {
@@ -216,7 +241,7 @@ pub(super) fn decode_rows(
 ) -> Result<bool, ImageError> {
     check("bytes", bytes.len() as u64, limits.max_bytes)?;
     let as_it_is = Ok(image::metadata::Orientation::NoTransforms);
-    if !bytes.starts_with(&JPEG) || turn(bytes, orientation, limits) != as_it_is {
+    if !bytes.starts_with(&JPEG) || turn(bytes, orientation) != as_it_is {
         return Ok(false);
     }
     jpeg::decode(bytes, limits, sink)?;

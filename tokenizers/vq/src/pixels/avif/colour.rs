@@ -66,7 +66,9 @@ pub(super) fn to_rgb(planes: Planes, colours: [u16; 3], has_alpha: bool) -> Resu
 fn identical(planes: &Planes, full: u16) -> Vec<u8> {
     let [green, blue, red] = [0, 1, 2].map(|plane| &planes.levels[plane]);
     let pixels = red.iter().zip(green).zip(blue);
-    pixels.flat_map(|((&red, &green), &blue)| [red, green, blue].map(|level| exact(level, planes.depth, full))).collect()
+    pixels
+        .flat_map(|((&red, &green), &blue)| [red, green, blue].map(|level| exact(level, planes.depth, full)))
+        .collect()
 }
 
 /// A level in eight bits, by libavif's own arithmetic in 32-bit floats.

@@ -5,11 +5,13 @@ mod bits;
 mod coefficients;
 mod colour;
 mod frame;
+mod head;
 mod paint;
 mod scan;
 mod segments;
 mod transform;
 mod upsample;
 
+pub(super) use head::head;
 pub(super) use paint::Sink;
 pub(super) use segments::decode;

@@ -30,18 +30,8 @@ struct Read {
 /// Hands the image on in RGB; a file without its end is corrupt, which may be found when all of it is handed on.
 pub(in super::super) fn decode(jpeg: &[u8], limits: &Limits, sink: &mut dyn Sink) -> Result<(), ImageError> {
     let (mut read, mut at) = (Read::default(), 2);
-    loop {
-        let marker = next_marker(jpeg, &mut at).ok_or_else(|| corrupt("the file ends before the image does"))?;
-        match marker {
-            0xD9 => break,
-            0x01 | 0xD0..=0xD8 => continue,
-            _ => {}
-        }
-        let length = jpeg.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |&two| u16::from_be_bytes(two));
-        let end = at + usize::from(length);
-        let segment = jpeg.get(at + 2..end).ok_or_else(|| corrupt("a segment is cut off"))?;
-        at = end;
-        if marker == 0xDA {
+    while let Some((marker, segment)) = next_segment(jpeg, &mut at)? {
+        if marker == SCAN {
             at = read.scan(segment, jpeg, at, sink)?;
         } else {
             read.segment(marker, segment, limits)?;
@@ -50,12 +40,39 @@ pub(in super::super) fn decode(jpeg: &[u8], limits: &Limits, sink: &mut dyn Sink
     read.end(sink)
 }
 
+/// The marker of a scan's header, behind which coded data stands.
+pub(super) const SCAN: u8 = 0xDA;
+
+/// The marker at or after `at` and what belongs to it; `at` moves behind both. `None` at the image's end.
+pub(super) fn next_segment<'a>(jpeg: &'a [u8], at: &mut usize) -> Result<Option<(u8, &'a [u8])>, ImageError> {
+    loop {
+        let marker = next_marker(jpeg, at).ok_or_else(|| corrupt("the file ends before the image does"))?;
+        match marker {
+            0xD9 => return Ok(None),
+            0x01 | 0xD0..=0xD8 => continue,
+            _ => {}
+        }
+        let length = jpeg.get(*at..).and_then(|rest| rest.first_chunk()).map_or(0, |&two| u16::from_be_bytes(two));
+        let end = *at + usize::from(length);
+        let segment = jpeg.get(*at + 2..end).ok_or_else(|| corrupt("a segment is cut off"))?;
+        *at = end;
+        return Ok(Some((marker, segment)));
+    }
+}
+
 /// The marker at or after `at`, which moves behind it. Coded data in between, with its stuffed zeros, is passed over.
 fn next_marker(jpeg: &[u8], at: &mut usize) -> Option<u8> {
     let rest = jpeg.get(*at..)?;
     let found = rest.windows(2).position(|pair| pair[0] == 0xFF && pair[1] != 0x00 && pair[1] != 0xFF)?;
     *at += found + 2;
     Some(rest[found + 1])
+}
+
+/// The size that a frame header says.
+pub(super) fn size(frame: &[u8]) -> Result<Size, ImageError> {
+    let [_, high, low, wide_high, wide_low, ..] = frame else { return Err(corrupt("the frame header is cut off")) };
+    let [height, width] = [[*high, *low], [*wide_high, *wide_low]].map(|two| u32::from(u16::from_be_bytes(two)));
+    if width == 0 || height == 0 { Err(ImageError::Empty) } else { Ok(Size { width, height }) }
 }
 
 impl Read {
@@ -85,14 +102,10 @@ impl Read {
     }
 
     fn header(&mut self, progressive: bool, segment: &[u8], limits: &Limits) -> Result<(), ImageError> {
-        let &[bits, high, low, wide_high, wide_low, count, ref rest @ ..] = segment else {
+        let size = size(segment)?;
+        let &[bits, _, _, _, _, count, ref rest @ ..] = segment else {
             return Err(corrupt("the frame header is cut off"));
         };
-        let height = u32::from(u16::from_be_bytes([high, low]));
-        let size = Size { width: u32::from(u16::from_be_bytes([wide_high, wide_low])), height };
-        if size.short() == 0 {
-            return Err(ImageError::Empty);
-        }
         limits.check_pixels(size.pixels())?;
         if bits != 8 || ![1, 3, 4].contains(&count) {
             return Err(ImageError::UnsupportedFormat(format!("JPEG with {count} components of {bits} bits")));
@@ -112,6 +125,10 @@ impl Read {
         while let Some((&[kind, ref counts @ ..], rest)) = segment.split_first_chunk::<17>() {
             let (symbols, rest) = rest.split_at_checked(counts.iter().map(|&count| usize::from(count)).sum())?;
             let (tables, of) = if kind >> 4 == 0 { (&mut self.dc, Kind::Mean) } else { (&mut self.ac, Kind::Runs) };
+            // A mean has no more bits than these.
+            if of == Kind::Mean && symbols.iter().any(|&symbol| symbol > 15) {
+                return None;
+            }
             *tables.get_mut(usize::from(kind & 15))? = Some(Table::new(of, counts, symbols)?);
             segment = rest;
         }

@@ -107,6 +107,14 @@ fn limits_hold_before_pixels_are_decoded() {
     assert_eq!(reason(&encoded(gradient(40, 40), ImageFormat::Png), few_bytes), "image_too_large");
 }
 
+/// A palette of one colour and a third, on which `png` panics.
+const PANICS: &[u8] = b"\x89PNG\x0D\x0A\x1A\x0A\0\0\0\x0DIHDR\0\0\0\x01\0\0\0\x01\x08\x03\0\0\0(\xCB4\xBB\0\0\0\x04PLTE\x01\x02\x03\x04#\xDB\x8A\xAB\0\0\0\x0AIDATx\x9Cc`\0\0\0\x02\0\x01H\xAF\xA4q\0\0\0\0IEND\xAEB`\x82";
+
+#[test]
+fn a_file_on_which_a_decoder_panics_is_corrupt() {
+    assert_eq!(reason(PANICS, Limits::default()), "image_corrupt");
+}
+
 #[test]
 fn what_is_no_image_is_told_apart() {
     assert_eq!(reason(b"", Limits::default()), "image_empty");
@@ -151,6 +159,15 @@ fn decoded_jpeg_is_that_of_libjpeg_turbo() {
         assert_eq!((prepared.width, prepared.height), (17, 9));
         assert_eq!(prepared.crops[0].rgb, rgb);
     }
+}
+
+#[test]
+fn a_jpeg_whose_means_have_more_than_fifteen_bits_is_refused_as_pillow_refuses_it() {
+    let mut jpeg = include_bytes!("../testdata/420.jpg").to_vec();
+    let table = jpeg.windows(2).position(|marker| marker == [0xFF, 0xC4]).unwrap() + 2;
+    let length = usize::from(u16::from_be_bytes([jpeg[table], jpeg[table + 1]]));
+    jpeg[table + length - 1] = 16;
+    assert_eq!(reason(&jpeg, Limits::default()), "image_corrupt");
 }
 
 #[test]
