@@ -162,6 +162,6 @@ impl Factors {
     }
 
     fn luma(&self, level: u32) -> i32 {
-        (level * self.luma >> 16) as i32 + self.bias
+        ((level * self.luma) >> 16) as i32 + self.bias
     }
 }
