@@ -215,6 +215,27 @@ mod tests {
         assert!(num_characters > 200_000 && num_shorter < 10_000, "{num_characters} {num_shorter}");
     }
 
+    // As in Megatron-LM's `GPTFIMDataset`, which drops the end of a block that is longer than before, and of no other.
+    #[test]
+    fn a_document_that_just_fits_its_block_is_cut_between_characters() {
+        let objective = objective(Level::Context);
+        let of_block = |tokens_behind: usize, number| {
+            let mut block = TokenDocument { tokens: BytesAndMerges.tokens("ababéab"), ..TokenDocument::default() };
+            block.tokens.push(END);
+            block.tokens.resize(block.tokens.len() + tokens_behind, FIRST_IMAGE_TOKEN);
+            objective.apply(&block, &mut stream(number)).swap_remove(0).input_ids
+        };
+        let num_tokens = BytesAndMerges.tokens("ababéab").len() + 1;
+        let mut num_retokenised = 0;
+        for number in 0..200 {
+            let whole = of_block(40, number);
+            let with_end = &whole[..=whole.iter().position(|&id| id == END).unwrap()];
+            assert_eq!(of_block(with_end.len() - num_tokens, number), with_end);
+            num_retokenised += usize::from(with_end.len() > num_tokens + 3);
+        }
+        assert!(num_retokenised > 50, "{num_retokenised}");
+    }
+
     #[test]
     fn a_text_that_its_tokens_do_not_follow_from_is_cut_between_tokens() {
         // `a`, `b` where the tokenizer has `ab`; and half of a character.
