@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::site::{Finished, PARAGRAPH, Site, demo_job, done, pageloom, repository, run, text};
+use super::site::{Finished, PARAGRAPH, Site, demo_job, done, pageloom, png, repository, run, text};
 
 /// What a job adds to have a table of images with two sets of masks.
 const TABLE: &str = "[[images]]\ndraw_masks = { name = \"mae\", strategy = { random = { ratio = 0.75 } }, views = 2, \
@@ -94,6 +94,30 @@ fn images_alone_need_neither_pages_nor_a_text_tokenizer() {
     assert!(said.stdout.contains("1 shards hold the rows"), "{}", said.stdout);
     let said = done(&["status", &text(&finished.out)]);
     assert!(said.stdout.contains("image_shards") && !said.stdout.contains("sequences"), "{}", said.stdout);
+}
+
+#[test]
+fn an_image_that_is_broken_changes_no_other_wherever_it_stands_in_a_batch() {
+    let names = ["a.png", "b.png", "c.png", "d.png", "e.png"];
+    let bytes = |name: &str| png(300, 300, [8, 0], &[name.as_bytes()[0]; 300]);
+    let with_broken = |broken: Option<&str>| {
+        let add = |site: Site, name: &str| {
+            let whole = bytes(name);
+            site.with(name, if Some(name) == broken { &whole[..whole.len() / 2] } else { &whole })
+        };
+        let site = names.into_iter().fold(Site::new(), add);
+        of_images(&site, "html_files = { path = \"site\" }");
+        let finished = site.run();
+        let tokens = images(&finished).into_iter().map(|(url, row)| (url, row["tokens"].clone()));
+        (tokens.collect::<BTreeMap<_, _>>(), finished.rejects())
+    };
+    let (whole, none) = with_broken(None);
+    assert_eq!((whole.len(), none.len()), (5, 0));
+    for name in names {
+        let (mut others, url) = (whole.clone(), format!("file:///{name}"));
+        others.remove(&url);
+        assert_eq!(with_broken(Some(name)), (others, vec![format!("{url}: image.image_corrupt")]));
+    }
 }
 
 #[test]

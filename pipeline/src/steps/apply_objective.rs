@@ -64,9 +64,10 @@ struct ApplyObjective {
 
 impl Step for ApplyObjective {
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
-        let inputs = Inputs::of(&batch)?;
+        let (inputs, mut document) = (Inputs::of(&batch)?, TokenDocument::default());
         let outcome = |row: usize| -> Result<Result<Vec<PlacedExample>, Refusal>, StepError> {
-            Ok(self.examples(&inputs.random_key(row), &inputs.document(row)?))
+            inputs.read(row, &mut document)?;
+            Ok(self.examples(&inputs.random_key(row), &document))
         };
         let outcomes: Result<Vec<_>, StepError> = rejects.each_row(&batch).map(outcome).collect();
         let (batch, examples) = rejects.keep_ok(&batch, outcomes?)?;
@@ -86,10 +87,10 @@ impl Inverse {
 
     /// How many examples of these documents give their tokens back, and what is wrong with those that don't.
     pub fn check(&self, batch: &RecordBatch) -> Result<(u64, Vec<String>), StepError> {
-        let inputs = Inputs::of(batch)?;
+        let (inputs, mut document) = (Inputs::of(batch)?, TokenDocument::default());
         let (mut inverted, mut lost) = (0, Vec::new());
         for row in 0..batch.num_rows() {
-            let document = inputs.document(row)?;
+            inputs.read(row, &mut document)?;
             for placed in self.0.examples(&inputs.random_key(row), &document).unwrap_or_default() {
                 let name = Key::from_slice(inputs.key.value(row)).unwrap_or_default();
                 match self.0.objective.invert(&placed.example) {
@@ -131,13 +132,17 @@ impl<'a> Inputs<'a> {
         })
     }
 
-    fn document(&self, row: usize) -> Result<TokenDocument, StepError> {
-        let (tokens, images) = (self.tokens.row(row).to_vec(), image_runs::tokens(&image_runs_of(self.images, row)?));
+    /// Puts a row's document in the place of another, whose memory serves again.
+    fn read(&self, row: usize, document: &mut TokenDocument) -> Result<(), StepError> {
         let places = self.passages.map(|passages| passages_of(passages, row)).transpose()?.unwrap_or_default();
         let passage = |place: PassagePlace| Passage { tokens: place.tokens, gold_step: place.gold_step };
-        let passages = places.into_iter().map(passage).collect();
         let retrieved = self.retrieved.map(|retrieved| runs::runs_of(retrieved, row)).transpose()?;
-        Ok(TokenDocument { tokens, images, passages, retrieved: retrieved.unwrap_or_default() })
+        document.tokens.clear();
+        document.tokens.extend_from_slice(self.tokens.row(row));
+        document.images = image_runs::tokens(&image_runs_of(self.images, row)?);
+        document.passages = places.into_iter().map(passage).collect();
+        document.retrieved = retrieved.unwrap_or_default();
+        Ok(())
     }
 
     fn random_key(&self, row: usize) -> Vec<u8> {

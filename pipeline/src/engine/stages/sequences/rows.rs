@@ -31,8 +31,8 @@ pub fn sequence_rows(rows: &[&PackedRow], others: &Others) -> Result<RecordBatch
         column::<Int32Type, _>(rows, |row| row.segments.iter().map(|segment| number(value(segment))).collect())
     };
     let mut columns = vec![
-        column::<Int32Type, _>(rows, |row| Ok(row.input_ids.clone()))?,
-        column::<Int32Type, _>(rows, |row| Ok(row.labels.clone()))?,
+        tokens(rows, |row| &row.input_ids)?,
+        tokens(rows, |row| &row.labels)?,
         of_pieces(|segment| segment.length)?,
         words(rows, |row| each(row, |segment| segment.document.map(|key| Key(key).to_string()).unwrap_or_default())),
         of_pieces(|segment| segment.document_offset)?,
@@ -65,6 +65,14 @@ pub fn sequence_rows(rows: &[&PackedRow], others: &Others) -> Result<RecordBatch
         columns.extend(images.columns(rows)?);
     }
     Ok(RecordBatch::try_new(others.schema.clone(), columns)?)
+}
+
+fn tokens(rows: &[&PackedRow], of_row: impl Fn(&PackedRow) -> &[i32]) -> Result<ArrayRef, StepError> {
+    let mut column = ListColumn::<Int32Type>::default();
+    for row in rows {
+        column.push(of_row(row))?;
+    }
+    Ok(column.finish()?)
 }
 
 fn column<P: ArrowPrimitiveType, R>(
