@@ -37,11 +37,13 @@ pub struct StageStatus {
 
 /// How far a run is, stage by stage.
 pub async fn status(store: &Store) -> Result<Status, RunError> {
-    let plan = plan_of(store).await?;
-    let mut stages = Vec::new();
+    let (plan, before) = (plan_of(store).await?, before_shards(store).await?);
+    let mut stages: Vec<StageStatus> = Vec::new();
     for stage in Stage::ALL {
         let commits = commits_of(store, stage).await?;
-        let units = plan.count(stage).map(|count| count as usize);
+        let is_known = stages.last().is_some_and(|stage| stage.units == Some(stage.done));
+        let of_rows = || is_known.then(|| plan.rows_of(stage, &before).num_shards());
+        let units = plan.count(stage).or_else(of_rows).map(|count| count as usize);
         if units == Some(0) && commits.is_empty() {
             continue;
         }

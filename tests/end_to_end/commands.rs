@@ -154,9 +154,10 @@ fn bench_measures_one_corpus_against_copies_of_it() {
 }
 
 #[test]
-fn status_says_what_each_step_cost() {
+fn status_says_what_each_step_cost_and_how_many_units_there_are() {
     let finished = one_page().run();
     let status = done(&["status", &text(&finished.out)]).stdout;
+    assert!(status.contains("shards       1/1 units"), "{status}");
     for step in ["decode_charset", "minimal_html", "tokenize_text"] {
         assert!(status.contains(step), "{status}");
     }
