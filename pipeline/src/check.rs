@@ -1,5 +1,6 @@
 //! What the job means: every setting checked, every file it names loaded, before any input is read.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +39,7 @@ pub struct CheckedJob {
     /// The sources, ready to read.
     pub sources: Vec<Arc<dyn Source>>,
     /// Where each of them stands in the job file.
-    places: Vec<String>,
+    pub places: Vec<String>,
     /// What the steps share.
     pub resources: Resources,
     /// Steps that are built already: what they load, a list of a million names, all units share.
@@ -66,6 +67,7 @@ pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Re
     let input = StoreInput::new(&folder, storage, runtime, read);
     let input = input.map_err(|error| Problem::new(folder.display().to_string(), error.to_string()))?;
     check_sources(&loaded, &input, &mut problems);
+    check_trees(&loaded, &input, &mut problems);
     check_steps(&loaded, &mut problems);
     let files = read_files(&loaded, &mut problems);
     check_numbers(&loaded, &mut problems);
@@ -135,6 +137,29 @@ fn check_sources(loaded: &LoadedJob, input: &dyn Input, problems: &mut Vec<Probl
         }
         let place = place_of(index, source);
         problems.extend(wrong.into_iter().map(|(message, hint)| loaded.text.problem_at(&place, message, hint)));
+    }
+}
+
+/// All trees have the same root of addresses: of two pictures at one address, one would stand for both.
+fn check_trees(loaded: &LoadedJob, input: &dyn Input, problems: &mut Vec<Problem>) {
+    let sources = loaded.draft.sources.iter().flatten().enumerate();
+    let trees: Vec<_> = sources.filter(|(_, source)| matches!(source, SourceConfig::html_files(_))).collect();
+    if trees.len() < 2 {
+        return;
+    }
+    let mut names = HashMap::new();
+    for (index, source) in trees {
+        // What can't be listed is a problem of its own.
+        let files = source.files().list(input).unwrap_or_default();
+        let named = files.iter().map(|file| source.files().locator(&file.path));
+        let twice =
+            named.filter_map(|name| Some((names.insert(name.clone(), index)?, name))).find(|(of, _)| *of != index);
+        if let Some((other, name)) = twice {
+            let message =
+                format!("has a file at the address file:///{name}, and so has sources.{other}.{}", source.name());
+            let hint = Some("name the folders of both in `paths` of one source".to_owned());
+            problems.push(loaded.text.problem_at(&place_of(index, source), message, hint));
+        }
     }
 }
 

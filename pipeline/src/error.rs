@@ -141,6 +141,9 @@ pub enum RunError {
     /// The store can't be read or written.
     #[error("storage: {0}")]
     Storage(#[from] object_store::Error),
+    /// Standard output can't be written.
+    #[error("the answer can't be written: {0}")]
+    Answer(std::io::Error),
     /// A source can't be read.
     #[error(transparent)]
     Source(#[from] crate::sources::SourceError),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStoreExt;
 use pageloom_schemas::tables;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +11,7 @@ use crate::engine::commit::{Commit, add_up};
 use crate::engine::plan::Stage;
 use crate::engine::stages::Before;
 use crate::engine::stages::shards::RowsOf;
-use crate::engine::store::json_bytes;
+use crate::engine::store::{Store, json_bytes};
 use crate::engine::table_writer::TableFile;
 use crate::engine::unit::Run;
 use crate::error::RunError;
@@ -131,6 +133,7 @@ pub const TEXT_TOKENIZER: &str = "tokenizer.json";
 /// Writes everything that stands beside the shards, the manifest last.
 pub async fn finish(run: &Run, before: &Before, shards: &Shards) -> Result<Manifest, RunError> {
     let manifest = manifest(run, before, shards);
+    still_there(&run.store, &manifest).await?;
     if let Some(ids) = &run.checked.resources.ids {
         run.store.write(VOCABULARY, json_bytes(ids.vocabulary.as_ref())?).await?;
         run.store.write(TEXT_TOKENIZER, text_tokenizer(run, ids)?).await?;
@@ -138,6 +141,29 @@ pub async fn finish(run: &Run, before: &Before, shards: &Shards) -> Result<Manif
     run.store.write("README.md", card::card(&manifest, &run.checked).into_bytes()).await?;
     run.store.write(MANIFEST, json_bytes(&manifest)?).await?;
     Ok(manifest)
+}
+
+/// Requests on their way at once.
+const REQUESTS: usize = 16;
+
+/// Shards that were committed, by an earlier attempt perhaps, lie where they did.
+async fn still_there(store: &Store, manifest: &Manifest) -> Result<(), RunError> {
+    let files = manifest.files.iter().chain(manifest.image_table.iter().flat_map(|table| &table.files));
+    let look = |file: &ShardFile| {
+        let (objects, path, bytes) = (store.objects(), file.path.clone(), file.bytes);
+        async move {
+            let found = objects.head(&path.as_str().into()).await;
+            let cause = match found {
+                Ok(meta) if meta.size == bytes => return Ok(()),
+                Ok(meta) => format!("it has {} bytes, and had {bytes} when it was committed", meta.size),
+                Err(object_store::Error::NotFound { .. }) => "it was committed, and is there no more".to_owned(),
+                Err(error) => return Err(error.into()),
+            };
+            let cause = format!("{cause}; `--reuse` of this output, into another, makes it again");
+            Err(RunError::Record { path, cause })
+        }
+    };
+    stream::iter(files.map(look)).buffer_unordered(REQUESTS).try_collect().await
 }
 
 /// The text tokenizer's file, as it was when the run began.

@@ -298,6 +298,9 @@ const SECTIONS: [&str; 11] = [
     "storage",
 ];
 
+/// Those that have a block for each of their parts.
+const LISTS: [&str; 3] = ["sources", "documents", "images"];
+
 struct Reader<'a> {
     text: &'a JobText,
     problems: Vec<Problem>,
@@ -376,7 +379,8 @@ impl Reader<'_> {
     }
 
     fn missing<T>(&mut self, section: &str) -> Option<T> {
-        let hint = Some(format!("add `[{section}]`; jobs/demo.toml shows one"));
+        let block = if LISTS.contains(&section) { format!("[[{section}]]") } else { format!("[{section}]") };
+        let hint = Some(format!("add `{block}`; jobs/demo.toml shows one"));
         self.problems.push(self.text.problem(0..0, format!("section `{section}` is missing"), hint));
         None
     }
@@ -386,7 +390,19 @@ impl Reader<'_> {
 fn explain(message: &str) -> (String, Option<String>) {
     // What is chosen by a one-key table, such as `objective = { causal_masking = {} }`.
     if message.starts_with("wanted exactly 1 element") {
-        return ("must have one key, which says what is meant".into(), Some("leave one key in it".into()));
+        let hint = match message.contains("more than") {
+            true => "leave one key in it",
+            false => "name what is meant, as in `NAME = {}`",
+        };
+        return ("must have one key, which says what is meant".into(), Some(hint.into()));
+    }
+    if let Some(found) = message.strip_prefix("invalid type: unit variant, expected ") {
+        let hint = if found == "newtype variant" { "write `{ NAME = {} }`" } else { "write `{ NAME = { ... } }`" };
+        return ("is a name alone, without its settings".into(), Some(hint.into()));
+    }
+    if let Some((found, wanted)) = message.split_once(", expected ").filter(|(found, _)| found.starts_with("invalid "))
+    {
+        return (format!("{found}, expected {}", in_words(wanted)), None);
     }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match quoted.split_first() {
@@ -398,11 +414,22 @@ fn explain(message: &str) -> (String, Option<String>) {
     }
 }
 
+/// Serde's names of numbers, for people.
+fn in_words(wanted: &str) -> String {
+    let (least, of_type) = wanted.strip_prefix("a nonzero ").map_or((0, wanted), |of_type| (1, of_type));
+    match of_type {
+        "u16" => format!("a number from {least} to {}", u16::MAX),
+        "u32" => format!("a number from {least} to {}", u32::MAX),
+        "u64" | "usize" => format!("a whole number of at least {least}"),
+        other => other.to_owned(),
+    }
+}
+
 /// A remedy that names the nearest known word, or all of them.
 fn did_you_mean(found: &str, known: &[&str]) -> Option<String> {
     let nearest = known.iter().map(|word| (strsim::damerau_levenshtein(found, word), word)).min();
     match nearest {
-        Some((distance, word)) if distance <= 1 + found.len() / 3 => Some(format!("did you mean `{word}`?")),
+        Some((distance, word)) if distance <= (found.len() / 3).max(1) => Some(format!("did you mean `{word}`?")),
         Some(_) => Some(format!("known here: {}", known.join(", "))),
         None => Some("nothing can be set here".into()),
     }
@@ -416,6 +443,19 @@ mod tests {
     fn a_misspelt_word_is_explained_with_the_nearest_known_one() {
         let (message, hint) = explain("unknown field `sed`, expected one of `seed`, `name`");
         assert_eq!((message.as_str(), hint.as_deref()), ("unknown field `sed`", Some("did you mean `seed`?")));
+    }
+
+    #[test]
+    fn what_serde_says_of_types_is_told_in_words() {
+        for (said, expected) in [
+            ("invalid value: integer `0`, expected a nonzero u32", "a number from 1 to 4294967295"),
+            ("invalid value: integer `-1`, expected u64", "a whole number of at least 0"),
+            ("invalid type: unit variant, expected newtype variant", "a name alone"),
+            ("invalid type: string \"a\", expected a boolean", "expected a boolean"),
+        ] {
+            assert!(explain(said).0.contains(expected), "{said}");
+        }
+        assert!(explain("wanted exactly 1 element, more than 1 element").1.unwrap().contains("leave one"));
     }
 
     #[test]

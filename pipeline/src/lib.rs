@@ -18,6 +18,7 @@ pub mod plain_text;
 pub mod rejects;
 pub mod replay;
 pub mod run;
+pub mod say;
 pub mod sequence_images;
 pub mod show;
 pub mod show_image;

@@ -21,7 +21,7 @@ use pageloom::job::LoadedJob;
 use pageloom::job_text::settings_of;
 use pageloom::rejects::{FoundReject, Groups, each_reject};
 use pageloom::step::Resources;
-use pageloom::{diff, replay, run, show, show_image, status, verify};
+use pageloom::{answer, diff, replay, run, say, show, show_image, status, tell, verify};
 
 /// Weaves web pages and their images into training sequences.
 ///
@@ -48,7 +48,7 @@ enum Command {
         #[arg(long, value_name = "OUT")]
         reuse: Option<Place>,
         /// Units in flight, and threads that compute. The output does not depend on it.
-        #[arg(long, default_value_t = cores())]
+        #[arg(long, default_value_t = cores(), value_parser = parallel)]
         parallel: usize,
     },
     /// Check a job without reading its input; prints every problem with its line.
@@ -131,7 +131,7 @@ enum Command {
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
         rounds: u32,
         /// Units in flight, and threads that compute.
-        #[arg(long, default_value_t = cores())]
+        #[arg(long, default_value_t = cores(), value_parser = parallel)]
         parallel: usize,
         /// Folder for corpora and outputs while they are needed; on the corpus' own disk nothing need be copied.
         #[arg(long, default_value_os_t = std::env::temp_dir())]
@@ -233,6 +233,15 @@ impl RunPlace {
     }
 }
 
+/// Units in flight, and threads.
+fn parallel(text: &str) -> Result<usize, String> {
+    let parallel = text.parse::<usize>().ok().filter(|parallel| (1..=MOST_PARALLEL).contains(parallel));
+    parallel.ok_or_else(|| format!("name a number from 1 to {MOST_PARALLEL}"))
+}
+
+/// More threads than any machine has cores would only cost memory.
+const MOST_PARALLEL: usize = 1024;
+
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -250,18 +259,18 @@ fn main() -> ExitCode {
     match execute(command_line.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(RunError::Job(error)) => {
-            eprintln!("{error}");
+            tell!("{error}");
             ExitCode::from(1)
         }
         Err(error) => {
-            eprintln!("error: {error}");
+            tell!("error: {error}");
             ExitCode::from(2)
         }
     }
 }
 
 fn execute(command: Command) -> Result<(), RunError> {
-    let threads = if let Command::Run { parallel, .. } = &command { (*parallel).max(1) } else { cores() };
+    let threads = if let Command::Run { parallel, .. } = &command { *parallel } else { cores() };
     let bug = |error: &dyn std::fmt::Display| RunError::Bug(error.to_string());
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|error| bug(&error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -304,13 +313,13 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
         Command::Check { job } => check_job(&job).await,
         Command::Plan { job, diff: Some(out), json } => {
             let diff = diff::diff(load(&job)?, &out).await?;
-            print!("{}", if json { to_json(&diff)? + "\n" } else { diff.text(&out) });
+            say::answer(format_args!("{}", if json { to_json(&diff)? + "\n" } else { diff.text(&out) }))?;
             Ok(())
         }
         Command::Plan { job, diff: None, json } => plan_job(&job, json).await,
         Command::Unit { job, out, stage, index } => {
             let unit = run::run_one(load(&job)?, &out, stage, index).await?;
-            eprintln!("{unit} is committed");
+            tell!("{unit} is committed");
             Ok(())
         }
         Command::Verify { out, deep, sample, json } => {
@@ -320,19 +329,19 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
         }
         Command::Status { out, json } => {
             let status = status::status(&out.open()?).await?;
-            print!("{}", if json { to_json(&status)? + "\n" } else { status.text() });
+            say::answer(format_args!("{}", if json { to_json(&status)? + "\n" } else { status.text() }))?;
             Ok(())
         }
         Command::Bench { job: JobOptions { job, sets }, copies, rounds, parallel, scratch, json } => {
             let bench = Bench { job, sets, copies, rounds, parallel, scratch };
-            let measured = tokio::task::spawn_blocking(move || bench.measure(|line| eprintln!("{line}")));
+            let measured = tokio::task::spawn_blocking(move || bench.measure(|line| tell!("{line}")));
             let measured = measured.await.map_err(|error| RunError::Bug(error.to_string()))??;
-            print!("{}", if json { to_json(&measured)? + "\n" } else { bench::text(&measured) });
+            say::answer(format_args!("{}", if json { to_json(&measured)? + "\n" } else { bench::text(&measured) }))?;
             Ok(())
         }
         Command::Clean { out, remove, unfinished, json } => {
             let orphans = clean(&out.open()?, remove, unfinished).await?;
-            print!("{}", if json { to_json(&orphans)? + "\n" } else { orphans.text() });
+            say::answer(format_args!("{}", if json { to_json(&orphans)? + "\n" } else { orphans.text() }))?;
             Ok(())
         }
         Command::Rejects { out, reason, sample, json } => {
@@ -343,18 +352,22 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
                     Ok(())
                 };
                 each_reject(&store, reason.as_deref(), group).await?;
-                print!("{}", groups.text());
+                if groups.is_empty() {
+                    let why = reason.map(|reason| format!(" as `{reason}`")).unwrap_or_default();
+                    answer!("nothing was rejected{why}")?;
+                }
+                say::answer(format_args!("{}", groups.text()))?;
                 return Ok(());
             }
             let print = |reject: FoundReject| {
-                println!("{}", serde_json::to_string(&reject).map_err(|error| RunError::Bug(error.to_string()))?);
+                answer!("{}", serde_json::to_string(&reject).map_err(|error| RunError::Bug(error.to_string()))?)?;
                 Ok(())
             };
             each_reject(&store, reason.as_deref(), print).await
         }
         Command::Replay { out, id, chars, json } => {
             let replay = replay::replay(&out.open()?, &id).await?;
-            print!("{}", if json { to_json(&replay)? + "\n" } else { replay.text(chars) });
+            say::answer(format_args!("{}", if json { to_json(&replay)? + "\n" } else { replay.text(chars) }))?;
             Ok(())
         }
         Command::Vq(command) => {
@@ -365,16 +378,16 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
         Command::Show { out, row, images: true, png, json } => {
             let store = out.open()?;
             let image = show_image::show_image(&store, row).await?;
-            println!("{}", if json { to_json(&image)? } else { image.text() });
+            answer!("{}", if json { to_json(&image)? } else { image.text() })?;
             if let Some(png) = png {
                 let tiles = show_image::draw(&store, &image, &png).await?;
-                eprintln!("{}: from the left {}", png.display(), tiles.join(", "));
+                tell!("{}: from the left {}", png.display(), tiles.join(", "));
             }
             Ok(())
         }
         Command::Show { out, row, json, .. } => {
             let row = show::show(&out.open()?, row).await?;
-            println!("{}", if json { to_json(&row)? } else { row.text() });
+            answer!("{}", if json { to_json(&row)? } else { row.text() })?;
             Ok(())
         }
     }
@@ -389,7 +402,11 @@ async fn run_job(options: &JobOptions, out: &Place, parallel: usize, reuse: Opti
     let rejected: u64 = manifest.rejects.values().sum();
     let nothing = manifest.rows + manifest.image_table.as_ref().map_or(0, |table| table.rows) == 0;
     if nothing {
-        eprintln!("warning: no row came out; `pageloom status {out}` tells what was rejected");
+        let why = match rejected {
+            0 => "the sources hold no page and no image".to_owned(),
+            _ => format!("`pageloom rejects {out}` tells why"),
+        };
+        tell!("warning: no row came out; {why}");
     }
     let mut made = Vec::new();
     if manifest.makes_sequences() {
@@ -404,7 +421,7 @@ async fn run_job(options: &JobOptions, out: &Place, parallel: usize, reuse: Opti
     }
     let of_images = |table: &ImageTable| format!("{} rows of images, {} shards", table.rows, table.files.len());
     made.extend(manifest.image_table.as_ref().map(of_images));
-    println!("{}, {rejected} rejects: {}", made.join(", "), out.join(pageloom::finish::MANIFEST));
+    answer!("{}, {rejected} rejects: {}", made.join(", "), out.join(pageloom::finish::MANIFEST))?;
     Ok(())
 }
 
@@ -412,14 +429,14 @@ async fn check_job(options: &JobOptions) -> Result<(), RunError> {
     let (loaded, runtime, progress) = (load(options)?, tokio::runtime::Handle::current(), Progress::default());
     let checked = tokio::task::spawn_blocking(move || check(loaded, runtime, progress.bytes_read));
     let checked = checked.await.map_err(|error| RunError::Bug(error.to_string()))??;
-    println!("{}: all right", options.job.display());
+    answer!("{}: all right", options.job.display())?;
     let Resources { ids, images, .. } = &checked.resources;
     match ids {
-        Some(ids) => println!("vocabulary of {} ids, {} per image", ids.vocabulary.size(), images.codes_per_image()),
-        None => println!("{} codes per image, below {}", images.codes_per_image(), images.codebook_size()),
+        Some(ids) => answer!("vocabulary of {} ids, {} per image", ids.vocabulary.size(), images.codes_per_image())?,
+        None => answer!("{} codes per image, below {}", images.codes_per_image(), images.codebook_size())?,
     }
     if let Some(length) = checked.job.block_length() {
-        println!("documents are joined into blocks of {length} tokens, each of which is a row");
+        answer!("documents are joined into blocks of {length} tokens, each of which is a row")?;
     }
     Ok(())
 }
@@ -427,19 +444,19 @@ async fn check_job(options: &JobOptions) -> Result<(), RunError> {
 async fn plan_job(options: &JobOptions, json: bool) -> Result<(), RunError> {
     let (checked, plan) = run::plan(load(options)?, &Progress::default()).await?;
     if json {
-        print!("{}", run::describe_plan(&checked, &plan)?);
+        say::answer(format_args!("{}", run::describe_plan(&checked, &plan)?))?;
         return Ok(());
     }
     let width = Stage::NAME_WIDTH;
     for stage in Stage::ALL {
         match (ShardedTable::of(&checked, stage), plan.count(stage).unwrap_or_default()) {
-            (Some(table), _) => println!("{:<width$} one unit per {} rows", stage.name(), table.rows_per_shard),
+            (Some(table), _) => answer!("{:<width$} one unit per {} rows", stage.name(), table.rows_per_shard)?,
             (None, 0) => {}
-            (None, units) => println!("{:<width$} {units} units", stage.name()),
+            (None, units) => answer!("{:<width$} {units} units", stage.name())?,
         }
     }
     if let Some(length) = checked.job.block_length() {
-        println!("{:<width$} in blocks of {length} tokens, none across two units", "");
+        answer!("{:<width$} in blocks of {length} tokens, none across two units", "")?;
     }
     Ok(())
 }
@@ -447,16 +464,16 @@ async fn plan_job(options: &JobOptions, json: bool) -> Result<(), RunError> {
 async fn verify_run(store: &Store, json: bool) -> Result<(), RunError> {
     let balance = verify::verify(store).await?;
     if json {
-        println!("{}", to_json(&balance)?);
+        answer!("{}", to_json(&balance)?)?;
         return Ok(());
     }
-    println!("balanced: {} records, {} pages", balance.records, balance.pages);
-    println!("{} documents and {} images in {} rows", balance.documents, balance.images, balance.rows);
+    answer!("balanced: {} records, {} pages", balance.records, balance.pages)?;
+    answer!("{} documents and {} images in {} rows", balance.documents, balance.images, balance.rows)?;
     for (reason, count) in &balance.rejects {
-        println!("{count:>8} {reason}");
+        answer!("{count:>8} {reason}")?;
     }
     for (reason, count) in &balance.dropped_references {
-        println!("{count:>8} {reason} (a reference, dropped from its document)");
+        answer!("{count:>8} {reason} (a reference, dropped from its document)")?;
     }
     Ok(())
 }
@@ -464,13 +481,13 @@ async fn verify_run(store: &Store, json: bool) -> Result<(), RunError> {
 async fn verify_run_deep(store: &Store, sample: Option<usize>, json: bool) -> Result<(), RunError> {
     let deep = verify::verify_deep(store, sample).await?;
     if json {
-        println!("{}", to_json(&deep)?);
+        answer!("{}", to_json(&deep)?)?;
         return Ok(());
     }
-    println!("{} files of {:.1} MB have their checksums", deep.files, deep.bytes as f64 / 1e6);
-    println!("{} units with {} documents make the same rows again", deep.units, deep.documents);
-    println!("{} examples give their document's tokens back", deep.inverted);
-    println!("{} shards hold the rows of the stage before them", deep.shards);
+    answer!("{} files of {:.1} MB have their checksums", deep.files, deep.bytes as f64 / 1e6)?;
+    answer!("{} units with {} documents make the same rows again", deep.units, deep.documents)?;
+    answer!("{} examples give their document's tokens back", deep.inverted)?;
+    answer!("{} shards hold the rows of the stage before them", deep.shards)?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use pageloom::error::RunError;
+use pageloom::{answer, tell};
 use pageloom_masks::strategies::MaskConfig;
 use pageloom_masks::{Grid, gallery};
 use pageloom_vq::pixels::{Size, png};
@@ -38,12 +39,12 @@ pub fn execute(command: MasksCommand) -> Result<(), RunError> {
     let (fitting, others): (Vec<_>, Vec<_>) =
         MaskConfig::kinds().into_iter().partition(|(_, config)| config.check(grid).is_empty());
     for (name, config) in others {
-        eprintln!("{name} is left out: {}", config.check(grid).join("; "));
+        tell!("{name} is left out: {}", config.check(grid).join("; "));
     }
     let sheet = gallery(&fitting, grid, seed, usize::from(tile)).map_err(|error| failed(&error))?;
     let size = Size { width: sheet.width as u32, height: sheet.height as u32 };
     let file = png(&sheet.rgb, size).map_err(|error| failed(&error))?;
     std::fs::write(&out, file).map_err(|error| failed(&format!("{}: {error}", out.display())))?;
-    println!("{}: from top to bottom {}", out.display(), sheet.names.join(", "));
+    answer!("{}: from top to bottom {}", out.display(), sheet.names.join(", "))?;
     Ok(())
 }

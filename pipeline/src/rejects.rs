@@ -110,6 +110,11 @@ impl Groups {
         }
     }
 
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
     /// The groups for a terminal: stages in order, and in each the most frequent first.
     pub fn text(&self) -> String {
         let mut text = String::new();

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use crate::check::{CheckedJob, check};
 use crate::engine::commit::all_committed;
 use crate::engine::earlier::Earlier;
+use crate::engine::input::is_address;
 use crate::engine::launch::{run_and_commit, run_stage, selftest};
 use crate::engine::memory::Wanted;
 use crate::engine::plan::{RunPlan, Stage, TrainingTable, Unit};
@@ -24,6 +25,7 @@ use crate::finish::{Manifest, Shards, finish};
 use crate::identity::Identity;
 use crate::job::LoadedJob;
 use crate::status::plan_of;
+use crate::tell;
 
 /// The job as it was run, in the output folder.
 pub const JOB_RECORD: &str = "job.json";
@@ -74,11 +76,11 @@ fn share_memory(run: &Run, parallel: usize) -> Result<usize, RunError> {
     });
     let share = share.map_err(|why| JobError::from(Problem::new("units.memory_limit", why)))?;
     if share.parallel < parallel {
-        eprintln!("{} of {parallel} units run at once: more do not fit into the memory", share.parallel);
+        tell!("{} of {parallel} units run at once: more do not fit into the memory", share.parallel);
     }
     if share.encoders < rayon::current_num_threads() {
         let (encoders, threads) = (share.encoders, rayon::current_num_threads());
-        eprintln!("{encoders} of {threads} threads encode images at once: more do not fit into the memory");
+        tell!("{encoders} of {threads} threads encode images at once: more do not fit into the memory");
     }
     Ok(share.parallel)
 }
@@ -136,6 +138,7 @@ async fn open(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     let (file, sets) = (job.text.file(), job.text.sets());
     let (checked, plan) = plan(job, &progress).await?;
     let checked = Arc::new(checked);
+    refuse_output_in_input(&checked, out)?;
     if !is_begun(out, &checked.job.storage).await? {
         verify_manifests(checked.clone()).await?;
     }
@@ -150,6 +153,24 @@ async fn open(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
         refuse_other_input(&store, &plan, out).await?;
     }
     Ok(Run::new(checked, plan, store, progress))
+}
+
+/// An output below a source would be its input when the run goes on.
+fn refuse_output_in_input(checked: &CheckedJob, out: &Place) -> Result<(), RunError> {
+    let absolute = |path: &str| match is_address(path) {
+        true => path.to_owned(),
+        false => std::path::absolute(checked.folder.join(path)).unwrap_or_default().display().to_string(),
+    };
+    let folder = match out {
+        Place::Folder(folder) => std::path::absolute(folder).unwrap_or_default().display().to_string(),
+        Place::Bucket(address) => address.to_string(),
+    };
+    let mut sources = checked.job.sources.iter().zip(&checked.places);
+    let Some((_, place)) = sources.find(|(source, _)| source.files().reads_below(&folder, absolute)) else {
+        return Ok(());
+    };
+    let problem = Problem::new(format!("--out {out}"), format!("lies where {place} reads its input from"));
+    Err(JobError::from(problem.hint("name a folder outside of it, or name the input by a narrower pattern")).into())
 }
 
 /// A job beside an output that was begun, by this job or another. Nothing is written.

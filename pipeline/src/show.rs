@@ -86,8 +86,7 @@ pub struct ShownSource {
 /// Decodes one row of a finished run.
 pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
     let manifest = manifest_of(store).await?;
-    let (file, within) = locate(&manifest.files, row)
-        .ok_or_else(|| problem(store, &format!("holds {} rows, counted from 0, but no row {row}", manifest.rows)))?;
+    let (file, within) = locate(&manifest.files, row).ok_or_else(|| problem(store, &no_row(&manifest, row)))?;
     let batch = read_row(store, &file, within).await?;
     let words = words(store, &manifest).await?;
     let mut pieces = pieces(&batch, &words)?;
@@ -109,6 +108,13 @@ pub(crate) async fn manifest_of(store: &Store) -> Result<Manifest, RunError> {
 
 pub(crate) fn problem(store: &Store, message: &str) -> RunError {
     JobError::from(Problem::new(store.root().to_string(), message.to_owned())).into()
+}
+
+fn no_row(manifest: &Manifest, row: u64) -> String {
+    match manifest.image_table.is_some() && !manifest.makes_sequences() {
+        true => "has a table of images alone: say --images".to_owned(),
+        false => format!("holds {} rows, counted from 0, but no row {row}", manifest.rows),
+    }
 }
 
 /// The shard that holds a row counted over all of them, and its place there.

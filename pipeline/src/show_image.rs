@@ -17,6 +17,7 @@ use crate::error::RunError;
 use crate::run::reopen;
 use crate::show::{locate, manifest_of, problem, read_row};
 use crate::steps::draw_masks::MASKS;
+use crate::tell;
 use sheet::{Sheet, Tile};
 
 mod original;
@@ -131,7 +132,7 @@ pub async fn draw(store: &Store, image: &ShownImage, path: &Path) -> Result<Vec<
         }
         // Masks can be looked at without a picture under them.
         Err(error) => {
-            eprintln!("no picture from the tokens: {error}");
+            tell!("no picture from the tokens: {error}");
             Tile::grey(size)
         }
     };

@@ -1,11 +1,13 @@
 //! `pageloom vq`: looks at VQ models, and encodes and decodes files with them.
 
+use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, Subcommand, ValueEnum};
+use pageloom::answer;
 use pageloom::error::RunError;
 use pageloom_vq::pixels::{Draw, Limits, Size, png, prepare};
 use pageloom_vq::{ExecutorSettings, Grid, ImageSize, ImageTokenizer, Precision, load_decoder, load_with};
@@ -164,22 +166,22 @@ fn inspect(model: &dyn ImageTokenizer, json: bool) -> Result<(), RunError> {
             "codebook_size": model.codebook_size(), "preprocessing": model.preprocessing(),
             "recipe": model.recipe(), "fingerprint": model.recipe().fingerprint(), "cost": cost,
         });
-        println!("{}", serde_json::to_string_pretty(&all).map_err(failed)?);
+        answer!("{}", serde_json::to_string_pretty(&all).map_err(failed)?)?;
         return Ok(());
     }
-    println!("family      {}", provenance.family);
-    println!("images      {} x {} pixels", size.width, size.height);
-    println!("codes       {} per image: {} x {} places, {} each", model.codes_per_image(), grid.width, grid.height, {
+    answer!("family      {}", provenance.family)?;
+    answer!("images      {} x {} pixels", size.width, size.height)?;
+    answer!("codes       {} per image: {} x {} places, {} each", model.codes_per_image(), grid.width, grid.height, {
         model.codes_per_cell()
-    });
-    println!("codebook    {} codes", model.codebook_size());
-    println!("parameters  {:.2} million, in the encoder and the codebook", cost.parameters as f64 / 1e6);
-    println!("an image    {:.2} GFLOP, {:.1} MB of activations", cost.operations as f64 / 1e9, {
+    })?;
+    answer!("codebook    {} codes", model.codebook_size())?;
+    answer!("parameters  {:.2} million, in the encoder and the codebook", cost.parameters as f64 / 1e6)?;
+    answer!("an image    {:.2} GFLOP, {:.1} MB of activations", cost.operations as f64 / 1e9, {
         cost.activation_bytes as f64 / 1e6
-    });
-    println!("recipe      {}", model.recipe().fingerprint());
-    println!("executor    {}", provenance.executor);
-    println!("weights     blake3 {}", provenance.model_blake3);
+    })?;
+    answer!("recipe      {}", model.recipe().fingerprint())?;
+    answer!("executor    {}", provenance.executor)?;
+    answer!("weights     blake3 {}", provenance.model_blake3)?;
     Ok(())
 }
 
@@ -189,7 +191,7 @@ fn encode(model: &dyn ImageTokenizer, images: &[PathBuf]) -> Result<(), RunError
         let encoded: Vec<Encoded> = some.par_iter().map(|file| encode_one(model, file)).collect();
         for image in encoded {
             wrong += usize::from(image.error.is_some());
-            println!("{}", serde_json::to_string(&image).map_err(failed)?);
+            answer!("{}", serde_json::to_string(&image).map_err(failed)?)?;
         }
     }
     if wrong > 0 { Err(failed(format!("{wrong} of {} images can't be encoded", images.len()))) } else { Ok(()) }
@@ -215,6 +217,7 @@ fn decode(model: &Model, codes: &Path, out: &Path) -> Result<(), RunError> {
     let decoder = load_decoder(&model.model, model.size).map_err(failed)?;
     let lines = std::fs::File::open(codes).map_err(|error| failed(format!("{}: {error}", codes.display())))?;
     std::fs::create_dir_all(out).map_err(|error| failed(format!("{}: {error}", out.display())))?;
+    let mut written = BTreeSet::new();
     for (number, line) in (1..).zip(std::io::BufReader::new(lines).lines()) {
         let at = |error: &dyn std::fmt::Display| failed(format!("{}:{number}: {error}", codes.display()));
         let image: Encoded = serde_json::from_str(&line.map_err(|error| at(&error))?).map_err(|error| at(&error))?;
@@ -226,8 +229,11 @@ fn decode(model: &Model, codes: &Path, out: &Path) -> Result<(), RunError> {
         let file = png(pixels.first().map(Vec::as_slice).unwrap_or_default(), Size { width, height });
         let name = image.file.file_stem().unwrap_or(image.file.as_os_str());
         let path = out.join(name).with_extension("png");
+        if !written.insert(path.clone()) {
+            return Err(at(&format!("{} is written already, for another line", path.display())));
+        }
         std::fs::write(&path, file.map_err(|error| at(&error))?).map_err(|error| at(&error))?;
-        println!("{}", path.display());
+        answer!("{}", path.display())?;
     }
     Ok(())
 }
@@ -239,9 +245,9 @@ fn convert(checkpoint: &Path, out: &Path, precision: Stored) -> Result<(), RunEr
         Stored::Bf16 => Precision::Bf16,
     };
     let converted = pageloom_vq::convert(checkpoint, out, precision).map_err(failed)?;
-    println!("{} tensors: {}", converted.tensors, out.display());
+    answer!("{} tensors: {}", converted.tensors, out.display())?;
     for name in converted.left_out {
-        println!("left out: {name}");
+        answer!("left out: {name}")?;
     }
     Ok(())
 }
@@ -249,8 +255,8 @@ fn convert(checkpoint: &Path, out: &Path, precision: Stored) -> Result<(), RunEr
 fn selftest(model: &dyn ImageTokenizer, json: bool) -> Result<(), RunError> {
     let report = model.selftest().map_err(failed)?;
     match json {
-        true => println!("{}", serde_json::to_string_pretty(&report).map_err(failed)?),
-        false => println!("{report}"),
+        true => answer!("{}", serde_json::to_string_pretty(&report).map_err(failed)?)?,
+        false => answer!("{report}")?,
     }
     Ok(())
 }
@@ -261,7 +267,7 @@ fn bench(model: &dyn ImageTokenizer, images: usize) -> Result<(), RunError> {
     let gigaflop = model.cost().operations as f64 / 1e9;
     let encode = |images: usize| (0..images).try_for_each(|_| model.encode(&[&noise]).map(|_| ()));
     encode(1).map_err(failed)?;
-    println!("{}", model.provenance().executor);
+    answer!("{}", model.provenance().executor)?;
     let threads = rayon::current_num_threads();
     let mut alone = 0.0;
     for on in [1, threads].into_iter().take(if threads > 1 { 2 } else { 1 }) {
@@ -270,10 +276,10 @@ fn bench(model: &dyn ImageTokenizer, images: usize) -> Result<(), RunError> {
         let rate = (on * images) as f64 / began.elapsed().as_secs_f64();
         alone = if on == 1 { rate } else { alone };
         let scaling = 100.0 * rate / alone / on as f64;
-        println!(
+        answer!(
             "{on:>3} threads  {rate:8.2} images/s  {:8.1} GFLOP/s  {scaling:4.0} % of each thread's",
             rate * gigaflop
-        );
+        )?;
     }
     Ok(())
 }

@@ -43,6 +43,35 @@ fn a_misspelt_step_is_named_with_its_line_and_the_right_word() {
 }
 
 #[test]
+fn an_objective_without_its_settings_is_told_how_it_is_written() {
+    refused(&[("{ causal_masking = {} }", "\"causal_masking\"")], &["is a name alone", "`{ NAME = {} }`"]);
+}
+
+#[test]
+fn a_number_out_of_its_range_is_told_the_range() {
+    refused(&[("sequence_length = 512", "sequence_length = 0")], &["expected a number from 1 to 4294967295"]);
+}
+
+#[test]
+fn two_trees_whose_files_would_have_the_same_addresses_are_refused() {
+    let source = "[[sources]]\nhtml_files = { path = \"site\" }\n";
+    refused(
+        &[(source, &source.repeat(2))],
+        &["job.toml:5", "at the address file:///page.html, and so has sources.0.html_files", "`paths`"],
+    );
+}
+
+#[test]
+fn an_output_that_lies_below_its_input_is_refused_at_once() {
+    let site = Site::new().with("page.html", PARAGRAPH);
+    let out = site.path("site").join("out");
+    let said = pageloom(&["run", &text(&site.job()), "--out", &text(&out)]);
+    assert_eq!(said.code, 1, "{said:#?}");
+    assert!(said.stderr.contains("job.toml:3 reads its input from") && said.stderr.contains("outside"), "{said:#?}");
+    assert!(!out.exists());
+}
+
+#[test]
 fn every_mistake_is_reported_at_once() {
     refused(
         &[

@@ -1,10 +1,11 @@
 //! Each command says what a user needs to know, and its exit code agrees.
 
 use std::fs;
+use std::io::PipeWriter;
 
 use serde_json::Value;
 
-use super::site::{PARAGRAPH, Site, demo_job, done, pageloom, run, text};
+use super::site::{Finished, PARAGRAPH, Said, Site, command, demo_job, done, pageloom, run, text};
 
 fn one_page() -> Site {
     Site::new().with("page.html", PARAGRAPH)
@@ -160,6 +161,60 @@ fn status_says_what_each_step_cost_and_how_many_units_there_are() {
     assert!(status.contains("shards       1/1 units"), "{status}");
     for step in ["decode_charset", "minimal_html", "tokenize_text"] {
         assert!(status.contains(step), "{status}");
+    }
+}
+
+/// The end of a pipe that nobody reads.
+fn unread() -> PipeWriter {
+    std::io::pipe().unwrap().1
+}
+
+#[test]
+fn a_run_goes_on_and_an_answer_ends_well_where_nobody_listens() {
+    let (site, out) = (one_page(), |site: &Site| text(&site.path("out")));
+    let mut to_run = command(&["run", &text(&site.job()), "--out", &out(&site)]);
+    assert_eq!(Said::from(to_run.stdout(unread()).stderr(unread()).output().unwrap()).code, 0);
+    for arguments in [vec!["status"], vec!["verify", "--deep"], vec!["show", "--row", "0"], vec!["rejects", "--json"]] {
+        let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        arguments.insert(1, out(&site));
+        let said = Said::from(command(&arguments).stdout(unread()).output().unwrap());
+        assert_eq!((said.code, said.stderr.as_str()), (0, ""), "{arguments:?}");
+    }
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let said = Said::from(command(&["status", &out(&site)]).stdout(full).output().unwrap());
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.stderr.contains("the answer can't be written"), "{said:?}");
+}
+
+#[test]
+fn reasons_that_nothing_was_rejected_for_are_said_to_be_none() {
+    let finished = one_page().run();
+    let said = done(&["rejects", &text(&finished.out), "--reason", "too_odd"]);
+    assert_eq!(said.stdout, "nothing was rejected as `too_odd`\n");
+}
+
+#[test]
+fn a_shard_that_is_gone_is_told_and_made_again_by_reuse() {
+    let site = one_page();
+    let finished = site.run();
+    let (data, job) = (finished.data(), text(&site.job()));
+    for file in data.keys() {
+        fs::remove_file(finished.out.join(file)).unwrap();
+    }
+    let said = pageloom(&["run", &job, "--out", &text(&finished.out)]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.stderr.contains("is there no more; `--reuse`"), "{said:?}");
+    let again = site.path("again");
+    done(&["run", &job, "--out", &text(&again), "--reuse", &text(&finished.out)]);
+    assert_eq!(Finished::at(&again).data(), data);
+}
+
+#[test]
+fn so_many_units_at_once_that_no_machine_has_the_cores_are_refused() {
+    for parallel in ["0", "100000"] {
+        let said = pageloom(&["run", &text(&one_page().job()), "--parallel", parallel]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.stderr.contains("from 1 to 1024"), "{said:?}");
     }
 }
 

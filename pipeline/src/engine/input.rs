@@ -7,9 +7,6 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::TryStreamExt;
-use object_store::local::LocalFileSystem;
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use pageloom_storage::Settings;
 use tokio::runtime::Handle;
 
@@ -17,6 +14,7 @@ use crate::sources::{FileReader, Files, Footers, Input, InputError, InputObject,
 
 mod ahead;
 mod buckets;
+mod folder;
 
 use ahead::Ahead;
 use buckets::Buckets;
@@ -26,7 +24,6 @@ pub use buckets::is_address;
 /// folder, or `s3://bucket/key`.
 #[derive(Clone)]
 pub struct StoreInput {
-    files: Arc<LocalFileSystem>,
     folder: PathBuf,
     buckets: Arc<Buckets>,
     runtime: Handle,
@@ -37,9 +34,9 @@ pub struct StoreInput {
 impl StoreInput {
     /// For the paths of a job file in `folder`; counts the bytes read into `read`.
     pub fn new(folder: &Path, storage: Settings, runtime: Handle, read: Arc<AtomicU64>) -> std::io::Result<Self> {
-        let (files, folder) = (Arc::new(LocalFileSystem::new()), std::path::absolute(folder)?);
+        let folder = std::path::absolute(folder)?;
         let buckets = Arc::new(Buckets::new(storage, runtime.clone()));
-        Ok(Self { files, folder, buckets, runtime, read, footers: Arc::default() })
+        Ok(Self { folder, buckets, runtime, read, footers: Arc::default() })
     }
 
     fn absolute(&self, path: &str) -> PathBuf {
@@ -71,10 +68,6 @@ impl StoreInput {
             }
         }
         Ok(())
-    }
-
-    fn location(&self, path: &str) -> Result<object_store::path::Path, InputError> {
-        object_store::path::Path::from_absolute_path(self.absolute(path)).map_err(|error| failed(path, &error))
     }
 }
 
@@ -111,17 +104,8 @@ fn failed(path: &str, error: &dyn std::fmt::Display) -> InputError {
     InputError { path: path.to_owned(), cause: error.to_string() }
 }
 
-/// What was found at or below a location, under names that begin as the job's does.
-fn named(prefix: &str, location: &object_store::path::Path, listing: Vec<ObjectMeta>) -> Vec<InputObject> {
-    let mut found = Vec::with_capacity(listing.len());
-    for meta in listing {
-        let below: Vec<_> = meta.location.prefix_match(location).into_iter().flatten().collect();
-        let below: Vec<&str> = below.iter().map(AsRef::as_ref).collect();
-        let path = format!("{}/{}", prefix.trim_end_matches('/'), below.join("/"));
-        found.push(InputObject { path, size: meta.size });
-    }
-    found.sort_by(|one, other| one.path.cmp(&other.path));
-    found
+fn unreadable(path: &str, error: &std::io::Error) -> InputError {
+    InputError { path: path.to_owned(), cause: folder::unreadable(error) }
 }
 
 impl Input for StoreInput {
@@ -129,15 +113,26 @@ impl Input for StoreInput {
         if is_address(prefix) {
             return self.buckets.list(prefix);
         }
-        let location = self.location(prefix)?;
-        if self.absolute(prefix).is_file() {
-            let meta = self.runtime.block_on(self.files.head(&location)).map_err(|error| failed(prefix, &error))?;
-            return Ok(vec![InputObject { path: prefix.to_owned(), size: meta.size }]);
+        let root = self.absolute(prefix);
+        match root.metadata() {
+            Ok(meta) if meta.is_file() => Ok(vec![InputObject { path: prefix.to_owned(), size: meta.len() }]),
+            _ => self.find(prefix, &|_| true, &|_| true),
         }
-        let listing = self.files.list(Some(&location)).try_collect::<Vec<_>>();
-        let listing = self.runtime.block_on(listing).map_err(|error| failed(prefix, &error))?;
-        let found = named(prefix, &location, listing);
-        self.refuse_links_out_of(prefix, &found)?;
+    }
+
+    fn find(
+        &self,
+        folder: &str,
+        enters: &dyn Fn(&str) -> bool,
+        takes: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<InputObject>, InputError> {
+        if is_address(folder) {
+            let mut found = self.buckets.list(folder)?;
+            found.retain(|file| takes(&file.path));
+            return Ok(found);
+        }
+        let found = folder::find(&self.absolute(folder), folder, enters, takes)?;
+        self.refuse_links_out_of(folder, &found)?;
         Ok(found)
     }
 
@@ -146,14 +141,14 @@ impl Input for StoreInput {
         if is_address(path) {
             return Ok(Box::new(Counted { inner: self.buckets.open(path)?, read }));
         }
-        let file = File::open(self.absolute(path)).map_err(|error| failed(path, &error))?;
+        let file = File::open(self.absolute(path)).map_err(|error| unreadable(path, &error))?;
         Ok(Box::new(Counted { inner: file, read }))
     }
 
     fn read_range(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, InputError> {
         let bytes = match is_address(path) {
             true => self.buckets.read_range(path, offset, length)?,
-            false => range(&self.absolute(path), offset, length).map_err(|error| failed(path, &error))?,
+            false => range(&self.absolute(path), offset, length).map_err(|error| unreadable(path, &error))?,
         };
         self.read.fetch_add(length, Ordering::Relaxed);
         Ok(bytes)

@@ -14,6 +14,7 @@ use crate::engine::reuse::take_over;
 use crate::engine::stages::{Before, run_unit};
 use crate::engine::unit::Run;
 use crate::error::RunError;
+use crate::tell;
 
 /// What is waited after a first failure; after the n-th it is n times as long.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -34,7 +35,7 @@ pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize)
     let done_before = units.len() - open.len();
     if done_before > 0 {
         let width = Stage::NAME_WIDTH;
-        eprintln!("{:<width$} {done_before}/{} units are there already", stage.name(), units.len());
+        tell!("{:<width$} {done_before}/{} units are there already", stage.name(), units.len());
     }
     if !open.is_empty() {
         selftest(run, stage).await?;
@@ -82,14 +83,14 @@ async fn attempt(run: &Run, unit: &Unit, before: &Arc<Before>) -> Result<Option<
         }
         let out_of_share = matches!(error, RunError::Share { .. });
         if out_of_share && beside == Beside::Others {
-            eprintln!("{unit} needs more memory than its share; it runs again by itself");
+            tell!("{unit} needs more memory than its share; it runs again by itself");
             beside = Beside::Nobody;
             continue;
         }
         if number >= attempts || out_of_share {
             return Ok(Some(error.to_string()));
         }
-        eprintln!("{error}; attempt {} of {attempts} begins", number + 1);
+        tell!("{error}; attempt {} of {attempts} begins", number + 1);
         tokio::time::sleep(PAUSE * number).await;
         number += 1;
     }
@@ -107,7 +108,7 @@ pub async fn selftest(run: &Run, stage: Stage) -> Result<(), RunError> {
     }
     let tested = tokio::task::spawn_blocking(move || images.selftest());
     let tested = tested.await.map_err(|error| RunError::Bug(error.to_string()))?;
-    eprintln!("{}", tested.map_err(|error| RunError::Model(error.to_string()))?);
+    tell!("{}", tested.map_err(|error| RunError::Model(error.to_string()))?);
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::engine::plan::Stage;
 use crate::engine::watch::Watch;
+use crate::{say, tell};
 
 /// Counters of the stage that runs now. Work is what the time left is reckoned from.
 #[derive(Debug, Default)]
@@ -87,9 +88,9 @@ impl StageDisplay {
     pub fn finish(self, end: &str) {
         self.task.abort();
         if std::io::stderr().is_terminal() {
-            eprint!("\r\x1b[2K");
+            say::tell(format_args!("\r\x1b[2K"));
         }
-        eprintln!("{}", self.line.text(&self.progress, end));
+        tell!("{}", self.line.text(&self.progress, end));
     }
 }
 
@@ -139,7 +140,7 @@ async fn print_lines(progress: Arc<Progress>, line: Line) {
     let mut pause = Duration::from_secs(2);
     loop {
         tokio::time::sleep(pause).await;
-        eprintln!("{}", line.text(&progress, &line.time_left(&progress)));
+        tell!("{}", line.text(&progress, &line.time_left(&progress)));
         pause = Duration::from_secs(10);
     }
 }

@@ -9,6 +9,7 @@ use crate::engine::store::Store;
 use crate::engine::table_writer::TableFile;
 use crate::engine::unit::Run;
 use crate::error::RunError;
+use crate::tell;
 use crate::verify::check_sum;
 
 /// Commits those units of a stage whose files lie in `earlier`, and says how many. A file is taken over only if its bytes
@@ -27,17 +28,12 @@ pub async fn take_over(run: &Run, earlier: &Earlier, stage: Stage, units: &[Unit
                 commit(&run.store, unit, &Commit { index: unit.index, files, ..found.clone() }).await?;
                 taken += 1;
             }
-            Err(why) => eprintln!("{unit} runs again: {why}"),
+            Err(why) => tell!("{unit} runs again: {why}"),
         }
     }
     if taken > 0 {
         let width = Stage::NAME_WIDTH;
-        eprintln!(
-            "{:<width$} {taken}/{} units are taken over from {}",
-            stage.name(),
-            units.len(),
-            earlier.store.root()
-        );
+        tell!("{:<width$} {taken}/{} units are taken over from {}", stage.name(), units.len(), earlier.store.root());
     }
     Ok(())
 }

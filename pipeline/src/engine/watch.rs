@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use crate::engine::clock::resident_bytes;
 use crate::engine::memory::megabytes;
 use crate::step::shorten;
+use crate::tell;
 
 /// The units that are worked on now.
 #[derive(Debug, Default)]
@@ -214,7 +215,7 @@ impl Drop for InHand {
         if self.hand.named.load(Ordering::Relaxed) {
             let (unit, hand) = (&self.at_work.unit, &self.hand);
             let seconds = hand.began.elapsed().as_secs();
-            eprintln!("{unit}: `{}` is done with {}, after {seconds} s", hand.step, hand.record());
+            tell!("{unit}: `{}` is done with {}, after {seconds} s", hand.step, hand.record());
         }
     }
 }
@@ -238,7 +239,7 @@ impl Watcher {
             let mut exceeded = Some(exceeded);
             while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 let now = Instant::now();
-                watch.lines(now, silence, silence / 3).iter().for_each(|line| eprintln!("{line}"));
+                watch.lines(now, silence, silence / 3).iter().for_each(|line| tell!("{line}"));
                 let over = limit.zip(resident_bytes()).filter(|(limit, resident)| resident > limit);
                 if let Some((limit, resident)) = over
                     && let Some(exceeded) = exceeded.take()

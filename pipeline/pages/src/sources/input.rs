@@ -11,6 +11,19 @@ pub trait Input: Send + Sync {
     /// The file of this name, or all files below the folder of this name, sorted by path. Paths begin with `prefix`.
     fn list(&self, prefix: &str) -> Result<Vec<InputObject>, InputError>;
 
+    /// Of the files below a folder those that `takes` takes, sorted by path. Folders that `enters` doesn't take hold none, and
+    /// need not be looked into. Both are asked with paths that begin with `folder`.
+    fn find(
+        &self,
+        folder: &str,
+        _enters: &dyn Fn(&str) -> bool,
+        takes: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<InputObject>, InputError> {
+        let mut found = self.list(folder)?;
+        found.retain(|file| takes(&file.path));
+        Ok(found)
+    }
+
     /// A file from its beginning.
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send>, InputError>;
 

@@ -199,7 +199,11 @@ impl Lines<'_> {
         }
         let mut fields = match serde_json::from_slice::<Map<String, Value>>(line) {
             Ok(fields) => fields,
-            Err(error) => return self.reject(records, offset, None, "jsonl_broken_line", error.to_string()),
+            Err(error) => {
+                // The only line that the parser knows is this one.
+                let detail = error.to_string().replace(" at line 1 column ", " at column ");
+                return self.reject(records, offset, None, "jsonl_broken_line", detail);
+            }
         };
         let url = match text(&mut fields, &self.settings.url_field) {
             Ok(url) => url,

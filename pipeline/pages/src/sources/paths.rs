@@ -206,6 +206,15 @@ impl Paths {
             })
     }
 
+    /// Whether files below this folder are the source's, or would be. Both are absolute: `absolute` makes an entry so.
+    pub fn reads_below(&self, folder: &str, absolute: impl Fn(&str) -> String) -> bool {
+        let folder = normal(folder);
+        self.entries().any(|entry| match (is_pattern(entry), normal(&absolute(entry))) {
+            (true, pattern) => may_hold(&pattern, &folder),
+            (false, entry) => folder == entry || folder.starts_with(&format!("{}/", entry.trim_end_matches('/'))),
+        })
+    }
+
     /// What the job says, for messages.
     fn said(&self) -> String {
         let said: Vec<&str> = self.entries().chain(self.manifest.as_deref()).collect();
@@ -303,10 +312,23 @@ fn matches(pattern: &str, input: &dyn Input) -> Result<Vec<SourceFile>, SourceEr
     let unsuitable =
         |error: glob::PatternError| SourceError::Unsuitable { path: pattern.to_owned(), message: error.to_string() };
     let wanted = glob::Pattern::new(&normal(pattern)).map_err(unsuitable)?;
-    let named = names_endings(pattern);
-    let mut files = input.list(base(pattern))?;
-    files.retain(|file| wanted.matches_with(&normal(&file.path), AS_PATHS));
+    let (named, folders) = (names_endings(pattern), normal(pattern));
+    let takes = |path: &str| wanted.matches_with(&normal(path), AS_PATHS);
+    let files = input.find(base(pattern), &|folder| may_hold(&folders, &normal(folder)), &takes)?;
     Ok(files.into_iter().map(|file| SourceFile { path: file.path, size: file.size, named }).collect())
+}
+
+/// Whether files in or below this folder can match a pattern.
+fn may_hold(pattern: &str, folder: &str) -> bool {
+    let mut parts = pattern.split('/');
+    for name in folder.split('/') {
+        match parts.next() {
+            Some("**") => return true,
+            Some(part) if glob::Pattern::new(part).is_ok_and(|part| part.matches_with(name, AS_PATHS)) => {}
+            _ => return false,
+        }
+    }
+    parts.next().is_some()
 }
 
 /// What is there instead of what a pattern looks for.
@@ -362,6 +384,40 @@ mod tests {
         check(&Paths::at("crawl/**/*.warc"), &[("a.warc", "crawl/a.warc"), ("old/c.warc", "crawl/old/c.warc")]);
         check(&Paths::at("crawl/?.txt"), &[("b.txt", "crawl/b.txt")]);
         check(&Paths::at("crawl/[bc].t*"), &[("b.txt", "crawl/b.txt")]);
+    }
+
+    #[test]
+    fn a_pattern_leads_into_those_folders_alone_that_may_hold_its_files() {
+        for (pattern, folder, expected) in [
+            ("*.gz", "old", false),
+            ("crawl/*.gz", "crawl", true),
+            ("crawl/*.gz", "crawl/old", false),
+            ("crawl/*/a.gz", "crawl/old", true),
+            ("crawl/*/a.gz", "crawl/old/er", false),
+            ("crawl/**/*.gz", "crawl/old/er", true),
+            ("crawl/o*/**/*.gz", "crawl/new", false),
+        ] {
+            assert_eq!(may_hold(pattern, folder), expected, "{pattern} {folder}");
+        }
+    }
+
+    #[test]
+    fn an_output_below_a_source_is_seen() {
+        for (path, folder, expected) in [
+            (".", "/job/out", true),
+            ("site", "/job/out", false),
+            ("site", "/job/site/out", true),
+            ("site", "/job/site", true),
+            ("site", "/job/site2", false),
+            ("*.gz", "/job/out", false),
+            ("**/*.gz", "/job/out", true),
+        ] {
+            assert_eq!(
+                Paths::at(path).reads_below(folder, |entry| format!("/job/{entry}")),
+                expected,
+                "{path} {folder}"
+            );
+        }
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt};
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
 use pageloom_storage::{ObjectReader, Settings, open_object, read_range};
 use tokio::runtime::Handle;
 use url::Url;
 
 use super::ahead::Asked;
-use super::{failed, named};
+use super::failed;
 use crate::sources::{InputError, InputObject, Piece};
 
 /// Whether a job's path is an address, and no file or folder.
@@ -103,6 +103,19 @@ impl Buckets {
         open.insert(address.to_owned(), store.clone());
         Ok(store)
     }
+}
+
+/// What was found at or below a location, under names that begin as the job's does.
+fn named(prefix: &str, location: &Path, listing: Vec<ObjectMeta>) -> Vec<InputObject> {
+    let mut found = Vec::with_capacity(listing.len());
+    for meta in listing {
+        let below: Vec<_> = meta.location.prefix_match(location).into_iter().flatten().collect();
+        let below: Vec<&str> = below.iter().map(AsRef::as_ref).collect();
+        let path = format!("{}/{}", prefix.trim_end_matches('/'), below.join("/"));
+        found.push(InputObject { path, size: meta.size });
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    found
 }
 
 #[cfg(test)]
