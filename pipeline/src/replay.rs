@@ -119,7 +119,7 @@ async fn replay_document(
 }
 
 async fn replay_image(run: &Run, context: &SessionContext, before: &Before, id: &str) -> Result<Replay, RunError> {
-    let key = find::image(id);
+    let key = find::image(run, context, before, id).await?;
     let images = images::located_images(context, run, &before.documents, image_bucket(&key, run.plan.buckets)).await?;
     let Some(rows) = row_of(images, context, key).await? else {
         let place = run.store.root().to_string();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::site::{demo_job, repository, run};
+use super::site::{demo_job, done, repository, run, text};
 
 #[test]
 fn what_is_broken_on_purpose_is_rejected_for_its_reason_and_nothing_else_is() {
@@ -23,6 +23,20 @@ fn what_is_broken_on_purpose_is_rejected_for_its_reason_and_nothing_else_is() {
     expected.sort();
     found.sort();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn an_image_that_was_rejected_is_replayed_by_the_address_that_it_is_listed_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let finished = run(&demo_job(), &folder.path().join("out"), &[]);
+    let rejects = finished.rows("rejects").into_iter().filter(|row| row["kind"] == "image");
+    let mut inline = 0;
+    for row in rejects {
+        let said = done(&["replay", &text(&finished.out), "--id", &row["url"]]);
+        assert!(said.stdout.contains(&format!("not kept: {}", row["reason"])), "{row:?}\n{}", said.stdout);
+        inline += u32::from(row["url"].starts_with("data:"));
+    }
+    assert!(inline > 1, "{inline} of them lie in their own address");
 }
 
 /// A line of the list without its last cell, which is for people.

@@ -65,7 +65,7 @@ impl Store {
     pub fn open(root: &Place, settings: &Settings) -> Result<Self, RunError> {
         match root {
             Place::Folder(folder) => {
-                let folder = folder.canonicalize().map_err(|error| not_a_folder(folder, &error))?;
+                let folder = folder.canonicalize().map_err(|error| no_output(folder, &error))?;
                 let objects = Arc::new(StagedFolder::open(&folder)?);
                 Ok(Self { objects, root: Place::Folder(folder) })
             }
@@ -225,6 +225,11 @@ fn unusable(root: &Place, error: pageloom_storage::StorageError) -> RunError {
         pageloom_storage::StorageError::Store(error) => error.into(),
         error => RunError::Job(Problem::new(format!("--out {root}"), error.to_string()).into()),
     }
+}
+
+fn no_output(root: &FilePath, error: &std::io::Error) -> RunError {
+    let problem = Problem::new(root.display().to_string(), format!("is no output folder of pageloom: {error}"));
+    RunError::Job(problem.hint("name the folder that `pageloom run` was given as --out").into())
 }
 
 fn not_a_folder(root: &FilePath, error: &std::io::Error) -> RunError {

@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 
 use arrow::array::RecordBatch;
-use datafusion::prelude::col;
+use datafusion::prelude::{SessionContext, col};
 use futures::TryStreamExt;
 use pageloom_schemas::{Key, columns, tables};
 
 use crate::engine::commit::Commit;
 use crate::engine::exchange_reader::whole;
 use crate::engine::plan::Stage;
-use crate::engine::session::session;
+use crate::engine::session::{scan, session};
 use crate::engine::stages::Before;
 use crate::engine::unit::Run;
 use crate::error::RunError;
@@ -28,9 +28,34 @@ pub enum Found {
     Record(FoundReject),
 }
 
-/// The key of an image that is named by its key or its URL.
-pub fn image(id: &str) -> Key {
-    Key::from_hex(id).unwrap_or_else(|| image_key(&url::Url::parse(id).map_or_else(|_| id.to_owned(), canonical)))
+/// The key of an image that is named by its key or its URL. One that lies in its own URL is called by its digest, from which
+/// no key follows: it is looked for among those that were kept and rejected.
+pub async fn image(run: &Run, context: &SessionContext, before: &Before, id: &str) -> Result<Key, RunError> {
+    if let Some(key) = Key::from_hex(id) {
+        return Ok(key);
+    }
+    if id.starts_with("data:") {
+        for commit in &before.images {
+            let Some(file) = commit.file("images") else { continue };
+            let images = scan(context, file, &tables::images([])).await?.select(["key", "url"].map(col).to_vec())?;
+            let mut batches = images.execute_stream().await?;
+            while let Some(batch) = batches.try_next().await? {
+                if let Some(key) = named(&batch, id)? {
+                    return Ok(key);
+                }
+            }
+        }
+        let mut refused = None;
+        let keep = |reject: FoundReject| {
+            refused = refused.or(Key::from_hex(&reject.key).filter(|_| reject.url == id && reject.kind == "image"));
+            Ok(())
+        };
+        each_reject(&run.store, None, keep).await?;
+        if let Some(key) = refused {
+            return Ok(key);
+        }
+    }
+    Ok(image_key(&url::Url::parse(id).map_or_else(|_| id.to_owned(), canonical)))
 }
 
 /// The page of the units committed so far that is named by its key or its URL.
