@@ -7,6 +7,7 @@ mod colour;
 mod frame;
 mod head;
 mod paint;
+mod refine;
 mod scan;
 mod segments;
 mod transform;

@@ -196,6 +196,7 @@ impl Read {
             if alone || component.coefficients.is_empty() {
                 let blocks = component.blocks.0 * if alone { component.sampling.1 } else { component.blocks.1 };
                 component.coefficients = vec![0; blocks * 64];
+                component.means = vec![0; blocks];
                 component.known = vec![0; blocks];
             }
         }
