@@ -10,6 +10,7 @@ mod paint;
 mod refine;
 mod scan;
 mod segments;
+mod standard_tables;
 mod transform;
 mod upsample;
 

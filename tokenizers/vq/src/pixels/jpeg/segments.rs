@@ -8,6 +8,7 @@ use super::colour::Colours;
 use super::frame::Frame;
 use super::paint::{Painter, Sink};
 use super::scan::{Scan, Tables, corrupt};
+use super::standard_tables;
 
 /// A file with more scans than this is refused: each may cost as much as the whole image, and take few bytes.
 const MAX_SCANS: usize = 100;
@@ -157,6 +158,9 @@ impl Read {
         let frame = self.frame.as_mut().ok_or_else(|| corrupt("a scan comes before the frame header"))?;
         if self.scans > MAX_SCANS || self.done {
             return Err(corrupt("the file has too many scans"));
+        }
+        if !frame.progressive && self.scans == 1 {
+            standard_tables::fill_in(&mut self.dc, &mut self.ac);
         }
         let broken = || corrupt("a scan's header is broken");
         let (&count, rest) = segment.split_first().ok_or_else(broken)?;
