@@ -269,6 +269,21 @@ fn ten_crops_are_corners_and_middle_and_those_of_the_mirror_image() {
 }
 
 #[test]
+fn the_hash_of_a_jpeg_is_the_same_whether_or_not_its_rows_are_resized_as_they_come() {
+    for (width, height) in [(90, 40), (40, 90), (47, 61), (61, 25), (32, 32), (5, 3), (700, 8)] {
+        let file = encoded(gradient(width, height), ImageFormat::Jpeg);
+        let whole = Preprocessing { resize: Resize::Keep, crop: Crop::Whole, ..recipe(32) };
+        let decoded = prepare(&file, &whole, MIDDLE, &Limits::default()).unwrap();
+        let expected = perceptual_hash(&decoded.crops[0].rgb, width, height);
+        for recipe in [recipe(32), recipes::llamagen(16), recipes::taming(32), whole] {
+            let (prepared, hash) = prepare_and_hash(&file, &recipe, MIDDLE, &Limits::default()).unwrap();
+            assert_eq!(Ok(prepared), prepare(&file, &recipe, MIDDLE, &Limits::default()));
+            assert_eq!(hash, expected, "{width} x {height}");
+        }
+    }
+}
+
+#[test]
 fn a_recipe_is_read_as_it_was_written_and_keeps_its_name() {
     let names: Vec<String> = [recipes::taming(256), recipes::emu3(), recipes::lumina(512), recipes::chameleon(512)]
         .iter()
