@@ -88,7 +88,9 @@ pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Re
     let identity = identity(&job, &files, ids.as_ref(), images.as_ref());
     let inputs = job.sources.iter().map(|_| input.clone()).collect();
     let memory = Arc::new(Memory::new(job.units.memory_limit));
-    let resources = Resources { seed: job.seed, ids, images, memory, inputs, folder: folder.clone() };
+    let makes_image_table = job.image_shards.is_some();
+    let resources =
+        Resources { seed: job.seed, ids, images, makes_image_table, memory, inputs, folder: folder.clone() };
     let sources = job.sources.iter().map(|source| source.build()).collect();
     Ok(CheckedJob {
         job,

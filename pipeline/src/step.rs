@@ -51,6 +51,8 @@ pub struct Resources {
     pub ids: Option<Ids>,
     /// Images to codes.
     pub images: Arc<dyn ImageTokenizer>,
+    /// Whether the job makes the table of images.
+    pub makes_image_table: bool,
     /// The memory of the process, for what is large.
     pub memory: Arc<Memory>,
     /// Where the bytes of each of the job's sources lie.

@@ -46,6 +46,7 @@ pub fn resources() -> Resources {
         seed: 2026,
         ids: Some(Ids { text: Arc::new(text), vocabulary: Arc::new(vocabulary) }),
         images,
+        makes_image_table: true,
         memory: Arc::default(),
         inputs,
         folder: repository().join("jobs"),

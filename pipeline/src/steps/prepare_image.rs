@@ -30,7 +30,7 @@ pub struct Settings {
     /// An image whose short side has fewer pixels than this is rejected as `image_too_small`.
     pub min_side: u32,
     /// Whether the table of images has each image's perceptual hash: 64 bits that are alike for images that look alike, as
-    /// the Python package `imagehash` has them.
+    /// the Python package `imagehash` has them. A job without that table works none out.
     pub perceptual_hash: bool,
 }
 
@@ -131,13 +131,16 @@ impl StepSettings for Settings {
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
         let recipe = self.preprocessing(resources.images.as_ref());
         let memory = resources.memory.clone();
-        Ok(Arc::new(PrepareImage { settings: self.clone(), seed: resources.seed, recipe, memory }))
+        let hashes = self.perceptual_hash && resources.makes_image_table;
+        Ok(Arc::new(PrepareImage { settings: self.clone(), hashes, seed: resources.seed, recipe, memory }))
     }
 }
 
 #[derive(Debug)]
 struct PrepareImage {
     settings: Settings,
+    /// Whether perceptual hashes are worked out.
+    hashes: bool,
     seed: u64,
     recipe: Preprocessing,
     memory: Arc<Memory>,
@@ -209,7 +212,7 @@ impl PrepareImage {
             _ => Draw { x: 0.5, y: 0.5 },
         };
         let limits = Limits { max_pixels: self.settings.max_pixels, ..Limits::default() };
-        let prepared = match self.settings.perceptual_hash {
+        let prepared = match self.hashes {
             true => prepare_and_hash(bytes, &self.recipe, draw, &limits).map(|(prepared, hash)| (prepared, Some(hash))),
             false => prepare(bytes, &self.recipe, draw, &limits).map(|prepared| (prepared, None)),
         };
@@ -225,5 +228,28 @@ impl PrepareImage {
             return Err(Refusal::new("image_too_small", format!("{width} x {height} pixels")));
         }
         Ok(Picture { width, height, crop_boxes, perceptual_hash, pixels })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::StepConfig;
+    use crate::steps::fixture::{every_step, resources};
+
+    #[test]
+    fn hashes_are_worked_out_where_a_table_of_images_has_them() {
+        let resources = resources();
+        let prepared = every_step(&resources).into_iter().find(|step| step.config.name() == "prepare_image").unwrap();
+        let hashes = |perceptual_hash: bool, makes_image_table: bool| {
+            let config = StepConfig::prepare_image(Settings { perceptual_hash, ..Settings::default() });
+            let step = config.build(&Resources { makes_image_table, ..resources.clone() }).unwrap();
+            let kept = step.process(prepared.rows.clone(), &mut Rejects::new(prepared.kind, config.name())).unwrap();
+            let hashes = columns::perceptual_hash();
+            let hashes = hashes.of(&kept).unwrap();
+            hashes.len() - hashes.null_count()
+        };
+        assert!(hashes(true, true) > 0);
+        assert_eq!([hashes(true, false), hashes(false, true), hashes(false, false)], [0; 3]);
     }
 }

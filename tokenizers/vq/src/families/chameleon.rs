@@ -64,7 +64,11 @@ fn publishes(config: &Value) -> bool {
 
 fn read(mut config: Value) -> Result<Box<dyn Architecture>, String> {
     if config["model_type"] == "chameleon" {
-        config = config["vq_config"].take();
+        config = match config["vq_config"].take() {
+            // A whole model that doesn't tell of its tokenizer has one with all defaults.
+            Value::Null => Value::Object(Default::default()),
+            told => told,
+        };
     }
     let settings: Settings = settings(config)?;
     Bounded("`num_embeddings`", settings.num_embeddings as usize).within(1, 1 << 20)?;
@@ -101,7 +105,8 @@ impl Chameleon {
 const INSIDE: TensorNames = TensorNames::Prefixed(INSIDE_A_WHOLE_MODEL);
 
 fn names_of(checkpoint: &Checkpoint) -> TensorNames {
-    if checkpoint.has(&INSIDE.of("quant_conv.weight")) { INSIDE } else { TensorNames::Prefixed("") }
+    let inside = checkpoint.names().any(|name| name.starts_with(INSIDE_A_WHOLE_MODEL));
+    if inside { INSIDE } else { TensorNames::Prefixed("") }
 }
 
 impl Architecture for Chameleon {

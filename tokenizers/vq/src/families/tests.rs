@@ -324,6 +324,118 @@ fn a_tokenizer_inside_a_whole_model_in_several_files_is_found_and_taken_out() {
     assert_eq!(load(alone.path()).expect("loads").encode(&[&image(0, 64, 64)]).expect("encodes"), expected);
 }
 
+/// `whole_model` with a decoder, as Anole's has one: `base_channels` is 32, `channel_multiplier` 1, 1, 2.
+fn whole_model_with_decoder() -> (Golden, Tensors) {
+    let (golden, mut all) = whole_model();
+    let mut add = |name: &str, shape: &[usize]| {
+        let name = format!("model.vqmodel.decoder.{name}");
+        all.insert(name.clone(), (shape.to_vec(), weight(&name, shape)));
+    };
+    let mut conv = |name: &str, from: usize, to: usize, side: usize| {
+        add(&format!("{name}.weight"), &[to, from, side, side]);
+        add(&format!("{name}.bias"), &[to]);
+    };
+    conv("conv_in", 16, 64, 3);
+    for part in ["q", "k", "v", "proj_out"] {
+        conv(&format!("mid.attn_1.{part}"), 64, 64, 1);
+    }
+    let above = [("up.2", 64, 64), ("up.1", 64, 32), ("up.0", 32, 32)];
+    let blocks = above.map(|(up, from, to)| [(format!("{up}.block.0"), from, to), (format!("{up}.block.1"), to, to)]);
+    let middle = ["mid.block_1", "mid.block_2"].map(|name| (name.to_owned(), 64, 64));
+    for (name, from, to) in blocks.as_flattened().iter().chain(&middle) {
+        conv(&format!("{name}.conv1"), *from, *to, 3);
+        conv(&format!("{name}.conv2"), *to, *to, 3);
+        if from != to {
+            conv(&format!("{name}.nin_shortcut"), *from, *to, 1);
+        }
+    }
+    conv("up.2.upsample.conv", 64, 64, 3);
+    conv("up.1.upsample.conv", 32, 32, 3);
+    conv("conv_out", 32, 3, 3);
+    let norms = blocks.as_flattened().iter().chain(&middle);
+    let norms = norms.flat_map(|(name, from, to)| [(format!("{name}.norm1"), *from), (format!("{name}.norm2"), *to)]);
+    for (name, channels) in norms.chain([("mid.attn_1.norm".to_owned(), 64), ("norm_out".to_owned(), 32)]) {
+        add(&format!("{name}.weight"), &[channels]);
+        add(&format!("{name}.bias"), &[channels]);
+    }
+    (golden, all)
+}
+
+#[test]
+fn a_whole_model_in_several_files_decodes_as_it_does_in_one() {
+    let (golden, tensors) = whole_model_with_decoder();
+    let whole = folder(&golden, &tensors, "model.safetensors");
+    let parts = folder_of_parts(&golden, &tensors);
+    let ids = &golden.images[0].ids;
+    for folder in [&whole, &parts] {
+        let model = load(folder.path()).expect("loads");
+        assert_eq!(model.encode(&[&image(0, 64, 64)]).expect("encodes"), [ids.clone()]);
+    }
+    let decode = |folder: &Path| load_decoder(folder, None).expect("loads").decode(&[ids]).expect("decodes");
+    let decoded = decode(whole.path());
+    assert_eq!(decode(parts.path()), decoded);
+    assert!(decoded[0].len() == 64 * 64 * 3 && decoded[0].iter().any(|level| *level != decoded[0][0]));
+    // transformers' own has no decoder.
+    let (golden, tensors) = whole_model();
+    let error = load_decoder(folder_of_parts(&golden, &tensors).path(), None).expect_err("refused");
+    assert!(matches!(error, VqError::NoDecoder { .. }), "{error}");
+}
+
+#[test]
+fn a_tensor_that_the_index_of_a_whole_model_leaves_out_is_named_with_the_index() {
+    let (golden, tensors) = whole_model_with_decoder();
+    let parts = folder_of_parts(&golden, &tensors);
+    let path = parts.path().join("model.safetensors.index.json");
+    let index: Value = serde_json::from_slice(&std::fs::read(&path).expect("reads")).expect("JSON");
+    for (missing, encodes) in [
+        ("model.vqmodel.quant_conv.weight", false),
+        ("model.vqmodel.encoder.conv_in.bias", false),
+        ("model.vqmodel.post_quant_conv.weight", true),
+        ("model.vqmodel.decoder.norm_out.bias", true),
+    ] {
+        let mut index = index.clone();
+        index["weight_map"].as_object_mut().expect("a map").remove(missing);
+        std::fs::write(&path, index.to_string()).expect("writes");
+        let error = match encodes {
+            false => load(parts.path()).expect_err("refused").to_string(),
+            true => load_decoder(parts.path(), None).expect_err("refused").to_string(),
+        };
+        assert_eq!(load(parts.path()).is_ok(), encodes, "{missing}");
+        assert!(error.contains(missing) && error.contains("model.safetensors.index.json"), "{error}");
+    }
+}
+
+#[test]
+fn a_whole_model_encodes_without_the_file_that_its_decoder_is_in() {
+    let (golden, mut tensors) = whole_model_with_decoder();
+    let parts = folder_of_parts(&golden, &tensors);
+    let decoder = "model-00004-of-00004.safetensors";
+    let path = parts.path().join("model.safetensors.index.json");
+    let mut index: Value = serde_json::from_slice(&std::fs::read(&path).expect("reads")).expect("JSON");
+    tensors.retain(|name, _| name.contains(".decoder."));
+    for name in tensors.keys() {
+        index["weight_map"][name] = decoder.into();
+    }
+    std::fs::write(&path, index.to_string()).expect("writes");
+    assert!(load(parts.path()).is_ok());
+    let error = load_decoder(parts.path(), None).expect_err("refused").to_string();
+    assert!(error.contains(&format!("(in {decoder}, a file that isn't there)")), "{error}");
+    std::fs::write(parts.path().join(decoder), safetensors(&tensors)).expect("writes");
+    assert!(load_decoder(parts.path(), None).is_ok());
+}
+
+#[test]
+fn a_whole_model_that_does_not_tell_of_its_tokenizer_has_the_published_one() {
+    for told in [serde_json::json!({}), serde_json::json!({"vq_config": null}), serde_json::json!({"vq_config": {}})] {
+        let mut config =
+            serde_json::json!({"model_type": "chameleon", "architectures": ["ChameleonForConditionalGeneration"]});
+        config.as_object_mut().expect("an object").extend(told.as_object().expect("an object").clone());
+        let config = Config::of(config).expect("a configuration");
+        let architecture = config.architecture;
+        assert_eq!((architecture.native_size(), architecture.codebook_size()), (ImageSize::square(512), 8192));
+    }
+}
+
 #[test]
 fn weights_in_several_files_have_a_digest_of_what_was_read() {
     let digest = |change: &str| {

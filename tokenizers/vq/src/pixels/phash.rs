@@ -5,7 +5,7 @@ mod cosines;
 use cosines::cosine_transform;
 
 use super::picture::{Picture, Size};
-use super::resample::{Filter, resize};
+use super::resample::{Filter, Resizing, resize};
 
 /// The image is made this small, whatever its shape.
 const SIDE: usize = 32;
@@ -19,13 +19,64 @@ const LOW: usize = 8;
 /// are counted: few of 64 where one image is a copy of the other in another size or quality, about half where they have
 /// nothing in common.
 pub fn perceptual_hash(rgb: &[u8], width: u32, height: u32) -> u64 {
-    let (levels, rest) = rgb.as_chunks::<3>();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels == 0 || !rest.is_empty() || levels.len() as u64 != pixels {
+    let bytes = u64::from(width) * u64::from(height) * 3;
+    if bytes == 0 || rgb.len() as u64 != bytes {
         return 0;
     }
-    let grey: Vec<u8> = levels.iter().map(luma).collect();
-    above_median(&low_frequencies(&reduced(grey, width, height)))
+    let mut hashing = Hashing::new(Size { width, height });
+    hashing.push(rgb);
+    hashing.finish()
+}
+
+/// A hash that is worked out while an image's rows come.
+///
+/// First columns are resized and then rows, as Pillow's `resize((32, 32), LANCZOS)` does it, of one level per pixel.
+/// Channels don't mix, and rows, while columns are resized, don't either: so three rows are the three channels of one, and
+/// then three columns those of one.
+pub(super) struct Hashing {
+    size: Size,
+    /// Rows that wait for others of their three.
+    grey: Vec<u8>,
+    triples: Vec<u8>,
+    columns: Resizing,
+}
+
+impl Hashing {
+    /// Of an image with pixels.
+    pub fn new(size: Size) -> Self {
+        let from = Size { height: size.height.div_ceil(3), ..size };
+        let narrow = Size { width: SIDE as u32, ..from };
+        let columns = Resizing::new(from, narrow, Filter::Lanczos, narrow.whole());
+        Self { size, grey: Vec::new(), triples: Vec::new(), columns }
+    }
+
+    /// The next rows.
+    pub fn push(&mut self, rgb: &[u8]) {
+        self.grey.extend(rgb.as_chunks::<3>().0.iter().map(luma));
+        self.narrow();
+    }
+
+    /// Resizes the columns of all rows of which three are there.
+    fn narrow(&mut self) {
+        let Self { size, grey, triples, columns } = self;
+        let width = size.width as usize;
+        triples.clear();
+        for three in grey.chunks_exact(width * 3) {
+            let (first, rest) = three.split_at(width);
+            let (second, third) = rest.split_at(width);
+            triples.extend(first.iter().zip(second).zip(third).flat_map(|((&a, &b), &c)| [a, b, c]));
+        }
+        grey.drain(..triples.len());
+        columns.push(triples, size.whole());
+    }
+
+    /// The hash, when all rows have come.
+    pub fn finish(mut self) -> u64 {
+        let Size { width, height } = self.size;
+        self.grey.resize(self.grey.len().next_multiple_of(width as usize * 3), 0);
+        self.narrow();
+        above_median(&low_frequencies(&shortened(&self.columns.finish().rgb, height)))
+    }
 }
 
 // Pillow's `convert("L")`: ITU-R 601 with 16 bits behind the point.
@@ -33,17 +84,9 @@ fn luma(&[red, green, blue]: &[u8; 3]) -> u8 {
     ((u32::from(red) * 19595 + u32::from(green) * 38470 + u32::from(blue) * 7471 + 0x8000) >> 16) as u8
 }
 
-// Pillow's `resize((32, 32), LANCZOS)` of one level per pixel. Channels don't mix, and rows, while columns are resized,
-// don't either: so three rows are the three channels of one, and then three columns those of one.
-fn reduced(mut grey: Vec<u8>, width: u32, height: u32) -> Vec<u8> {
-    let (columns, rows) = (width as usize, height as usize);
-    grey.resize(columns * rows.next_multiple_of(3), 0);
-    let mut triples = Vec::with_capacity(grey.len());
-    for three in grey.chunks_exact(columns * 3) {
-        triples.extend((0..columns).flat_map(|x| [three[x], three[columns + x], three[2 * columns + x]]));
-    }
-    let size = Size { width, height: height.div_ceil(3) };
-    let narrow = by_lanczos(triples, size, Size { width: SIDE as u32, ..size });
+/// Resizes rows of what is `SIDE` columns wide, three rows in one.
+fn shortened(narrow: &[u8], height: u32) -> Vec<u8> {
+    let rows = height as usize;
     // A row of 32 is padded to eleven triples.
     const PADDED: usize = SIDE.next_multiple_of(3);
     let mut padded = Vec::with_capacity(rows * PADDED);

@@ -2,7 +2,7 @@
 
 use super::decode::{ImageError, Limits, decode, decode_rows};
 use super::jpeg::Sink;
-use super::phash::perceptual_hash;
+use super::phash::{Hashing, perceptual_hash};
 use super::picture::{Area, Picture, Size};
 use super::plan::{Cut, Plan};
 use super::recipe::{Draw, Preprocessing, Sampling};
@@ -51,6 +51,11 @@ pub fn prepare_and_hash(
     draw: Draw,
     limits: &Limits,
 ) -> Result<(Prepared, u64), ImageError> {
+    let by_rows = ByRows { recipe, draw, limits, begun: None };
+    let mut hashed = Hashed { by_rows, hashing: None, needed: Size::square(0).whole(), next: 0 };
+    if decode_rows(bytes, recipe.orientation, limits, &mut hashed)? {
+        return hashed.finish();
+    }
     let image = decode(bytes, recipe.orientation, recipe.alpha, limits)?;
     let hash = perceptual_hash(&image.rgb, image.size.width, image.size.height);
     Ok((prepared(image, recipe, draw, limits)?, hash))
@@ -146,6 +151,15 @@ impl ByRows<'_> {
         let resized = resize(halved(image, halves), plan.size, self.recipe.sampling, plan.part());
         Ok(crops(resized, &plan, from))
     }
+
+    /// The next rows that are needed, with at least such columns as are: `shown` has them.
+    fn push(&mut self, rgb: &[u8], shown: Area) {
+        match &mut self.begun {
+            Some(Ok(Begun { resizing: Some(resizing), .. })) => resizing.push(rgb, shown),
+            Some(Ok(Begun { kept, .. })) => kept.take(rgb),
+            Some(Err(_)) | None => {}
+        }
+    }
 }
 
 impl Sink for ByRows<'_> {
@@ -162,10 +176,48 @@ impl Sink for ByRows<'_> {
     }
 
     fn take(&mut self, rgb: &[u8]) {
-        match &mut self.begun {
-            Some(Ok(Begun { resizing: Some(resizing), .. })) => resizing.push(rgb, resizing.needed()),
-            Some(Ok(Begun { kept, .. })) => kept.take(rgb),
-            Some(Err(_)) | None => {}
+        let needed = match &self.begun {
+            Some(Ok(Begun { resizing: Some(resizing), .. })) => resizing.needed(),
+            _ => Size::square(0).whole(),
+        };
+        self.push(rgb, needed);
+    }
+}
+
+/// The same, and a hash of the whole image, all of whose rows come therefore.
+struct Hashed<'a> {
+    by_rows: ByRows<'a>,
+    hashing: Option<(Hashing, Size)>,
+    /// What is needed of the image but for the hash.
+    needed: Area,
+    /// The row that comes next.
+    next: u32,
+}
+
+impl Hashed<'_> {
+    fn finish(self) -> Result<(Prepared, u64), ImageError> {
+        let hash = self.hashing.map_or(0, |(hashing, _)| hashing.finish());
+        Ok((self.by_rows.finish()?, hash))
+    }
+}
+
+impl Sink for Hashed<'_> {
+    fn begin(&mut self, size: Size) -> Area {
+        self.needed = self.by_rows.begin(size);
+        self.hashing = Some((Hashing::new(size), size));
+        size.whole()
+    }
+
+    fn take(&mut self, rgb: &[u8]) {
+        let Some((hashing, size)) = &mut self.hashing else { return };
+        hashing.push(rgb);
+        let row_bytes = size.width as usize * 3;
+        let (begin, end) = (self.next, self.next + (rgb.len() / row_bytes) as u32);
+        self.next = end;
+        let rows = self.needed.top.max(begin)..(self.needed.top + self.needed.height).min(end);
+        if !rows.is_empty() {
+            let bytes = (rows.start - begin) as usize * row_bytes..(rows.end - begin) as usize * row_bytes;
+            self.by_rows.push(&rgb[bytes], size.whole());
         }
     }
 }

@@ -118,8 +118,8 @@ impl Resizing {
         self.needed
     }
 
-    /// The next rows of the original, or of what is needed of it: `shown` is the part that has such columns. Where several
-    /// calls follow each other, all but the last have a multiple of eight rows.
+    /// The next rows of the original, or of what is needed of it: `shown` is the part that has such columns. Eight rows
+    /// at a time take least.
     pub fn push(&mut self, rows: &[u8], shown: Area) {
         let row_bytes = shown.width as usize * 3;
         let skipped = (self.needed.left - shown.left) as usize;
@@ -353,9 +353,9 @@ mod tests {
                     {
                         plain.fast = None;
                     }
-                    let in_parts = Resizing::new(image.size, size, filter, area);
-                    for resizing in [plain, in_parts] {
-                        let expected = by_eights(&image, resizing);
+                    let new = || Resizing::new(image.size, size, filter, area);
+                    for (resizing, rows) in [(plain, 8), (new(), 8), (new(), 3)] {
+                        let expected = in_parts(&image, resizing, rows);
                         assert!(found == expected, "{filter:?} to {width} x {height} from {left}");
                     }
                 }
@@ -363,10 +363,10 @@ mod tests {
         }
     }
 
-    /// From what is needed alone, eight rows at a time.
-    fn by_eights(image: &Picture, mut resizing: Resizing) -> Picture {
+    /// From what is needed alone, so many rows at a time.
+    fn in_parts(image: &Picture, mut resizing: Resizing, rows: usize) -> Picture {
         let needed = resizing.needed();
-        for rows in image.cut(needed).rgb.chunks(needed.width as usize * 3 * 8) {
+        for rows in image.cut(needed).rgb.chunks(needed.width as usize * 3 * rows) {
             resizing.push(rows, needed);
         }
         resizing.finish()

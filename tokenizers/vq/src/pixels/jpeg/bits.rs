@@ -117,13 +117,13 @@ impl<'a> Bits<'a> {
         self.number(1) == 1
     }
 
-    /// So many flags, at most 32, from the highest bit down.
+    /// So many flags, at most 32; the last one is the lowest bit.
     #[inline(always)]
-    pub fn flags(&mut self, count: u32) -> u64 {
-        self.fill();
-        let flags = self.next;
-        self.skip(count);
-        flags
+    pub fn flags(&mut self, count: u32) -> u32 {
+        if self.count < count {
+            self.fill();
+        }
+        self.taken(count)
     }
 
     /// What comes next in a block: a level with its run where both are short, and otherwise a symbol.
@@ -145,12 +145,14 @@ impl<'a> Bits<'a> {
         Next::Symbol(symbol)
     }
 
-    /// Behind the next code, with what follows it still to be read.
+    /// The same, with all bits of the level that was read last still to be read, but for the first.
     #[cold]
     #[inline(never)]
-    pub fn behind_code(mut self, table: &Table) -> Self {
-        self.fill();
-        self.skip(table.code(self.next).1);
+    pub fn put_back(mut self, level: i16) -> Self {
+        let number = if level < 0 { level - 1 } else { level };
+        let back = 15 - level.unsigned_abs().leading_zeros();
+        self.next = self.next >> back | u64::from(number.cast_unsigned()) << (64 - back);
+        self.count += back;
         self
     }
 

@@ -43,11 +43,9 @@ pub(super) struct Part {
     pub refines: bool,
 }
 
-/// All of a block.
+/// All of a block but its mean.
 #[inline(always)]
-pub(super) fn whole(bits: &mut Bits, dc: &Table, ac: &Table, predicted: &mut i32, block: &mut [i16; 64]) {
-    *predicted = predicted.wrapping_add(difference(bits, dc));
-    block[0] = *predicted as i16;
+pub(super) fn others(bits: &mut Bits, ac: &Table, block: &mut [i16; 64]) {
     let mut at = 1;
     while at < 64 {
         match bits.next(ac) {
@@ -76,11 +74,11 @@ fn difference(bits: &mut Bits, dc: &Table) -> i32 {
     }
 }
 
-/// The upper bits of a block's mean.
+/// A block's mean, or its upper bits.
 #[inline(always)]
-pub(super) fn mean(bits: &mut Bits, dc: &Table, predicted: &mut i32, shift: u32, block: &mut [i16; 64]) {
+pub(super) fn mean(bits: &mut Bits, dc: &Table, predicted: &mut i32, shift: u32) -> i16 {
     *predicted = predicted.wrapping_add(difference(bits, dc));
-    block[0] = (*predicted << shift) as i16;
+    (*predicted << shift) as i16
 }
 
 /// The upper bits of other coefficients. `empty` blocks follow that have none.
@@ -113,75 +111,6 @@ pub(super) fn begun(bits: &mut Bits, ac: &Table, part: Part, empty: &mut u32, kn
         let bit = 1 << at.min(63);
         *known = if level == 0 { *known & !bit } else { *known | bit };
         at += 1;
-    }
-}
-
-/// One more bit of other coefficients (T.81, G.1.2.3).
-#[inline(always)]
-pub(super) fn refined(
-    bits: &mut Bits,
-    ac: &Table,
-    part: Part,
-    empty: &mut u32,
-    known: &mut u64,
-    block: &mut [i16; 64],
-) {
-    // Of the part of a block that is still to come.
-    let mut left = (u64::MAX << part.first) & (u64::MAX >> (63 - part.last));
-    while *empty == 0 && left != 0 {
-        let before = *bits;
-        let (run, new) = match bits.next(ac) {
-            Next::Level { run, level: new @ (1 | -1) } => (run, new),
-            Next::Symbol(0xF0) => (15, 0),
-            Next::Symbol(symbol) if symbol & 15 == 0 => {
-                let size = u32::from(symbol >> 4);
-                *empty = (1 << size) + bits.number(size);
-                break;
-            }
-            // Whatever the size is said to be, there is one bit.
-            Next::Symbol(symbol) => (symbol >> 4, if bits.flag() { 1 } else { -1 }),
-            Next::Level { run, .. } => {
-                *bits = before.behind_code(ac);
-                (run, if bits.flag() { 1 } else { -1 })
-            }
-        };
-        let mut unknown = left & !*known;
-        for _ in 0..run {
-            unknown &= unknown.wrapping_sub(1);
-        }
-        // All below the place of the new one, or all where no place is left for it.
-        let passed = left & unknown.wrapping_sub(1) & !unknown;
-        refine(bits, 1 << part.shift, passed & *known, block);
-        if unknown == 0 {
-            return;
-        }
-        if new != 0 {
-            let at = unknown.trailing_zeros();
-            block[place(at as usize)] = new << part.shift;
-            *known |= 1 << at;
-        }
-        left &= !passed & !(unknown & unknown.wrapping_neg());
-    }
-    if *empty > 0 {
-        refine(bits, 1 << part.shift, left & *known, block);
-        *empty -= 1;
-    }
-}
-
-/// One more bit of each of some coefficients.
-#[inline(always)]
-fn refine(bits: &mut Bits, bit: i16, mut those: u64, block: &mut [i16; 64]) {
-    while those != 0 {
-        let count = those.count_ones().min(32);
-        let mut flags = bits.flags(count);
-        for _ in 0..count {
-            let level = &mut block[place(those.trailing_zeros() as usize)];
-            let sign = *level >> 15;
-            let added = (flags >> 63) as i16 * i16::from(*level & bit == 0) * bit;
-            *level = level.wrapping_add((added ^ sign) - sign);
-            flags <<= 1;
-            those &= those - 1;
-        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a JPEG's frame header says, and each component's samples.
 
+use std::ops::Range;
+
 use super::super::picture::Size;
 
 /// The image and its components.
@@ -25,7 +27,10 @@ pub(super) struct Component {
     pub extent: (usize, usize),
     /// Blocks with those that fill units up, across and down.
     pub blocks: (usize, usize),
-    /// Whole blocks, row by row: 64 numbers each, rows of frequencies.
+    /// Of blocks, row by row. They are apart from what else a block has, which takes 63 times as much room, because scans
+    /// of progressive files tell of them alone.
+    pub means: Vec<i16>,
+    /// Whole blocks, row by row: 64 numbers each, rows of frequencies. The first one is the mean where it is transformed.
     pub coefficients: Vec<i16>,
     /// For each block of a progressive file, which coefficients are there: bit n for the n-th one of a scan.
     pub known: Vec<u64>,
@@ -36,6 +41,14 @@ pub(super) struct Component {
 impl Component {
     /// Rows of units whose samples are kept.
     pub const ROWS_OF_UNITS: usize = 2;
+
+    /// What was read of some blocks: means, which other coefficients are there, and those.
+    #[inline(always)]
+    pub fn read_blocks(&mut self, range: Range<usize>) -> impl Iterator<Item = (&mut i16, &mut u64, &mut [i16; 64])> {
+        let (blocks, _) = self.coefficients.as_chunks_mut::<64>();
+        let (means, known) = (&mut self.means[range.clone()], &mut self.known[range.clone()]);
+        means.iter_mut().zip(known).zip(&mut blocks[range]).map(|((mean, known), levels)| (mean, known, levels))
+    }
 
     /// A row of samples, of those that are kept.
     #[inline(always)]
@@ -67,6 +80,7 @@ impl Frame {
             steps: None,
             extent: ((width * sampling.0).div_ceil(across), (height * sampling.1).div_ceil(down)),
             blocks: (units.0 * sampling.0, units.1 * sampling.1),
+            means: Vec::new(),
             coefficients: Vec::new(),
             known: Vec::new(),
             samples: Vec::new(),

@@ -7,8 +7,10 @@ mod colour;
 mod frame;
 mod head;
 mod paint;
+mod refine;
 mod scan;
 mod segments;
+mod standard_tables;
 mod transform;
 mod upsample;
 

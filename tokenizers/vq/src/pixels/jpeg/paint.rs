@@ -74,11 +74,14 @@ fn transform(component: &mut Component, across: usize, part: Area, units: usize,
     let coarser = across / component.sampling.0;
     let left = (part.left as usize / coarser).saturating_sub(1) / 8;
     let right = (((part.left + part.width) as usize / coarser + 1) / 8 + 1).min(wide);
-    let coefficients = component.coefficients.chunks_exact(wide * 64).skip(stored * high);
+    let rows = component.coefficients.chunks_exact_mut(wide * 64).zip(component.means.chunks_exact(wide));
     let samples = component.samples.chunks_exact_mut(wide * 64).skip(units % Component::ROWS_OF_UNITS * high);
-    for (coefficients, samples) in coefficients.zip(samples).take(high) {
-        Blocks { coefficients: &coefficients[left * 64..right * 64], steps: &steps, samples, left: left * 8 }
-            .transform();
+    for ((coefficients, means), samples) in rows.skip(stored * high).zip(samples).take(high) {
+        let coefficients = &mut coefficients[left * 64..right * 64];
+        for (block, mean) in coefficients.chunks_exact_mut(64).zip(&means[left..right]) {
+            block[0] = *mean;
+        }
+        Blocks { coefficients, steps: &steps, samples, left: left * 8 }.transform();
     }
 }
 

@@ -6,9 +6,10 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::super::decode::ImageError;
 use super::bits::{Bits, Table};
-use super::coefficients::{Part, begun, mean, refined, whole};
+use super::coefficients::{self, Part, begun, others};
 use super::frame::{Component, Frame};
 use super::paint::Painter;
+use super::refine::refined;
 
 /// What a scan has and how it is coded.
 pub(super) struct Scan<'a> {
@@ -65,6 +66,7 @@ struct Block<'a> {
     part: Part,
     predicted: &'a mut i32,
     empty: &'a mut u32,
+    mean: &'a mut i16,
     known: &'a mut u64,
     levels: &'a mut [i16; 64],
 }
@@ -77,24 +79,25 @@ struct Refined;
 
 impl Coding for Whole {
     #[inline(always)]
-    fn read(bits: &mut Bits, Block { tables: (dc, ac), predicted, levels, .. }: Block) -> Option<()> {
-        whole(bits, dc?, ac?, predicted, levels);
+    fn read(bits: &mut Bits, Block { tables: (dc, ac), predicted, mean, levels, .. }: Block) -> Option<()> {
+        *mean = coefficients::mean(bits, dc?, predicted, 0);
+        others(bits, ac?, levels);
         Some(())
     }
 }
 
 impl Coding for Means {
     #[inline(always)]
-    fn read(bits: &mut Bits, Block { tables: (dc, _), part, predicted, levels, .. }: Block) -> Option<()> {
-        mean(bits, dc?, predicted, part.shift, levels);
+    fn read(bits: &mut Bits, Block { tables: (dc, _), part, predicted, mean, .. }: Block) -> Option<()> {
+        *mean = coefficients::mean(bits, dc?, predicted, part.shift);
         Some(())
     }
 }
 
 impl Coding for MeanBits {
     #[inline(always)]
-    fn read(bits: &mut Bits, Block { part, levels, .. }: Block) -> Option<()> {
-        levels[0] |= i16::from(bits.flag()) << part.shift;
+    fn read(bits: &mut Bits, Block { part, mean, .. }: Block) -> Option<()> {
+        *mean |= i16::from(bits.flag()) << part.shift;
         Some(())
     }
 }
@@ -185,13 +188,11 @@ impl Scan<'_> {
         tables: Tables,
         row: usize,
     ) -> Result<(), ImageError> {
-        let (begin, count) = (row * component.blocks.0, component.extent.0.div_ceil(8));
-        let (blocks, _) = component.coefficients.as_chunks_mut::<64>();
-        let blocks = blocks[begin..begin + count].iter_mut().zip(&mut component.known[begin..begin + count]);
-        for (levels, known) in blocks {
+        let begin = row * component.blocks.0;
+        for (mean, known, levels) in component.read_blocks(begin..begin + component.extent.0.div_ceil(8)) {
             self.restart(bits, progress)?;
             let [predicted, ..] = &mut progress.predicted;
-            let block = Block { tables, part: self.part, predicted, empty: &mut progress.empty, known, levels };
+            let block = Block { tables, part: self.part, predicted, empty: &mut progress.empty, mean, known, levels };
             C::read(bits, block).ok_or_else(missing_table)?;
         }
         Ok(())
@@ -211,13 +212,11 @@ impl Scan<'_> {
             for (&(component, tables), predicted) in self.components.iter().zip(&mut progress.predicted) {
                 let component = &mut frame.components[component];
                 let (wide, high) = component.sampling;
-                let (blocks, _) = component.coefficients.as_chunks_mut::<64>();
                 for y in row * high..(row + 1) * high {
                     let begin = y * component.blocks.0 + column * wide;
-                    let known = &mut component.known[begin..begin + wide];
-                    for (levels, known) in blocks[begin..begin + wide].iter_mut().zip(known) {
+                    for (mean, known, levels) in component.read_blocks(begin..begin + wide) {
                         let empty = &mut progress.empty;
-                        let block = Block { tables, part: self.part, predicted, empty, known, levels };
+                        let block = Block { tables, part: self.part, predicted, empty, mean, known, levels };
                         C::read(bits, block).ok_or_else(missing_table)?;
                     }
                 }

@@ -8,6 +8,7 @@ use super::colour::Colours;
 use super::frame::Frame;
 use super::paint::{Painter, Sink};
 use super::scan::{Scan, Tables, corrupt};
+use super::standard_tables;
 
 /// A file with more scans than this is refused: each may cost as much as the whole image, and take few bytes.
 const MAX_SCANS: usize = 100;
@@ -158,6 +159,9 @@ impl Read {
         if self.scans > MAX_SCANS || self.done {
             return Err(corrupt("the file has too many scans"));
         }
+        if !frame.progressive && self.scans == 1 {
+            standard_tables::fill_in(&mut self.dc, &mut self.ac);
+        }
         let broken = || corrupt("a scan's header is broken");
         let (&count, rest) = segment.split_first().ok_or_else(broken)?;
         let (named, rest) = rest.split_at_checked(2 * usize::from(count)).ok_or_else(broken)?;
@@ -196,6 +200,7 @@ impl Read {
             if alone || component.coefficients.is_empty() {
                 let blocks = component.blocks.0 * if alone { component.sampling.1 } else { component.blocks.1 };
                 component.coefficients = vec![0; blocks * 64];
+                component.means = vec![0; blocks];
                 component.known = vec![0; blocks];
             }
         }

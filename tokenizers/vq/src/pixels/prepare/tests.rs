@@ -161,6 +161,58 @@ fn decoded_jpeg_is_that_of_libjpeg_turbo() {
     }
 }
 
+/// A JPEG without the Huffman tables whose number isn't to be kept; those of means have numbers below 16.
+fn without_tables(jpeg: &[u8], kept: fn(u8) -> bool) -> Vec<u8> {
+    let (mut left, mut at) = (jpeg[..2].to_vec(), 2);
+    while jpeg[at + 1] != 0xDA {
+        let end = at + 2 + usize::from(u16::from_be_bytes([jpeg[at + 2], jpeg[at + 3]]));
+        let mut tables = &jpeg[at + 4..end];
+        if jpeg[at + 1] != 0xC4 {
+            left.extend(&jpeg[at..end]);
+            tables = &[];
+        }
+        while let Some(&number) = tables.first() {
+            let length = 17 + tables[1..17].iter().map(|&count| usize::from(count)).sum::<usize>();
+            if kept(number) {
+                left.extend([0xFF, 0xC4].into_iter().chain((length as u16 + 2).to_be_bytes()));
+                left.extend(&tables[..length]);
+            }
+            tables = &tables[length..];
+        }
+        at = end;
+    }
+    left.extend(&jpeg[at..]);
+    left
+}
+
+#[test]
+fn a_sequential_jpeg_without_huffman_tables_has_the_standard_ones() {
+    // Pillow 12.0.0 writes these tables, and reads the same pixels of the file without any or all of them.
+    let (jpeg, rgb) =
+        (include_bytes!("../testdata/standard_tables.jpg"), include_bytes!("../testdata/standard_tables.rgb"));
+    let whole = Preprocessing { resize: Resize::Keep, crop: Crop::Whole, ..recipe(9) };
+    for (kept, bytes) in [
+        ((|_| false) as fn(u8) -> bool, 314),
+        (|number| number < 16, 380),
+        (|number| number >= 16, 680),
+        (|number| number == 16, 497),
+    ] {
+        let stripped = without_tables(jpeg, kept);
+        assert_eq!(stripped.len(), bytes);
+        let prepared = prepare(&stripped, &whole, MIDDLE, &Limits::default()).expect("decodes");
+        assert_eq!(prepared.crops[0].rgb, rgb);
+    }
+    // Pillow refuses a progressive one, and one that names a table without a standard.
+    let progressive = without_tables(include_bytes!("../testdata/422_progressive.jpg"), |_| false);
+    let mut third = without_tables(jpeg, |_| false);
+    let scan = third.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
+    third[scan + 6] = 0x22;
+    for refused in [progressive, third] {
+        let error = prepare(&refused, &whole, MIDDLE, &Limits::default()).expect_err("refused");
+        assert_eq!(error.reason(), "image_corrupt");
+    }
+}
+
 #[test]
 fn a_jpeg_whose_means_have_more_than_fifteen_bits_is_refused_as_pillow_refuses_it() {
     let mut jpeg = include_bytes!("../testdata/420.jpg").to_vec();
@@ -214,6 +266,21 @@ fn ten_crops_are_corners_and_middle_and_those_of_the_mirror_image() {
     assert_eq!(shows, expected.collect::<Vec<_>>());
     assert_eq!(prepared.crops[0].rgb[..3], gradient(30, 20).get_pixel(5, 0).0);
     assert_eq!(prepared.crops[5].rgb[..3], gradient(30, 20).get_pixel(24, 0).0);
+}
+
+#[test]
+fn the_hash_of_a_jpeg_is_the_same_whether_or_not_its_rows_are_resized_as_they_come() {
+    for (width, height) in [(90, 40), (40, 90), (47, 61), (61, 25), (32, 32), (5, 3), (700, 8)] {
+        let file = encoded(gradient(width, height), ImageFormat::Jpeg);
+        let whole = Preprocessing { resize: Resize::Keep, crop: Crop::Whole, ..recipe(32) };
+        let decoded = prepare(&file, &whole, MIDDLE, &Limits::default()).unwrap();
+        let expected = perceptual_hash(&decoded.crops[0].rgb, width, height);
+        for recipe in [recipe(32), recipes::llamagen(16), recipes::taming(32), whole] {
+            let (prepared, hash) = prepare_and_hash(&file, &recipe, MIDDLE, &Limits::default()).unwrap();
+            assert_eq!(Ok(prepared), prepare(&file, &recipe, MIDDLE, &Limits::default()));
+            assert_eq!(hash, expected, "{width} x {height}");
+        }
+    }
 }
 
 #[test]

@@ -39,7 +39,7 @@ impl Resizing {
     }
 
     /// Resizes the columns of some rows, in which `left` pixels come before the first that has a weight, and adds them to
-    /// `middle`. All calls but the last have a multiple of eight rows.
+    /// `middle`. Eight rows take as long as fewer.
     pub fn across(&mut self, source: &[u8], row_bytes: usize, left: usize, middle: &mut Vec<u8>) {
         let Self { simd, across: ref weights, middle_bytes: out_row_bytes, ref mut pairs, .. } = *self;
         let begin = middle.len();
