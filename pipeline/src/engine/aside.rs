@@ -190,3 +190,64 @@ impl Iterator for TakingBack {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{StringArray, UInt32Array};
+    use datafusion::execution::memory_pool::FairSpillPool;
+    use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+    use datafusion::physical_plan::collect;
+    use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+    use datafusion::prelude::{SessionConfig, SessionContext};
+    use futures::stream;
+
+    use super::*;
+    use crate::engine::nodes::StreamExec;
+
+    /// Ninety rows in no order, each third of which has a megabyte of text.
+    fn rows() -> RecordBatch {
+        let numbers: Vec<u32> = (0..90).map(|row| row * 37 % 90).collect();
+        let text = |number: &u32| number.to_string().repeat(if number % 3 == 0 { 1 << 19 } else { 2 });
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(numbers.iter().map(text)));
+        let numbers: ArrayRef = Arc::new(UInt32Array::from(numbers));
+        RecordBatch::try_from_iter([("number", numbers), ("text", texts)]).unwrap()
+    }
+
+    fn plan(batch: &RecordBatch) -> Arc<dyn ExecutionPlan> {
+        let pieces: Vec<_> = (0..9).map(|piece| Ok(batch.slice(piece * 10, 10))).collect();
+        StreamExec::plan(Box::pin(RecordBatchStreamAdapter::new(batch.schema(), stream::iter(pieces))))
+    }
+
+    /// A plan that has eight megabytes.
+    fn session() -> SessionContext {
+        let mut config = SessionConfig::new().with_target_partitions(1);
+        config.options_mut().execution.sort_spill_reservation_bytes = 1 << 20;
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(8 << 20)));
+        SessionContext::new_with_config_rt(config, runtime.build_arc().unwrap())
+    }
+
+    #[tokio::test]
+    async fn rows_are_sorted_in_less_memory_than_they_weigh_and_come_back_whole_in_small_batches() {
+        let rows = rows();
+        assert!(collect(sort(plan(&rows), &["number"]).unwrap(), session().task_ctx()).await.is_err());
+        let sorted = sort_aside(plan(&rows), &["number"], &["text"]).unwrap();
+        let batches = collect(sorted, session().task_ctx()).await.unwrap();
+        assert!(batches.iter().all(|batch| weights(batch).iter().sum::<u64>() <= BYTES_AT_ONCE), "{batches:?}");
+        let found = arrow::compute::concat_batches(&rows.schema(), &batches).unwrap();
+        let order = arrow::compute::sort_to_indices(rows.column(0), None, None).unwrap();
+        assert_eq!(found, arrow::compute::take_record_batch(&rows, &order).unwrap());
+    }
+
+    #[tokio::test]
+    async fn rows_without_anything_large_need_no_file() {
+        let rows = rows();
+        let small: Vec<u32> = (0..90).filter(|row| row * 37 % 90 % 3 != 0).collect();
+        let rows = arrow::compute::take_record_batch(&rows, &UInt32Array::from(small)).unwrap();
+        let one =
+            StreamExec::plan(Box::pin(RecordBatchStreamAdapter::new(rows.schema(), stream::iter([Ok(rows.clone())]))));
+        let (small, aside) = lay_aside(one, &["text"]).unwrap();
+        let whole = aside.clone().take_back(small, rows.schema());
+        assert_eq!(collect(whole, session().task_ctx()).await.unwrap(), [rows]);
+        assert!(aside.file.get().is_none());
+    }
+}

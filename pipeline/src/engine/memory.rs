@@ -172,6 +172,12 @@ impl Memory {
         self.large.take(bytes, self.share.get().map_or(u64::MAX, |share| share.of_large))
     }
 
+    /// Bytes of the image files that a unit may read at once: two steps hold two batches of them each, and large records
+    /// have the rest of their share.
+    pub fn of_files(&self) -> u64 {
+        self.share.get().map_or(u64::MAX, |share| share.of_large / 8 / share.parallel.max(1) as u64)
+    }
+
     /// As [`Self::room`] for what is known to need so much: an error says that it will never fit.
     pub fn room_for(&self, bytes: u64) -> Result<Room<'_>, String> {
         match self.share.get() {

@@ -89,14 +89,16 @@ mod tests {
         let inside: ArrayRef = Arc::new(StringArray::from(vec!["x", "yy", "zzz"]));
         let field = Arc::new(Field::new("text", DataType::Utf8, false));
         let structs = list_of_structs(StructArray::from(vec![(field, inside)]), &[0, 2, 1, 0]).unwrap();
-        let columns = [("numbers", numbers), ("texts", texts), ("lists", lists.finish().unwrap()), ("structs", structs)];
+        let columns =
+            [("numbers", numbers), ("texts", texts), ("lists", lists.finish().unwrap()), ("structs", structs)];
         RecordBatch::try_from_iter(columns).unwrap()
     }
 
     #[test]
     fn a_row_weighs_its_values_and_their_ends() {
         let of_structs = [0, 3 + 2 * 4, 3 + 4, 0];
-        let expected: Vec<u64> = [4 + 3 + 8, 4, 4 + 4, 4 + 1 + 12].iter().zip(of_structs).map(|(a, b)| a + b + 12).collect();
+        let expected: Vec<u64> =
+            [4 + 3 + 8, 4, 4 + 4, 4 + 1 + 12].iter().zip(of_structs).map(|(a, b)| a + b + 12).collect();
         assert_eq!(weights(&batch()), expected);
     }
 

@@ -290,7 +290,7 @@ mod tests {
         let Ids { text, vocabulary } = ids.unwrap();
         let specials = specials(&vocabulary);
         let settings = Settings { layout: Layout::Cm3leon, ..Settings::default() };
-        let step = InterleaveImages { settings, vocabulary, specials, seed, text: text.clone() };
+        let step = InterleaveImages { settings, vocabulary, specials, seed, text: text.clone(), tokens_per_image: 1 };
         let ends_in_its_image = |before: &str, behind: &str| {
             let tokens = [text.encode(before).unwrap(), text.encode(behind).unwrap()];
             let at = tokens[0].len() as u32;

@@ -11,9 +11,9 @@ use pageloom_schemas::passages::passages;
 use pageloom_schemas::places::{ImagePlace, PlaceTexts, image_places_of};
 use pageloom_schemas::{columns, tables};
 
+use crate::engine::aside::sort_aside;
 use crate::engine::exchange::{bucket_of, image_bucket};
 use crate::engine::exchange_reader::whole;
-use crate::engine::aside::sort_aside;
 use crate::engine::nodes::{MapExec, StreamExec};
 use crate::engine::plan::Unit;
 use crate::engine::reading::read;

@@ -245,8 +245,9 @@ async fn write_rows(
     let begun = documents.filter(|segment| segment.document.is_some() && segment.document_offset == 0).count();
     log.count("examples_begun", begun as u64);
     for (rows, writer) in by_phase(rows, writers.len())?.into_iter().zip(writers) {
-        if !rows.is_empty() {
-            writer.write(rows::sequence_rows(&rows, others)?).await?;
+        // A large document alone makes thousands, and a table of them is a copy.
+        for some in rows.chunks(ROWS_AT_ONCE) {
+            writer.write(rows::sequence_rows(some, others)?).await?;
         }
     }
     Ok(())
