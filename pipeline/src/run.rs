@@ -142,17 +142,19 @@ async fn open(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     let (file, sets) = (job.text.file(), job.text.sets());
     let (checked, plan) = plan(job, &progress).await?;
     let checked = Arc::new(checked);
-    if !is_begun(out, &checked.job.storage).await? {
+    let begun = is_begun(out, &checked.job.storage).await?;
+    if !begun {
         verify_manifests(checked.clone()).await?;
     }
     let store = Store::create(out, &checked.job.storage).await?;
     let job = serde_json::to_value(&checked.job).unwrap_or_default();
     let (digest, identity) = (checked.digest.clone(), checked.identity.clone());
     let record = JobRecord { digest, file, sets, job, identity };
-    if store.create_json(JOB_RECORD, &record).await? == Created::Before {
+    // Where both are there nothing is written: a finished run is left as it is, on a full disk too.
+    if begun || store.create_json(JOB_RECORD, &record).await? == Created::Before {
         refuse_other_job(&store, &record, out).await?;
     }
-    if store.create_json(PLAN_RECORD, &plan).await? == Created::Before {
+    if begun || store.create_json(PLAN_RECORD, &plan).await? == Created::Before {
         refuse_other_input(&store, &plan, out).await?;
     }
     Ok(Run::new(checked, plan, store, progress))
