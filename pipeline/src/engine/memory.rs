@@ -346,7 +346,7 @@ mod tests {
         assert_eq!(shares, [Ok((8, mib(3400))), Ok((2, mib(600))), Ok((1, mib(50)))]);
         let refused = free(200).unwrap_err();
         let says =
-            "350 MB are too few: the job's models hold 105 MB, and 210 MB to encode an image, so that it takes 638 MB";
+            "350 MB are too few: the job's models hold 105 MB, and 210 MB to encode an image, so that it takes 639 MB";
         assert!(refused.contains(says), "{refused}");
         let memory = Memory::default();
         memory.share.set(free(2000).unwrap()).unwrap();

@@ -187,7 +187,8 @@ impl Front {
         };
         let lists = request.uri().query().is_some_and(|query| query.contains("list-type=2"));
         let mut response = self.served(request).await;
-        if lists && let Some(prefix) = self.unlisted.lock().unwrap().clone() {
+        let unlisted = self.unlisted.lock().unwrap().clone().filter(|_| lists);
+        if let Some(prefix) = unlisted {
             response = without(response, &prefix).await;
         }
         match fault {
