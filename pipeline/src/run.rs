@@ -88,8 +88,8 @@ fn share_memory(run: &Run, parallel: usize) -> Result<usize, RunError> {
 /// Awaits work of a run while somebody looks at it: what is slow is told, and too much memory is its end.
 async fn watched<T>(run: &Run, work: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
     let silence = Duration::from_secs(run.checked.job.units.heartbeat_seconds.into());
-    let limit = run.checked.resources.memory.limit();
-    let (_watcher, exceeded) = Watcher::start(run.progress.watch.clone(), silence, limit);
+    let bounds = run.checked.resources.memory.bounds(rayon::current_num_threads());
+    let (_watcher, exceeded) = Watcher::start(run.progress.watch.clone(), silence, bounds);
     tokio::select! {
         done = work => done,
         Ok(held) = exceeded => Err(RunError::Memory(held)),
@@ -107,7 +107,13 @@ pub async fn run_one(job: LoadedJob, out: &Place, stage: Stage, index: u32) -> R
     };
     selftest(&run, stage).await?;
     share_memory(&run, 1)?;
-    watched(&run, run_and_commit(&run, unit, &before)).await?;
+    // In a task of its own: while it computes nobody else could be told that its memory is at its end.
+    let task = tokio::spawn({
+        let (run, unit) = (run.clone(), unit.clone());
+        async move { run_and_commit(&run, &unit, &before).await }
+    });
+    let done = async { task.await.map_err(|error| RunError::Bug(error.to_string()))? };
+    watched(&run, done).await?;
     Ok(unit.clone())
 }
 
@@ -139,17 +145,19 @@ async fn open(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     let (checked, plan) = plan(job, &progress).await?;
     let checked = Arc::new(checked);
     refuse_output_in_input(&checked, out)?;
-    if !is_begun(out, &checked.job.storage).await? {
+    let begun = is_begun(out, &checked.job.storage).await?;
+    if !begun {
         verify_manifests(checked.clone()).await?;
     }
     let store = Store::create(out, &checked.job.storage).await?;
     let job = serde_json::to_value(&checked.job).unwrap_or_default();
     let (digest, identity) = (checked.digest.clone(), checked.identity.clone());
     let record = JobRecord { digest, file, sets, job, identity };
-    if store.create_json(JOB_RECORD, &record).await? == Created::Before {
+    // Where both are there nothing is written: a finished run is left as it is, on a full disk too.
+    if begun || store.create_json(JOB_RECORD, &record).await? == Created::Before {
         refuse_other_job(&store, &record, out).await?;
     }
-    if store.create_json(PLAN_RECORD, &plan).await? == Created::Before {
+    if begun || store.create_json(PLAN_RECORD, &plan).await? == Created::Before {
         refuse_other_input(&store, &plan, out).await?;
     }
     Ok(Run::new(checked, plan, store, progress))

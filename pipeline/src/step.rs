@@ -22,6 +22,10 @@ use crate::sources::Input;
 pub trait Step: Debug + Send + Sync {
     /// A row it can't keep goes to `rejects` with a reason; an `Err` means the job itself is wrong.
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError>;
+    /// About how many bytes it holds while it works on these rows, where that doesn't follow from what they weigh.
+    fn working_bytes(&self, _: &RecordBatch) -> u64 {
+        0
+    }
 }
 
 /// What a job file says about a step: plain data, checked before a run and sent to every worker as it is.

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
-use super::site::{Finished, PARAGRAPH, Said, Site, command, demo_job, pageloom, run, text};
+use super::site::{Finished, PARAGRAPH, Said, Site, command, demo_job, pageloom, png, run, text};
 
 const SETTINGS: [&str; 6] =
     ["--set", "units.bytes=65536", "--set", "shards.rows_per_shard=1", "--set", "shards.rows_per_row_group=1"];
@@ -99,7 +100,7 @@ fn being_told_to_terminate_leaves_a_run_that_goes_on() {
 fn a_signal_leaves_a_run_that_goes_on(signal: &str) {
     let folder = tempfile::tempdir().unwrap();
     let reference = undisturbed(folder.path());
-    let interrupt = |child: &mut Child| self::signal(child, signal);
+    let interrupt = |child: &mut Child| ends_soon_after(child, signal);
     let (out, said) = stopped_in("images", folder.path(), interrupt);
     assert_eq!(said.code, 2, "{said:#?}");
     assert!(said.stderr.contains("stopped; the same command goes on from here"), "{}", said.stderr);
@@ -119,6 +120,32 @@ fn two_runs_in_one_folder_do_each_other_no_harm() {
         assert_eq!(said.code, 0, "{said:#?}");
     }
     assert_eq!(run(&demo_job(), &out, &SETTINGS).data(), reference.data());
+}
+
+/// Sends a signal to a process, which is to end within five seconds.
+fn ends_soon_after(child: &mut Child, signal: &str) {
+    self::signal(child, signal);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while child.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < deadline, "at work five seconds after {signal}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_run_in_the_middle_of_a_large_image_ends_soon_after_it_is_told_to() {
+    let site = Site::new().with("page.html", format!("<body>{PARAGRAPH}<img src=\"large.png\">{PARAGRAPH}</body>"));
+    let row: Vec<u8> = (0..9000 * 3).map(|at| (at % 251) as u8).collect();
+    let site = site.with("large.png", png(9000, 9000, [8, 2], &row));
+    let (job, out) = (text(&site.job()), site.path("out"));
+    let mut run = command(&["run", &job, "--out", &text(&out)]).stderr(Stdio::null()).spawn().unwrap();
+    while commits(&out, "documents") == 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // Decoding takes seconds, and is under way by now.
+    std::thread::sleep(Duration::from_millis(300));
+    ends_soon_after(&mut run, "-TERM");
+    assert!(!out.join("manifest.json").exists());
 }
 
 /// Asks the system to do something with a process by its number.

@@ -156,6 +156,28 @@ fn two_runs_in_one_bucket_do_each_other_no_harm_while_requests_fail() {
 }
 
 #[test]
+fn a_listing_that_lags_behind_costs_no_file() {
+    let (reference, bucket) = (Bucket::start(), Bucket::start());
+    let undisturbed = reference.run(&IN_BUCKET);
+    let mut child = bucket.start_run();
+    while bucket.commits("documents") == 0 && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // What was committed is not made again, for units are asked for by name.
+    bucket.server.leave_unlisted("runs/demo/");
+    assert_eq!(bucket.run(&IN_BUCKET).data(), undisturbed.data());
+    // Files whose commits are not listed yet are no orphans.
+    bucket.server.leave_unlisted("runs/demo/commits/");
+    let cleaned = bucket.look(&["clean", OUT, "--remove"]).stdout;
+    assert!(!cleaned.contains("data/train-"), "{cleaned}");
+    bucket.server.leave_unlisted("nothing");
+    assert!(bucket.look(&["verify", OUT]).stdout.contains("balanced"));
+    assert_eq!(bucket.output().data(), undisturbed.data());
+}
+
+#[test]
 fn a_store_that_overwrites_what_is_there_is_refused_with_a_remedy() {
     let bucket = Bucket::start();
     bucket.server.overwrite();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
-use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
 use arrow_ipc::reader::StreamDecoder;
 use bytes::Bytes;
@@ -24,6 +23,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use crate::engine::commit::Commit;
 use crate::engine::exchange::{BLOCK_BYTES, Segment, checksum, segment};
 use crate::engine::exchange_writer::ipc_stream;
+use crate::engine::gather::Gatherer;
 use crate::engine::nodes::external;
 use crate::engine::store::Store;
 use crate::engine::table_writer::TableFile;
@@ -31,6 +31,8 @@ use crate::error::RunError;
 
 /// Requests on their way at once; what they bring is held until its turn.
 const REQUESTS: usize = 8;
+/// Bytes of a batch that is read: it has fewer rows than its plan asks for where they are larger.
+const BYTES_OF_A_BATCH: u64 = 8 << 20;
 
 /// The rows of a bucket of a table that the units of a stage wrote, in the order of units.
 pub fn bucket(
@@ -137,7 +139,7 @@ impl PartitionStream for Rows {
             pieces: pieces.boxed(),
             decoder: StreamDecoder::new(),
             rows_of_segment: 0,
-            rows: BatchCoalescer::new(self.schema.clone(), batch_rows),
+            rows: Gatherer::new(self.schema.clone(), batch_rows, BYTES_OF_A_BATCH),
             ended: false,
         };
         let head = Buffer::from(self.head.clone());
@@ -161,21 +163,21 @@ struct Reading {
     decoder: StreamDecoder,
     rows_of_segment: u64,
     /// Copies rows out of what was fetched, which a batch would keep in memory otherwise, into batches of one size.
-    rows: BatchCoalescer,
+    rows: Gatherer,
     ended: bool,
 }
 
 impl Reading {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            if let Some(batch) = self.rows.next_completed_batch() {
+            if let Some(batch) = self.rows.next() {
                 return Ok(Some(batch));
             }
             match self.pieces.try_next().await? {
                 Some((request, bytes)) => self.take(&request, bytes)?,
                 None if self.ended => return Ok(None),
                 None => {
-                    self.rows.finish_buffered_batch()?;
+                    self.rows.finish()?;
                     self.ended = true;
                 }
             }
@@ -209,7 +211,7 @@ impl Reading {
         while !bytes.is_empty() {
             if let Some(batch) = self.decoder.decode(&mut bytes).map_err(|error| error.to_string())? {
                 self.rows_of_segment += batch.num_rows() as u64;
-                self.rows.push_batch(batch).map_err(|error| error.to_string())?;
+                self.rows.push(&batch).map_err(|error| error.to_string())?;
             }
         }
         Ok(())

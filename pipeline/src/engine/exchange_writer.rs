@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::compute::BatchCoalescer;
 use arrow::datatypes::{Schema, SchemaRef, UInt32Type};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
@@ -13,12 +12,15 @@ use parquet::arrow::async_writer::AsyncFileWriter;
 
 use crate::engine::clock::{Meter, metered};
 use crate::engine::exchange::{BLOCK_BYTES, Segment, checksum};
+use crate::engine::gather::Gatherer;
 use crate::engine::store::Store;
 use crate::engine::table_writer::{HashingWriter, TableFile, TableSink};
 use crate::error::{RunError, StepError};
 
 /// Rows of a batch as it is written, and so of one as it is read back: documents are tens of kilobytes each.
 const ROWS_AT_ONCE: usize = 64;
+/// Bytes of such a batch: it has fewer rows where they are larger.
+const BYTES_OF_A_BATCH: u64 = 32 << 20;
 /// Bytes that are handed on at once.
 const BYTES_AT_ONCE: usize = 1 << 20;
 
@@ -40,7 +42,7 @@ struct OpenSegment {
     bucket: u32,
     first_byte: u64,
     row_count: u64,
-    rows: BatchCoalescer,
+    rows: Gatherer,
     /// Bytes behind the last whole block.
     block: Vec<u8>,
     checksums: Vec<u64>,
@@ -64,11 +66,11 @@ impl ExchangeWriter {
             self.enter(bucket)?;
             let Some(open) = &mut self.open else { continue };
             open.row_count += rows.len() as u64;
-            open.rows.push_batch(batch.slice(rows.start, rows.len()))?;
-            while let Some(full) = open.rows.next_completed_batch() {
+            open.rows.push(&batch.slice(rows.start, rows.len()))?;
+            while let Some(full) = self.open.as_mut().and_then(|open| open.rows.next()) {
                 self.stream.write(&full)?;
+                self.hand_on(BYTES_AT_ONCE).await?;
             }
-            self.hand_on(BYTES_AT_ONCE).await?;
         }
         Ok(())
     }
@@ -82,7 +84,7 @@ impl ExchangeWriter {
         if self.segments.last().is_some_and(|last| last.bucket >= bucket) {
             return Err(RunError::Bug(format!("{}: rows of bucket {bucket} come after later ones", self.path)));
         }
-        let rows = BatchCoalescer::new(self.schema.clone(), ROWS_AT_ONCE);
+        let rows = Gatherer::new(self.schema.clone(), ROWS_AT_ONCE, BYTES_OF_A_BATCH);
         let first_byte = self.position();
         self.checked = first_byte;
         self.open =
@@ -93,8 +95,8 @@ impl ExchangeWriter {
     /// Ends the open bucket.
     fn leave(&mut self) -> Result<(), RunError> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
-        open.rows.finish_buffered_batch()?;
-        while let Some(rest) = open.rows.next_completed_batch() {
+        open.rows.finish()?;
+        while let Some(rest) = open.rows.next() {
             self.stream.write(&rest)?;
         }
         open.take_in(self.unchecked());

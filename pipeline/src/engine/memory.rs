@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -75,6 +76,45 @@ pub struct Wanted<'a> {
     pub working_bytes: &'a dyn Fn(usize) -> u64,
 }
 
+/// What the process may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes that it never holds more than.
+    pub limit: u64,
+    /// Bytes past which the run ends: what is taken until that is seen, and until it has ended, fits below the limit.
+    pub mark: u64,
+    /// Threads that take memory.
+    threads: usize,
+}
+
+/// What a thread takes in a millisecond at most: a new page has to be cleared, and then filled with something.
+const TAKEN_IN_A_MILLISECOND: u64 = 1 << 20;
+/// How long it may be from the mark to the end of the process, on a machine that has other things to do.
+const MILLISECONDS_TO_THE_END: u64 = 16;
+
+impl Bounds {
+    /// So many threads below a limit. A tenth of it at most lies behind the mark.
+    pub fn new(limit: u64, threads: usize) -> Self {
+        let mark = limit - reserve(threads).min(limit / 10);
+        Self { limit, mark, threads }
+    }
+
+    /// The least limit with this mark.
+    fn of_mark(mark: u64, threads: usize) -> u64 {
+        (mark + reserve(threads)).min((mark * 10).div_ceil(9))
+    }
+
+    /// How long the mark can't be reached, going by what is held; none where it is passed.
+    pub fn safe_for(&self, held: u64) -> Option<Duration> {
+        let left = self.mark.checked_sub(held)?;
+        Some(Duration::from_millis(left / (TAKEN_IN_A_MILLISECOND * self.threads.max(1) as u64)))
+    }
+}
+
+fn reserve(threads: usize) -> u64 {
+    TAKEN_IN_A_MILLISECOND * MILLISECONDS_TO_THE_END * threads as u64
+}
+
 /// The least that a plan can sort in.
 pub const LEAST_OF_UNIT: u64 = 32 << 20;
 /// The least that a large record can be worked on in.
@@ -87,9 +127,9 @@ impl Memory {
         Self { limit: limit.or_else(of_machine), ..Self::default() }
     }
 
-    /// What the process is to stay below; unknown on a system that doesn't tell.
-    pub fn limit(&self) -> Option<u64> {
-        self.limit
+    /// What the process is to stay below, with so many threads; unknown on a system that doesn't tell.
+    pub fn bounds(&self, threads: usize) -> Option<Bounds> {
+        self.limit.map(|limit| Bounds::new(limit, threads))
     }
 
     /// Shares out what is left, once everything is loaded that stays. An error says how much it would take.
@@ -130,6 +170,12 @@ impl Memory {
     /// Waits until there is room for work that needs so many bytes; what is larger than all of the room has it alone.
     pub fn room(&self, bytes: u64) -> Room<'_> {
         self.large.take(bytes, self.share.get().map_or(u64::MAX, |share| share.of_large))
+    }
+
+    /// Bytes of the image files that a unit may read at once: two steps hold two batches of them each, and large records
+    /// have the rest of their share.
+    pub fn of_files(&self) -> u64 {
+        self.share.get().map_or(u64::MAX, |share| share.of_large / 8 / share.parallel.max(1) as u64)
     }
 
     /// As [`Self::room`] for what is known to need so much: an error says that it will never fit.
@@ -181,7 +227,7 @@ pub fn megabytes(bytes: u64) -> u64 {
 /// that was freed and not given back. Plans of pages are large where nothing is encoded, and small where images are.
 fn share(limit: u64, resident: u64, wanted: &Wanted<'_>) -> Result<Share, String> {
     let Wanted { parallel, of_unit, threads, working_bytes } = *wanted;
-    let free = limit.saturating_sub(resident);
+    let free = Bounds::new(limit, threads).mark.saturating_sub(resident);
     let fits = |encoders: &usize| working_bytes(*encoders) <= free / 5;
     let encoders = (1..=threads).rev().find(fits).unwrap_or(1);
     let (of_plans, of_encoders) = (free / 5 * 2, working_bytes(encoders));
@@ -194,7 +240,7 @@ fn share(limit: u64, resident: u64, wanted: &Wanted<'_>) -> Result<Share, String
             megabytes(limit),
             megabytes(resident),
             megabytes(of_encoder),
-            megabytes(least),
+            megabytes(Bounds::of_mark(least, threads)),
         ));
     }
     let parallel = parallel.clamp(1, (of_plans / LEAST_OF_UNIT) as usize);
@@ -276,7 +322,7 @@ mod tests {
     #[test]
     fn fewer_units_run_at_once_where_there_is_room_for_fewer() {
         let wanted = wanted(&|_| 0);
-        let free = |mibs: u64| share(mib(mibs + 100), mib(100), &wanted).unwrap();
+        let free = |mibs: u64| share(Bounds::of_mark(mib(mibs + 100), 8), mib(100), &wanted).unwrap();
         let (of_unit, of_all) = (mib(500), mib(4000));
         let of_ten = Share { parallel: 8, of_unit, of_unit_alone: of_all, of_large: of_all, encoders: 8 };
         assert_eq!(free(10_000), of_ten);
@@ -295,12 +341,12 @@ mod tests {
     #[test]
     fn fewer_threads_encode_at_once_where_there_is_room_for_fewer_and_one_is_needed() {
         let of_threads = |threads: usize| mib(200) * threads as u64;
-        let free = |mibs: u64| share(mib(mibs + 100), mib(100), &wanted(&of_threads));
+        let free = |mibs: u64| share(Bounds::of_mark(mib(mibs + 100), 8), mib(100), &wanted(&of_threads));
         let shares = [10_000, 2000, 500].map(|mibs| free(mibs).map(|share| (share.encoders, share.of_large)));
         assert_eq!(shares, [Ok((8, mib(3400))), Ok((2, mib(600))), Ok((1, mib(50)))]);
         let refused = free(200).unwrap_err();
         let says =
-            "315 MB are too few: the job's models hold 105 MB, and 210 MB to encode an image, so that it takes 575 MB";
+            "350 MB are too few: the job's models hold 105 MB, and 210 MB to encode an image, so that it takes 639 MB";
         assert!(refused.contains(says), "{refused}");
         let memory = Memory::default();
         memory.share.set(free(2000).unwrap()).unwrap();
@@ -312,6 +358,25 @@ mod tests {
             third.join().unwrap();
         });
         assert_eq!(*memory.encoders.taken.lock().unwrap(), 1);
+    }
+
+    #[test]
+    fn what_is_taken_behind_the_mark_fits_below_the_limit() {
+        for (threads, limit) in [(1, 1000), (4, 1000), (4, 100), (64, 1000), (64, 100_000)].map(|(t, l)| (t, mib(l))) {
+            let bounds = Bounds::new(limit, threads);
+            assert!(limit - bounds.mark == mib(16) * threads as u64 || limit - bounds.mark == limit / 10);
+            let again = Bounds::new(Bounds::of_mark(bounds.mark, threads), threads);
+            assert!(again.mark >= bounds.mark && again.limit <= limit, "{again:?} {bounds:?}");
+        }
+    }
+
+    #[test]
+    fn the_process_is_looked_at_before_it_can_reach_the_mark() {
+        let bounds = Bounds::new(mib(1000), 4);
+        assert_eq!(bounds.mark, mib(936));
+        let safe = [0, 836, 934, 936].map(|held| bounds.safe_for(mib(held)));
+        assert_eq!(safe, [234, 25, 0, 0].map(|milliseconds| Some(Duration::from_millis(milliseconds))));
+        assert_eq!(bounds.safe_for(mib(937)), None);
     }
 
     #[test]

@@ -91,8 +91,11 @@ impl ExecutionPlan for StreamExec {
 /// A batch in, a batch out; may change the number of rows.
 pub type BatchFunction = Arc<dyn Fn(RecordBatch) -> Result<RecordBatch, StepError> + Send + Sync>;
 
+/// Batches, each made when it is asked for.
+pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
 /// A batch in, and out what became of it once it is computed elsewhere: in one batch or, where that is large, in several.
-pub type Background = Arc<dyn Fn(RecordBatch) -> BoxFuture<'static, Result<Vec<RecordBatch>>> + Send + Sync>;
+pub type Background = Arc<dyn Fn(RecordBatch) -> BoxFuture<'static, Result<Batches>> + Send + Sync>;
 
 /// A function over batches, in their order: a job's step, or the engine's own reshaping between tables.
 #[derive(Clone)]
@@ -112,7 +115,10 @@ impl MapExec {
         schema: SchemaRef,
         function: BatchFunction,
     ) -> Arc<dyn ExecutionPlan> {
-        let at_once = move |batch| ready(function(batch).map(|batch| vec![batch]).map_err(external)).boxed();
+        let at_once = move |batch| {
+            let one = function(batch).map_err(external);
+            ready(one.map(|one| -> Batches { Box::new(std::iter::once(Ok(one))) })).boxed()
+        };
         Self::in_background(name, input, schema, 1, Arc::new(at_once))
     }
 
@@ -189,7 +195,7 @@ impl ExecutionPlan for MapExec {
         let function = self.function.clone();
         let batches = self.input.execute(partition, context)?;
         let mapped = batches.map_ok(move |batch| function(batch)).try_buffered(self.in_hand);
-        let mapped = mapped.map_ok(|some| stream::iter(some.into_iter().map(Ok))).try_flatten();
+        let mapped = mapped.map_ok(stream::iter).try_flatten();
         // An empty batch says nothing, and some operators take it for the end.
         let some = mapped.try_filter(|batch| ready(batch.num_rows() > 0));
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), some.boxed())))

@@ -3,9 +3,15 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use datafusion::catalog::streaming::StreamingTable;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionConfig, SessionContext};
+use futures::stream;
 
 use crate::engine::store::Store;
 use crate::engine::table_writer::TableFile;
@@ -23,6 +29,30 @@ pub fn session(store: &Store, memory: u64, batch_rows: usize) -> Result<SessionC
     let context = SessionContext::new_with_config_rt(config, runtime);
     context.register_object_store(&Store::base_url()?, store.objects());
     Ok(context)
+}
+
+/// A plan as a table of other plans.
+pub fn table_of(context: &SessionContext, plan: Arc<dyn ExecutionPlan>) -> Result<DataFrame, RunError> {
+    let schema = plan.schema();
+    Ok(context.read_table(Arc::new(StreamingTable::try_new(schema, vec![Arc::new(Planned(plan))])?))?)
+}
+
+/// The one partition of a plan.
+#[derive(Debug)]
+struct Planned(Arc<dyn ExecutionPlan>);
+
+impl PartitionStream for Planned {
+    fn schema(&self) -> &SchemaRef {
+        self.0.properties().eq_properties.schema()
+    }
+
+    fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let schema = self.0.schema();
+        match execute_stream(self.0.clone(), context) {
+            Ok(batches) => batches,
+            Err(error) => Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter([Err(error)]))),
+        }
+    }
 }
 
 /// The rows of one file. That they are as many as its record says is asked of DataFusion, which takes a file that it does

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use crate::engine::clock::{Spent, Stopwatch};
 use crate::engine::memory::{Memory, Room};
-use crate::engine::nodes::{MapExec, external};
+use crate::engine::nodes::{Batches, MapExec, external};
 use crate::engine::unit::UnitLog;
 use crate::engine::watch::AtWork;
 use crate::error::StepError;
@@ -56,7 +56,7 @@ pub fn step_plan(
 
 impl StepNode {
     /// Runs the step on rayon's threads. Two batches may end in either order: the books are sorted when they are closed.
-    async fn compute(self: Arc<Self>, batch: RecordBatch) -> datafusion::common::Result<Vec<RecordBatch>> {
+    async fn compute(self: Arc<Self>, batch: RecordBatch) -> datafusion::common::Result<Batches> {
         let (done, outcome) = tokio::sync::oneshot::channel();
         let node = self.clone();
         rayon::spawn(move || {
@@ -68,13 +68,14 @@ impl StepNode {
         let (spent, kept, rejects) = outcome.map_err(external)?;
         let rows_kept: usize = kept.iter().map(RecordBatch::num_rows).sum();
         self.log.step(self.name, (rows as u64, rows_kept as u64), spent, rejects);
-        Ok(kept)
+        Ok(Box::new(kept.into_iter().map(Ok)))
     }
 
     /// Pages are worked on in fewer threads, and large ones one after another, where there is no memory for more. An image's
     /// step asks by itself, by the pixels, and would wait here for what its own thread holds.
     fn room(&self, rows: &RecordBatch) -> Option<Room<'_>> {
         let bytes = (bytes_of(rows) * BYTES_FOR_A_BYTE).max(BYTES_OF_A_THREAD) as u64;
+        let bytes = bytes.max(self.step.working_bytes(rows));
         (self.kind == Kind::Document).then(|| self.memory.room(bytes))
     }
 

@@ -174,8 +174,12 @@ impl Store {
         record.map(Some).map_err(|error| RunError::Record { path: path.into(), cause: error.to_string() })
     }
 
-    /// Writes a file whole, over what may be there: for files whose bytes follow from the job alone.
+    /// Writes a file whole, over what may be there: for files whose bytes follow from the job alone. One that is there
+    /// already with these bytes stays, for on a full disk there is no room for a second.
     pub async fn write(&self, path: &str, bytes: Vec<u8>) -> Result<(), RunError> {
+        if self.read(path).await?.as_ref() == Some(&bytes) {
+            return Ok(());
+        }
         self.objects.put(&Path::from(path), PutPayload::from(bytes)).await?;
         Ok(())
     }

@@ -12,7 +12,7 @@ use pageloom_schemas::{Key, columns};
 use tokio::sync::oneshot;
 
 use crate::engine::clock::resident_bytes;
-use crate::engine::memory::megabytes;
+use crate::engine::memory::{Bounds, megabytes};
 use crate::step::shorten;
 use crate::tell;
 
@@ -74,6 +74,12 @@ impl Watch {
     pub fn lines(&self, now: Instant, silence: Duration, slow: Duration) -> Vec<String> {
         let units: Vec<Arc<AtWork>> = lock(&self.units).values().cloned().collect();
         units.iter().flat_map(|unit| unit.lines(now, silence, slow)).collect()
+    }
+
+    fn exceeded(&self, bounds: Bounds, held: u64, now: Instant) -> String {
+        let [held, limit, rest] = [held, bounds.limit, bounds.limit - bounds.mark].map(megabytes);
+        let at_work = self.at_work(now);
+        format!("{held} MB of {limit} MB are held, and {rest} MB are needed to end in time; at work:\n  {at_work}")
     }
 
     /// All units with what they are at, in few words.
@@ -220,8 +226,9 @@ impl Drop for InHand {
     }
 }
 
-/// How often a run is looked at.
+/// How often a run is looked at; more often where it is near the end of its memory.
 const TICK: Duration = Duration::from_millis(100);
+const SHORTEST_TICK: Duration = Duration::from_millis(1);
 
 /// A thread that looks at a run, of its own because all others may be busy. It ends when this is dropped.
 #[derive(Debug)]
@@ -231,24 +238,26 @@ pub struct Watcher {
 
 impl Watcher {
     /// Says what units are at where they are silent for `silence`, and names a record that is in hand for a third of that.
-    /// What is returned beside it ends when the process holds more memory than `limit`, with what to say of it.
-    pub fn start(watch: Arc<Watch>, silence: Duration, limit: Option<u64>) -> (Self, oneshot::Receiver<String>) {
+    /// What is returned beside it ends when the process has passed the mark of its memory, with what to say of it.
+    pub fn start(watch: Arc<Watch>, silence: Duration, bounds: Option<Bounds>) -> (Self, oneshot::Receiver<String>) {
         let (running, ended) = channel::<()>();
         let (exceeded, exceeds) = oneshot::channel();
         std::thread::spawn(move || {
             let mut exceeded = Some(exceeded);
-            while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            let mut tick = SHORTEST_TICK;
+            while ended.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
                 let now = Instant::now();
-                watch.lines(now, silence, silence / 3).iter().for_each(|line| tell!("{line}"));
-                let over = limit.zip(resident_bytes()).filter(|(limit, resident)| resident > limit);
-                if let Some((limit, resident)) = over
-                    && let Some(exceeded) = exceeded.take()
-                {
-                    let (limit, resident) = (megabytes(limit), megabytes(resident));
-                    let at_work = watch.at_work(now);
-                    let _ =
-                        exceeded.send(format!("{resident} MB are held, more than {limit} MB; at work:\n  {at_work}"));
+                tick = TICK;
+                if let Some((bounds, held)) = bounds.zip(resident_bytes()) {
+                    let safe_for = bounds.safe_for(held);
+                    tick = safe_for.unwrap_or(TICK).clamp(SHORTEST_TICK, TICK);
+                    if safe_for.is_none()
+                        && let Some(exceeded) = exceeded.take()
+                    {
+                        let _ = exceeded.send(watch.exceeded(bounds, held, now));
+                    }
                 }
+                watch.lines(now, silence, silence / 3).iter().for_each(|line| tell!("{line}"));
             }
         });
         (Self { _running: running }, exceeds)

@@ -51,6 +51,19 @@ pub enum ImageTokens {
     Decimal,
 }
 
+impl ImageTokens {
+    /// About so many tokens for each code: a decimal number is two or three, and a space.
+    fn per_code(self) -> usize {
+        match self {
+            Self::Ids => 1,
+            Self::Decimal => 4,
+        }
+    }
+}
+
+/// A token by itself, laid out, and in its column, which are made by doubling.
+const BYTES_FOR_A_TOKEN: usize = 4 + 2 * 4 + 2 * 4;
+
 /// What happens to an image without tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,7 +92,8 @@ impl StepSettings for Settings {
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
         let Ids { text, vocabulary } = resources.ids()?.clone();
         let (specials, seed) = (specials(&vocabulary), resources.seed);
-        Ok(Arc::new(InterleaveImages { settings: self.clone(), vocabulary, specials, seed, text }))
+        let tokens_per_image = resources.images.codes_per_image() as usize * self.image_tokens.per_code();
+        Ok(Arc::new(InterleaveImages { settings: self.clone(), vocabulary, specials, seed, text, tokens_per_image }))
     }
 }
 
@@ -90,6 +104,8 @@ struct InterleaveImages {
     specials: Specials,
     seed: u64,
     text: Arc<TextTokenizer>,
+    /// About as many stand for each image.
+    tokens_per_image: usize,
 }
 
 #[derive(Debug, Default)]
@@ -118,6 +134,13 @@ impl Step for InterleaveImages {
         }
         let runs: Vec<_> = documents.iter().map(Interleaved::runs).collect();
         self.settings.columns().replace(&batch, vec![tokens.finish()?, image_runs(&runs)?])
+    }
+
+    /// An image takes as many bytes here as its tokens have, however few its place in the document has.
+    fn working_bytes(&self, batch: &RecordBatch) -> u64 {
+        let slots = columns::image_slots();
+        let shown = slots.of(batch).map_or(0, |slots| slots.value_offsets()[slots.len()] - slots.value_offsets()[0]);
+        shown as u64 * (self.tokens_per_image * BYTES_FOR_A_TOKEN) as u64
     }
 }
 
@@ -243,7 +266,7 @@ mod tests {
         let Resources { ids, seed, .. } = resources();
         let Ids { text, vocabulary } = ids.unwrap();
         let specials = specials(&vocabulary);
-        let step = InterleaveImages { settings: Settings::default(), vocabulary, specials, seed, text };
+        let step = InterleaveImages { settings: Settings::default(), vocabulary, specials, seed, text, tokens_per_image: 1 };
         let slot = ImagePlace { key: Key::default(), url: "https://a.example/i".into(), tag_start, src, tag_end, texts: PlaceTexts::default() };
         let codes = code.map(|code| (slot.key, vec![code])).into_iter().collect();
         let random = &mut KeyedRandom::new(seed, "layout", b"", 0);
@@ -267,7 +290,7 @@ mod tests {
         let Ids { text, vocabulary } = ids.unwrap();
         let specials = specials(&vocabulary);
         let settings = Settings { layout: Layout::Cm3leon, ..Settings::default() };
-        let step = InterleaveImages { settings, vocabulary, specials, seed, text: text.clone() };
+        let step = InterleaveImages { settings, vocabulary, specials, seed, text: text.clone(), tokens_per_image: 1 };
         let ends_in_its_image = |before: &str, behind: &str| {
             let tokens = [text.encode(before).unwrap(), text.encode(behind).unwrap()];
             let at = tokens[0].len() as u32;

@@ -11,9 +11,10 @@ use pageloom_schemas::passages::passages;
 use pageloom_schemas::places::{ImagePlace, PlaceTexts, image_places_of};
 use pageloom_schemas::{columns, tables};
 
+use crate::engine::aside::sort_aside;
 use crate::engine::exchange::{bucket_of, image_bucket};
 use crate::engine::exchange_reader::whole;
-use crate::engine::nodes::{MapExec, StreamExec, sort};
+use crate::engine::nodes::{MapExec, StreamExec};
 use crate::engine::plan::Unit;
 use crate::engine::reading::read;
 use crate::engine::session::session;
@@ -26,6 +27,8 @@ use crate::step::Kind;
 
 /// Rows of a batch while sorting: documents are tens of kilobytes each.
 const BATCH_ROWS: usize = 256;
+/// What is large of a document where anything is.
+pub const LARGE: &[&str] = &["tokens", "image_slots", "passages"];
 
 /// Runs one unit.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>) -> Result<Files, RunError> {
@@ -34,8 +37,9 @@ pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>) -> Result<Files, Ru
     let pages = StreamExec::plan(reading.pages);
     let tokenised = steps_over(run, pages, &run.checked.job.documents, Kind::Document, log)?;
     let documents = place_documents(run, tokenised, log);
-    let documents = sort(documents, &["bucket", "order", "key"])?;
-    let locations = sort(StreamExec::plan(reading.locations), &["bucket", "key", "source", "path", "offset"])?;
+    let documents = sort_aside(documents, &["bucket", "order", "key"], LARGE)?;
+    let locations = StreamExec::plan(reading.locations);
+    let locations = sort_aside(locations, &["bucket", "key", "source", "path", "offset"], &["inline"])?;
     let thread = async { reading.thread.await.map_err(|error| RunError::Bug(error.to_string()))? };
     let (documents, locations, ()) = try_join!(
         write_plan(&context, documents, log.exchange(run, unit, "documents", tables::documents())?),
@@ -94,7 +98,8 @@ async fn write_references(
     let buckets = run.plan.buckets;
     let explode = move |batch: RecordBatch| references(&batch, buckets);
     let plan = MapExec::plan("image_references", documents, tables::image_references(), Arc::new(explode));
-    let plan = sort(plan, &["bucket", "key", "document_key"])?;
+    // A `data:` URL is as large as its image.
+    let plan = sort_aside(plan, &["bucket", "key", "document_key"], &["url"])?;
     let plan = count_images(plan, log);
     write_plan(context, plan, log.exchange(run, unit, "image_references", tables::image_references())?).await
 }

@@ -8,6 +8,8 @@ use datafusion::common::JoinType;
 use datafusion::functions_aggregate::expr_fn::min;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{DataFrame, SessionContext, col};
+use futures::FutureExt;
+use futures::future::ready;
 use pageloom_schemas::lists::{ListColumn, uint32_rows};
 use pageloom_schemas::{columns, tables};
 
@@ -15,7 +17,7 @@ use crate::engine::commit::Commit;
 use crate::engine::earlier::nothing_known;
 use crate::engine::exchange::bucket_of;
 use crate::engine::exchange_reader::bucket;
-use crate::engine::nodes::{MapExec, sort};
+use crate::engine::nodes::{Batches, MapExec, external, sort};
 use crate::engine::plan::{TrainingTable, Unit};
 use crate::engine::session::{scan, session};
 use crate::engine::stages::{image_rows, steps_over};
@@ -34,7 +36,7 @@ pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, documents: &[Commit
     let context = session(&run.store, run.memory_of_unit(), BATCH_ROWS)?;
     let references = references(&context, &run.store, documents, unit.index)?;
     let located = located_images(&context, run, documents, unit.index).await?;
-    let located = count_images(located, log);
+    let located = part_by_files(count_images(located, log), run.checked.resources.memory.of_files());
     let encoded = steps_over(run, located, &run.checked.job.images, Kind::Image, log)?;
     let encoded = count_work(encoded, run);
     let schema = tables::images(image_rows::masks(&run.checked));
@@ -126,6 +128,31 @@ fn count_images(plan: Arc<dyn ExecutionPlan>, log: &Arc<UnitLog>) -> Arc<dyn Exe
     MapExec::plan("count_images", plan, schema, Arc::new(count))
 }
 
+/// Hands on fewer images at once where their files are large: those of a batch are held together.
+fn part_by_files(plan: Arc<dyn ExecutionPlan>, most_bytes: u64) -> Arc<dyn ExecutionPlan> {
+    let schema = plan.schema();
+    let part = move |batch: RecordBatch| ready(parted(batch, most_bytes).map_err(external)).boxed();
+    MapExec::in_background("part_by_files", plan, schema, 1, Arc::new(part))
+}
+
+/// Parts of a batch whose files have so many bytes together, or one more. What an archive has compressed counts as it lies there.
+fn parted(batch: RecordBatch, most_bytes: u64) -> Result<Batches, StepError> {
+    let (length, url) = (columns::length(), columns::url());
+    let (lengths, urls) = (length.of(&batch)?, url.of(&batch)?);
+    let (mut parts, mut from, mut bytes) = (Vec::new(), 0, 0);
+    for (row, (length, url)) in lengths.iter().zip(urls.iter()).enumerate() {
+        // A `data:` URL lies nowhere else.
+        let more = length.unwrap_or_else(|| url.map_or(0, str::len) as u64);
+        if row > from && bytes + more > most_bytes {
+            parts.push(batch.slice(from, row - from));
+            (from, bytes) = (row, 0);
+        }
+        bytes += more;
+    }
+    parts.push(batch.slice(from, batch.num_rows() - from));
+    Ok(Box::new(parts.into_iter().map(Ok)))
+}
+
 fn count_work(plan: Arc<dyn ExecutionPlan>, run: &Run) -> Arc<dyn ExecutionPlan> {
     let progress = run.progress.clone();
     let count = move |batch: RecordBatch| {
@@ -191,4 +218,21 @@ fn image_tokens(batch: &RecordBatch, seed: u64, buckets: u32, one_crop: usize) -
     parts.push(codes.finish()?);
     let image = StructArray::try_new(columns::image_fields(), parts, None)?;
     Ok(RecordBatch::try_new(tables::image_tokens(), vec![bucket, Arc::new(document.clone()), Arc::new(image)])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_whose_files_are_large_are_handed_on_a_few_at_a_time_and_in_order() {
+        use arrow::array::{StringArray, UInt64Array};
+        let urls: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "data:,123", "c", "d"]));
+        let lengths: ArrayRef = Arc::new(UInt64Array::from(vec![Some(4), Some(6), None, Some(50), Some(1)]));
+        let batch = RecordBatch::try_from_iter([("url", urls), ("length", lengths)]).unwrap();
+        let rows = |most_bytes| -> Vec<usize> {
+            parted(batch.clone(), most_bytes).unwrap().map(|part| part.unwrap().num_rows()).collect()
+        };
+        assert_eq!([rows(10), rows(0), rows(u64::MAX >> 1)], [vec![2, 1, 1, 1], vec![1; 5], vec![5]]);
+    }
 }

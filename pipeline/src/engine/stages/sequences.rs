@@ -4,18 +4,21 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::common::JoinType;
 use datafusion::functions_aggregate::expr_fn::array_agg;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{SessionContext, col};
+use datafusion::prelude::{DataFrame, SessionContext, col};
 use futures::TryStreamExt;
 use pageloom_schemas::{Key, columns, tables};
 
+use crate::engine::aside::{lay_aside, small_schema};
 use crate::engine::clock::{Spent, Stopwatch};
 use crate::engine::exchange_reader::bucket;
 use crate::engine::nodes::{MapExec, sort};
 use crate::engine::plan::Unit;
-use crate::engine::session::session;
+use crate::engine::session::{session, table_of};
+use crate::engine::stages::documents::LARGE;
 use crate::engine::stages::{Before, steps_over};
 use crate::engine::store::Store;
 use crate::engine::table_writer::{TableFile, TableSink};
@@ -76,8 +79,7 @@ pub async fn run_into(
     look: impl Fn(RecordBatch) -> Result<RecordBatch, StepError> + Send + Sync + 'static,
 ) -> Result<Vec<TableFile>, RunError> {
     let context = session(&run.store, run.memory_of_unit(), BATCH_ROWS)?;
-    let documents = illustrated_documents(&context, &run.store, before, unit.index).await?;
-    let documents = sort(documents, &["order", "key"])?;
+    let documents = ordered_documents(&context, &run.store, before, unit.index).await?;
     let sequences = wanted(run)?;
     let [interleave, objective] = sequences.steps();
     let documents = steps_over(run, documents, std::slice::from_ref(&interleave), Kind::Document, log)?;
@@ -106,11 +108,36 @@ pub async fn illustrated_documents(
     index: u32,
 ) -> Result<Arc<dyn ExecutionPlan>, RunError> {
     let documents = bucket(context, store, &before.documents, "documents", index, &tables::documents())?;
+    illustrated(context, store, before, index, documents, tables::illustrated_documents()).await
+}
+
+/// The same in their global order. What is large of them lies aside while they are joined and sorted.
+async fn ordered_documents(
+    context: &SessionContext,
+    store: &Store,
+    before: &Before,
+    index: u32,
+) -> Result<Arc<dyn ExecutionPlan>, RunError> {
+    let documents = bucket(context, store, &before.documents, "documents", index, &tables::documents())?;
+    let (documents, aside) = lay_aside(documents.create_physical_plan().await?, LARGE)?;
+    let documents = table_of(context, documents)?;
+    let schema = tables::illustrated_documents();
+    let illustrated = illustrated(context, store, before, index, documents, small_schema(&schema, LARGE)).await?;
+    Ok(aside.take_back(sort(illustrated, &["order", "key"])?, schema))
+}
+
+async fn illustrated(
+    context: &SessionContext,
+    store: &Store,
+    before: &Before,
+    index: u32,
+    documents: DataFrame,
+    schema: SchemaRef,
+) -> Result<Arc<dyn ExecutionPlan>, RunError> {
     let images = bucket(context, store, &before.images, "image_tokens", index, &tables::image_tokens())?;
     let images = images.aggregate(vec![col("document_key")], vec![array_agg(col("image")).alias("images")])?;
     // The left side is held: the images, which the aggregate holds anyway, and not the documents.
     let joined = images.join(documents, JoinType::Right, &["document_key"], &["key"], None)?;
-    let schema = tables::illustrated_documents();
     let joined = joined.select(schema.fields().iter().map(|field| col(field.name())).collect::<Vec<_>>())?;
     Ok(MapExec::conform(joined.create_physical_plan().await?, schema))
 }
@@ -218,8 +245,9 @@ async fn write_rows(
     let begun = documents.filter(|segment| segment.document.is_some() && segment.document_offset == 0).count();
     log.count("examples_begun", begun as u64);
     for (rows, writer) in by_phase(rows, writers.len())?.into_iter().zip(writers) {
-        if !rows.is_empty() {
-            writer.write(rows::sequence_rows(&rows, others)?).await?;
+        // A large document alone makes thousands, and a table of them is a copy.
+        for some in rows.chunks(ROWS_AT_ONCE) {
+            writer.write(rows::sequence_rows(some, others)?).await?;
         }
     }
     Ok(())

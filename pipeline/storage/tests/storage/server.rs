@@ -70,6 +70,7 @@ struct Front {
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
     overwrites: AtomicBool,
+    unlisted: Mutex<Option<String>>,
     /// The server underneath looks whether a file is there and then writes it; S3 does both at once.
     writing: tokio::sync::Mutex<()>,
 }
@@ -93,6 +94,7 @@ impl Server {
             under_way: AtomicUsize::new(0),
             most_under_way: AtomicUsize::new(0),
             overwrites: AtomicBool::new(false),
+            unlisted: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -109,6 +111,11 @@ impl Server {
     /// From now on, `If-None-Match` is ignored, as Garage does.
     pub fn overwrite(&self) {
         self.front.overwrites.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on, what was written under a prefix is there and is not listed: listings lag behind.
+    pub fn leave_unlisted(&self, prefix: &str) {
+        *self.front.unlisted.lock().unwrap() = Some(prefix.to_owned());
     }
 
     pub fn requests(&self, method: &Method) -> usize {
@@ -178,7 +185,12 @@ impl Front {
             Some(Fault::FlipSent(at)) => with_flipped(request, at).await,
             _ => request.map(Body::from),
         };
-        let response = self.served(request).await;
+        let lists = request.uri().query().is_some_and(|query| query.contains("list-type=2"));
+        let mut response = self.served(request).await;
+        let unlisted = self.unlisted.lock().unwrap().clone().filter(|_| lists);
+        if let Some(prefix) = unlisted {
+            response = without(response, &prefix).await;
+        }
         match fault {
             Some(Fault::LoseAnswer) => Err("the answer is lost"),
             Some(fault) => Ok(spoilt(response, fault).await),
@@ -213,6 +225,24 @@ async fn with_flipped(request: Request<Incoming>, at: usize) -> Request<Body> {
     let (head, body) = request.into_parts();
     let bytes = BodyExt::collect(body).await.unwrap().to_bytes();
     Request::from_parts(head, Body::from(flipped(&bytes, at)))
+}
+
+/// A listing without the objects under a prefix.
+async fn without(response: Response<Body>, prefix: &str) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let bytes = BodyExt::collect(body).await.unwrap().to_bytes();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let mut parts = text.split("<Contents>");
+    let mut left = parts.next().unwrap().to_owned();
+    for object in parts {
+        let (object, rest) = object.split_once("</Contents>").unwrap();
+        if !object.contains(&format!("<Key>{prefix}")) {
+            left.push_str(&format!("<Contents>{object}</Contents>"));
+        }
+        left.push_str(rest);
+    }
+    head.headers.remove("content-length");
+    Response::from_parts(head, Body::from(left))
 }
 
 fn refusal(status: u16, code: &str) -> Response<Body> {
