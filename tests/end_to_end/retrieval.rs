@@ -168,6 +168,26 @@ fn killed_in_a_stage_of_retrieval_it_goes_on_to_the_same_bytes() {
 }
 
 #[test]
+fn units_placed_one_by_one_from_the_last_to_the_first_give_the_same_bytes() {
+    let site = site();
+    with_table(&site);
+    let settings = [&[UNITS, ALL][..], &SINGLE].concat();
+    let options: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let plan = done(&[&["plan", &text(&site.job()), "--json"][..], &options].concat()).stdout;
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    let out = site.path("units");
+    let stages: Vec<_> = plan["stages"].as_array().unwrap().iter().map(|of| of["stage"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["neighbours", "documents", "images", "retrieved", "sequences", "shards"]);
+    for (stage, of_stage) in stages.iter().zip(plan["stages"].as_array().unwrap()) {
+        for index in (0..of_stage["units"].as_u64().unwrap_or(0)).rev() {
+            let unit = ["unit", &text(&site.job()), "--out", &text(&out), "--stage", stage, "--index"];
+            done(&[&unit[..], &[&index.to_string()], &options].concat());
+        }
+    }
+    assert_eq!(run(&site.job(), &out, &options).data(), with(&site, "run", &settings, "2").data());
+}
+
+#[test]
 fn little_memory_makes_the_same_bytes() {
     let site = site();
     with_table(&site);
@@ -243,7 +263,7 @@ fn a_table_that_is_broken_further_down_ends_the_run_before_its_first_page() {
     let row = |number: u32| json!({"key": format!("{number:032x}"), "neighbours": []}).to_string();
     let many: Vec<String> = (1..=20_000).map(row).collect();
     let broken = said(format!("{}\n{{\"key\": 7}}", many.join("\n")), "broken");
-    assert!(broken.contains("near.jsonl is no table of neighbours: line 20001: "), "{broken}");
+    assert!(broken.contains("near.jsonl: is no table of neighbours: line 20001: "), "{broken}");
     let key = &table[8..40];
     let twice = said(format!("{table}\n{}", json!({"key": key, "neighbours": []})), "twice");
     assert!(twice.contains(&format!("document {key} has two rows")), "{twice}");
