@@ -21,21 +21,23 @@ use crate::engine::exchange_reader::whole;
 use crate::engine::nodes::{MapExec, StreamExec, external, sort};
 use crate::engine::plan::Unit;
 use crate::engine::reading::{BATCHES_WAITING, receive};
-use crate::engine::session::session;
+use crate::engine::session::session_of_short_rows;
 use crate::engine::table_writer::{TableFile, write_plan};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{JobError, Problem, RunError, StepError};
 use crate::neighbours::{self, Settings};
 use crate::random::order_hash;
 
-/// Rows of a batch: they are tens of bytes each.
-const BATCH_ROWS: usize = 8192;
+/// Neighbours of a batch: they are tens of bytes each.
+const BATCH_NEIGHBOURS: u32 = 4096;
+/// Rows of a batch, at least.
+const LEAST_BATCH_ROWS: u32 = 64;
 
 /// Runs the unit: the whole table. Both exchanges are sorted on disk where memory is short, so how many documents the table
 /// names costs time and disk alone.
 pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>) -> Result<Files, RunError> {
-    let context = session(&run.store, run.memory_of_unit(), BATCH_ROWS)?;
     let settings = table(run)?;
+    let context = session_of_short_rows(&run.store, run.memory_of_unit(), batch_rows(settings))?;
     let (rows, thread) = read(run, settings, log.clone());
     let twice: Arc<Mutex<Option<Key>>> = Arc::default();
     let chosen = find_twice(sort(StreamExec::plan(rows), &["bucket", "order", "key"])?, twice.clone());
@@ -54,6 +56,10 @@ pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>) -> Result<Files, Ru
 fn table(run: &Run) -> Result<&Settings, RunError> {
     let settings = run.checked.job.sequences.as_ref().and_then(|sequences| sequences.retrieval.as_ref());
     settings.ok_or_else(|| RunError::Bug("the job names no neighbours".into()))
+}
+
+fn batch_rows(settings: &Settings) -> usize {
+    (BATCH_NEIGHBOURS / settings.max_documents.max(1)).max(LEAST_BATCH_ROWS) as usize
 }
 
 fn file(run: &Run, settings: &Settings) -> PathBuf {
@@ -86,7 +92,7 @@ fn read(
         let watch = Stopwatch::start();
         let file = file(&run, &settings);
         let (seed, buckets) = (run.checked.job.seed, run.plan.buckets);
-        let mut rows = Chosen::default();
+        let (mut rows, batch_rows) = (Chosen::default(), batch_rows(&settings));
         let send = |rows: &mut Chosen| {
             log.count("table_rows", rows.keys.len() as u64);
             log.count("neighbours_chosen", rows.neighbours.iter().map(|chosen| chosen.len() as u64).sum());
@@ -103,7 +109,7 @@ fn read(
             let chosen = settings.choose(&row, seed);
             rows.push(order_hash(seed, &row.key.0), row.key, chosen);
             rows.bytes += bytes;
-            if rows.keys.len() < BATCH_ROWS { ControlFlow::Continue(()) } else { send(&mut rows) }
+            if rows.keys.len() < batch_rows { ControlFlow::Continue(()) } else { send(&mut rows) }
         });
         read.map_err(|cause| no_table(&run, &settings, &cause))?;
         let _ = send(&mut rows);
