@@ -327,12 +327,12 @@ fn read_files(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Vec<StepFile> 
     }
     for retrieval in loaded.draft.sequences.iter().flatten().filter_map(|sequences| sequences.retrieval.as_ref()) {
         let file = loaded.resolve(&retrieval.neighbours);
-        match neighbours::read(&file, drop).and_then(|()| digest_of(&file).map_err(|error| error.to_string())) {
+        match neighbours::read_first(&file).and_then(|()| digest_of(&file).map_err(|error| error.to_string())) {
             Ok(digest) => files.push(("sequences", retrieval.neighbours.clone(), digest)),
             Err(error) => {
                 let message = format!("`{}` is no table of neighbours: {error}", file.display());
-                let hint = "rows have a `key`, `neighbours`, and perhaps `scores`".to_owned();
-                problems.push(loaded.text.problem_at("sequences.retrieval.neighbours", message, Some(hint)));
+                let hint = Some(neighbours::HINT.to_owned());
+                problems.push(loaded.text.problem_at("sequences.retrieval.neighbours", message, hint));
             }
         }
     }

@@ -49,17 +49,21 @@ pub async fn diff(job: LoadedJob, out: &Place) -> Result<Diff, RunError> {
     let record: Option<JobRecord> = run.store.read_json(JOB_RECORD).await?;
     let changes = record.map(|record| record.identity.changes(&run.checked.identity)).unwrap_or_default();
     let mut stages = Vec::new();
-    let mut before = Some(Before::default());
+    let (mut before, mut settled) = (Before::default(), Vec::new());
     for stage in Stage::ALL {
         let commits = commits_of(&run.store, stage).await?;
-        let Some(known) = before else {
+        if !stage.reads().iter().all(|read| settled.contains(read)) {
             stages.push(unknown(&run, stage, &changes));
             continue;
-        };
-        let (found, same) = compare(&run, stage, &known, &there, &commits, &changes).await?;
-        before = found.again.is_empty().then(|| known.with(stage, same));
+        }
+        let (found, same) = compare(&run, stage, &before, &there, &commits, &changes).await?;
+        if found.again.is_empty() {
+            before = before.with(stage, same);
+            settled.push(stage);
+        }
         stages.push(found);
     }
+    stages.retain(|stage| stage.units != Some(0));
     Ok(Diff { changes, stages })
 }
 

@@ -17,6 +17,12 @@ pub struct Parts {
     pub images: String,
     /// Of objective, packing and vocabulary.
     pub sequences: String,
+    /// Of a table of neighbours, and how some of them are chosen; empty where the job names none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub neighbours: String,
+    /// Of what makes retrieved documents ready; empty where there are none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub retrieved: String,
     /// Of the whole job, which every shard names.
     pub shards: String,
 }
@@ -34,6 +40,12 @@ const SEQUENCES: [&str; 7] = [
     "image_tokenizer",
     "masks_in_sequences",
 ];
+
+/// Of the settings of sequences, these have stages of their own.
+const RETRIEVAL: &str = "sequences.retrieval";
+const NEIGHBOURS: [&str; 2] = [RETRIEVAL, "sequences_files"];
+const RETRIEVED: [&str; 5] =
+    ["sequences.interleave", "num_sentinels", "pad_to_multiple_of", "text_tokenizer", "image_tokenizer"];
 
 impl Identity {
     /// Takes the object that `value` is.
@@ -56,14 +68,25 @@ impl Identity {
         let part = |names: &[&str]| -> String {
             // What is told by name for some jobs alone is in the digests of those alone.
             let all = EVERYWHERE.iter().chain(names);
-            digest_of(&Value::Array(all.filter_map(|name| self.0.get(*name).cloned()).collect()))
+            digest_of(&Value::Array(all.filter_map(|name| self.at(name).cloned()).collect()))
         };
+        let retrieves = self.at(RETRIEVAL).is_some_and(|settings| !settings.is_null());
+        let of_retrieval = |names: &[&str]| if retrieves { part(names) } else { String::new() };
         Parts {
             documents: part(&DOCUMENTS),
             images: part(&IMAGES),
             sequences: part(&SEQUENCES),
+            neighbours: of_retrieval(&NEIGHBOURS),
+            retrieved: of_retrieval(&RETRIEVED),
             shards: digest_of(&Value::Object(self.0.clone())),
         }
+    }
+
+    /// What stands at a path, such as `sequences.interleave`.
+    fn at(&self, path: &str) -> Option<&Value> {
+        let (first, below) = path.split_once('.').map_or((path, None), |(first, below)| (first, Some(below)));
+        let value = self.0.get(first)?;
+        below.map_or(Some(value), |below| value.get(below))
     }
 
     /// Every value in which two differ, as `path: there -> here`, in the order of paths.
@@ -91,16 +114,17 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether the documents, images or sequences stage follows from it by itself; shards follow from everything.
+    /// Whether a stage follows from it by itself; shards follow from everything.
     pub fn touches(&self, stage: &str) -> bool {
-        let first = self.path.split('.').next().unwrap_or_default();
         let names: &[&str] = match stage {
+            "neighbours" => &NEIGHBOURS,
             "documents" => &DOCUMENTS,
             "images" => &IMAGES,
+            "retrieved" => &RETRIEVED,
             "sequences" => &SEQUENCES,
             _ => return true,
         };
-        EVERYWHERE.contains(&first) || names.contains(&first)
+        EVERYWHERE.iter().chain(names).any(|name| is_within(&self.path, name) || is_within(name, &self.path))
     }
 }
 
@@ -109,6 +133,11 @@ impl std::fmt::Display for Change {
         let Self { path, there, here } = self;
         write!(formatter, "`{path}` is {} there and {} here", brief(there), brief(here))
     }
+}
+
+/// Whether a path is another one, or below it.
+fn is_within(path: &str, other: &str) -> bool {
+    path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 fn brief(value: &Value) -> String {
@@ -160,6 +189,32 @@ mod tests {
         assert_ne!(one.sequences, other.sequences);
         assert_ne!(one.shards, other.shards);
         assert_ne!(one.images, identity("b", "x").parts().images);
+    }
+
+    #[test]
+    fn retrieval_follows_from_its_table_and_from_the_layout_and_not_from_the_objective() {
+        let job = |objective: &str, layout: &str, max_documents: u32| {
+            let retrieval = json!({"neighbours": "near.jsonl", "max_documents": max_documents});
+            let settings = json!({"objective": objective, "interleave": {"layout": layout}, "retrieval": retrieval});
+            Identity::new(json!({"seed": 7, "sequences": settings, "sequences_files": {"near.jsonl": "5f"}}))
+        };
+        let parts = |objective: &str, layout: &str, max_documents: u32| {
+            let Parts { neighbours, retrieved, .. } = job(objective, layout, max_documents).parts();
+            (neighbours, retrieved)
+        };
+        let of_one = parts("x", "cm3", 1);
+        assert_eq!(of_one, parts("y", "cm3", 1));
+        assert_eq!((parts("x", "plain", 1).0 == of_one.0, parts("x", "plain", 1).1 == of_one.1), (true, false));
+        assert_eq!((parts("x", "cm3", 2).0 == of_one.0, parts("x", "cm3", 2).1 == of_one.1), (false, true));
+        let touched = |changes: &[Change]| -> Vec<&str> {
+            let stages = ["neighbours", "documents", "images", "retrieved", "sequences"];
+            stages.into_iter().filter(|stage| changes.iter().any(|change| change.touches(stage))).collect()
+        };
+        assert_eq!(touched(&job("x", "cm3", 1).changes(&job("y", "cm3", 1))), ["sequences"]);
+        assert_eq!(touched(&job("x", "cm3", 1).changes(&job("x", "plain", 1))), ["retrieved", "sequences"]);
+        assert_eq!(touched(&job("x", "cm3", 1).changes(&job("x", "cm3", 2))), ["neighbours", "sequences"]);
+        let parts_without = identity("a", "x").parts();
+        assert_eq!((parts_without.neighbours, parts_without.retrieved), (String::new(), String::new()));
     }
 
     #[test]

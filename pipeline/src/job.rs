@@ -109,6 +109,15 @@ impl Sequences {
         self.packing.row_length().filter(|_| self.objective.takes_blocks())
     }
 
+    /// What rows are before the objective, in words; nothing where it takes documents.
+    pub fn blocks(&self) -> Option<String> {
+        let length = self.block_length()?;
+        Some(match self.objective.next_sentence() {
+            Some(_) => format!("documents are cut into pairs of segments of at most {length} tokens"),
+            None => format!("documents are joined into blocks of {length} tokens"),
+        })
+    }
+
     /// The steps before packing: what puts images into documents, and what makes examples of those.
     pub fn steps(&self) -> [StepConfig; 2] {
         [

@@ -17,7 +17,7 @@ use pageloom::engine::stages::shards::ShardedTable;
 use pageloom::engine::store::{Place, Store};
 use pageloom::error::{JobError, RunError};
 use pageloom::finish::ImageTable;
-use pageloom::job::LoadedJob;
+use pageloom::job::{LoadedJob, Sequences};
 use pageloom::job_text::settings_of;
 use pageloom::rejects::{FoundReject, Groups, each_reject};
 use pageloom::step::Resources;
@@ -435,8 +435,8 @@ async fn check_job(options: &JobOptions) -> Result<(), RunError> {
         Some(ids) => answer!("vocabulary of {} ids, {} per image", ids.vocabulary.size(), images.codes_per_image())?,
         None => answer!("{} codes per image, below {}", images.codes_per_image(), images.codebook_size())?,
     }
-    if let Some(length) = checked.job.block_length() {
-        answer!("documents are joined into blocks of {length} tokens, each of which is a row")?;
+    if let Some(blocks) = checked.job.sequences.as_ref().and_then(Sequences::blocks) {
+        answer!("{blocks}, each of which is a row")?;
     }
     Ok(())
 }
@@ -455,8 +455,8 @@ async fn plan_job(options: &JobOptions, json: bool) -> Result<(), RunError> {
             (None, units) => answer!("{:<width$} {units} units", stage.name())?,
         }
     }
-    if let Some(length) = checked.job.block_length() {
-        answer!("{:<width$} in blocks of {length} tokens, none across two units", "")?;
+    if let Some(blocks) = checked.job.sequences.as_ref().and_then(Sequences::blocks) {
+        answer!("{:<width$} {blocks}, none across two units", "")?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, AsArray, ListArray, RecordBatch, StringArray};
@@ -21,9 +22,10 @@ use crate::retrieval::{Neighbour, NumRetrieved, Retrieval};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// A `.jsonl` or `.parquet` file, relative to the job file. Each row has the `key` of a document as 32 hexadecimal digits,
-    /// its `neighbours`, a list of such keys, the nearest first, and perhaps their `scores`, a list of as many numbers. A
-    /// document that no row names has no neighbours; a neighbour that the run doesn't keep is counted as missing.
+    /// A `.jsonl` or `.parquet` file, relative to the job file, of any length. Each row has the `key` of a document as 32
+    /// hexadecimal digits, its `neighbours`, a list of such keys, the nearest first, and perhaps their `scores`, a list of as
+    /// many numbers. A document that no row names has no neighbours; a neighbour that the run doesn't keep is counted as
+    /// missing; a row of a document that the run doesn't keep says nothing.
     pub neighbours: PathBuf,
     /// At most so many stand in front of a document.
     #[serde(default = "two")]
@@ -100,14 +102,33 @@ pub struct Row {
     pub neighbours: Vec<(Key, f32)>,
 }
 
-/// Reads a table of neighbours, row by row; an error names the row that is none.
-pub fn read(file: &Path, mut each: impl FnMut(Row)) -> Result<(), String> {
+/// What rows of a table of neighbours have.
+pub const HINT: &str = "rows have a `key`, `neighbours`, and perhaps `scores`";
+
+/// Rows that are looked at before a run begins; it reads all of them before its first page.
+const FIRST_ROWS: u32 = 10_000;
+
+/// Reads the first rows of a table of neighbours; an error names the row that is none.
+pub fn read_first(file: &Path) -> Result<(), String> {
+    let mut rows = 0;
+    read(file, |_, _| {
+        rows += 1;
+        if rows < FIRST_ROWS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
+}
+
+/// Reads a table of neighbours, row by row, each with about as many bytes as it takes in the file; an error names the row
+/// that is none.
+pub fn read(file: &Path, mut each: impl FnMut(Row, u64) -> ControlFlow<()>) -> Result<(), String> {
     let opened = File::open(file).map_err(|error| error.to_string())?;
     match ending(file) {
         Some("parquet") => read_parquet(opened, &mut each),
-        _ => read_lines(BufReader::new(opened), &mut each),
+        _ => read_lines(BufReader::with_capacity(BYTES_AT_ONCE, opened), &mut each),
     }
 }
+
+/// Bytes that are read at once.
+const BYTES_AT_ONCE: usize = 1 << 20;
 
 #[derive(Deserialize)]
 struct Line {
@@ -116,7 +137,7 @@ struct Line {
     scores: Option<Vec<f32>>,
 }
 
-fn read_lines(lines: impl BufRead, each: &mut impl FnMut(Row)) -> Result<(), String> {
+fn read_lines(lines: impl BufRead, each: &mut impl FnMut(Row, u64) -> ControlFlow<()>) -> Result<(), String> {
     for (number, line) in lines.lines().enumerate() {
         let of_line = |error: String| format!("line {}: {error}", number + 1);
         let line = line.map_err(|error| of_line(error.to_string()))?;
@@ -125,13 +146,18 @@ fn read_lines(lines: impl BufRead, each: &mut impl FnMut(Row)) -> Result<(), Str
         }
         let Line { key, neighbours, scores } =
             serde_json::from_str(&line).map_err(|error| of_line(error.to_string()))?;
-        each(row(&key, neighbours.iter().map(String::as_str), scores.as_deref()).map_err(of_line)?);
+        let found = row(&key, neighbours.iter().map(String::as_str), scores.as_deref()).map_err(of_line)?;
+        if each(found, line.len() as u64 + 1).is_break() {
+            break;
+        }
     }
     Ok(())
 }
 
-fn read_parquet(file: File, each: &mut impl FnMut(Row)) -> Result<(), String> {
+fn read_parquet(file: File, each: &mut impl FnMut(Row, u64) -> ControlFlow<()>) -> Result<(), String> {
+    let bytes = file.metadata().map_err(|error| error.to_string())?.len();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| error.to_string())?;
+    let bytes_per_row = bytes / (reader.metadata().file_metadata().num_rows().max(1) as u64);
     let mut number = 0;
     for batch in reader.build().map_err(|error| error.to_string())? {
         let batch = batch.map_err(|error| error.to_string())?;
@@ -144,7 +170,11 @@ fn read_parquet(file: File, each: &mut impl FnMut(Row)) -> Result<(), String> {
         let scores = scores.as_ref().map(|scores| scores.as_list::<i32>());
         for index in 0..batch.num_rows() {
             number += 1;
-            each(parquet_row(keys, neighbours, scores, index).map_err(|error| format!("row {number}: {error}"))?);
+            let found =
+                parquet_row(keys, neighbours, scores, index).map_err(|error| format!("row {number}: {error}"))?;
+            if each(found, bytes_per_row).is_break() {
+                return Ok(());
+            }
         }
     }
     Ok(())
@@ -206,9 +236,14 @@ mod tests {
         Key::from_hex(text).unwrap()
     }
 
+    fn take(row: Row, rows: &mut Vec<Row>) -> ControlFlow<()> {
+        rows.push(row);
+        ControlFlow::Continue(())
+    }
+
     fn lines(text: &str) -> Result<Vec<Row>, String> {
         let mut rows = Vec::new();
-        read_lines(text.as_bytes(), &mut |row| rows.push(row)).map(|()| rows)
+        read_lines(text.as_bytes(), &mut |row, _| take(row, &mut rows)).map(|()| rows)
     }
 
     #[test]
@@ -246,7 +281,7 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         let mut rows = Vec::new();
-        read(&path, |row| rows.push(row)).unwrap();
+        read(&path, |row, _| take(row, &mut rows)).unwrap();
         assert_eq!(rows, [Row { key: key(A), neighbours: vec![(key(B), 0.5)] }]);
     }
 }

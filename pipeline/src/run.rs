@@ -45,8 +45,13 @@ pub async fn run(job: LoadedJob, out: &Place, parallel: usize, reuse: Option<&Pl
 
 /// Runs stage after stage.
 async fn to_the_end(run: &Run, parallel: usize) -> Result<Manifest, RunError> {
-    let documents = run_stage(run, Stage::Documents, Before::default(), parallel).await?;
-    let before = Before { documents, ..Before::default() };
+    let neighbours = match run.plan.retrieves {
+        true => run_stage(run, Stage::Neighbours, Before::default(), parallel).await?,
+        false => Vec::new(),
+    };
+    let before = Before { neighbours, ..Before::default() };
+    let documents = run_stage(run, Stage::Documents, before.clone(), parallel).await?;
+    let before = Before { documents, ..before };
     let images = run_stage(run, Stage::Images, before.clone(), parallel).await?;
     let before = Before { images, ..before };
     let image_shards = match run.plan.makes(TrainingTable::Images) {
@@ -56,6 +61,11 @@ async fn to_the_end(run: &Run, parallel: usize) -> Result<Manifest, RunError> {
     if !run.plan.makes(TrainingTable::Sequences) {
         return finish(run, &before, &Shards { images: image_shards, sequences: Vec::new() }).await;
     }
+    let retrieved = match run.plan.retrieves {
+        true => run_stage(run, Stage::Retrieved, before.clone(), parallel).await?,
+        false => Vec::new(),
+    };
+    let before = Before { retrieved, ..before };
     let sequences = run_stage(run, Stage::Sequences, before.clone(), parallel).await?;
     let before = Before { sequences, ..before };
     let shards = run_stage(run, Stage::Shards, before.clone(), parallel).await?;

@@ -81,8 +81,10 @@ impl StageSpeed {
 /// What a stage works through, and under which names its units count it.
 fn counts_of(stage: Stage) -> &'static [(&'static str, &'static str)] {
     match stage {
+        Stage::Neighbours => &[("rows", "table_rows"), ("neighbours", "neighbours_chosen")],
         Stage::Documents => &[("documents", "pages"), ("bytes of HTML", "page_bytes"), ("text tokens", "text_tokens")],
         Stage::Images => &[("images", "images"), ("bytes of images", "image_bytes")],
+        Stage::Retrieved => &[("documents", "handed_on")],
         Stage::Sequences => &[("documents", "documents"), ("tokens", "row_tokens")],
         Stage::ImageShards => &[("rows", "rows"), ("tokens", "row_tokens"), ("bytes of Parquet", "shard_bytes")],
         Stage::Shards => &[("rows", "rows"), ("tokens", "row_tokens"), ("bytes of Parquet", "shard_bytes")],

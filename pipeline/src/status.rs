@@ -88,8 +88,10 @@ pub async fn plan_of(store: &Store) -> Result<RunPlan, RunError> {
 /// All commits of all stages but the last.
 pub async fn before_shards(store: &Store) -> Result<Before, RunError> {
     Ok(Before {
+        neighbours: commits_of(store, Stage::Neighbours).await?,
         documents: commits_of(store, Stage::Documents).await?,
         images: commits_of(store, Stage::Images).await?,
+        retrieved: commits_of(store, Stage::Retrieved).await?,
         sequences: commits_of(store, Stage::Sequences).await?,
     })
 }

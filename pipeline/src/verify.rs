@@ -8,7 +8,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 
 use crate::engine::commit::{Commit, add_up};
-use crate::engine::exchange::Segment;
+use crate::engine::exchange::{Segment, rows_in_bucket};
 use crate::engine::plan::{Stage, TrainingTable};
 use crate::engine::stages::Before;
 use crate::engine::stages::shards::RowsOf;
@@ -58,6 +58,7 @@ pub async fn verify(store: &Store) -> Result<Balance, RunError> {
     check_documents(&books, &mut findings);
     check_images(&books, &mut findings);
     if books.tables.contains(&TrainingTable::Sequences) {
+        check_retrieved(&books, &mut findings);
         check_sequences(&books, &mut findings);
     }
     if books.tables.contains(&TrainingTable::Images) {
@@ -77,9 +78,11 @@ async fn books(store: &Store, findings: &mut Vec<String>) -> Result<Books, RunEr
         tables: plan.tables.clone(),
     };
     let planned = [
+        (Stage::Neighbours, &books.before.neighbours),
         (Stage::Documents, &books.before.documents),
         (Stage::Images, &books.before.images),
         (Stage::ImageShards, &books.image_shards),
+        (Stage::Retrieved, &books.before.retrieved),
         (Stage::Sequences, &books.before.sequences),
         (Stage::Shards, &books.shards),
     ];
@@ -157,7 +160,10 @@ fn check_sequences(books: &Books, findings: &mut Vec<String>) {
     );
     for commit in &books.before.sequences {
         let place = format!("sequences unit {}", commit.index);
-        check_neighbours(commit, &place, findings);
+        let settled = ["neighbours_in_front", "neighbours_missing", "neighbours_of_no_document"];
+        let settled = settled.map(|name| commit.count(name)).iter().sum();
+        let chosen = commit.count("neighbours_chosen");
+        equal(findings, &place, ("neighbours", chosen), ("those in front, missing, and of no document", settled));
         equal(
             findings,
             &place,
@@ -198,18 +204,25 @@ fn check_image_rows(books: &Books, findings: &mut Vec<String>) {
     equal(findings, "image_shards", ("rows", sum(&books.image_shards, "rows")), ("rows of images", rows));
 }
 
-/// Every neighbour that was chosen stands in front or is missing, but for those of rejected documents.
-fn check_neighbours(commit: &Commit, place: &str, findings: &mut Vec<String>) {
-    let settled = commit.count("neighbours_in_front") + commit.count("neighbours_missing");
-    let chosen = commit.count("neighbours_chosen");
-    if rejected(commit, "document") == 0 || settled > chosen {
-        equal(findings, place, ("neighbours", chosen), ("those in front of documents and missing ones", settled));
+/// Each neighbour that the table's rows come to is known where it stands in front, and where it has to be handed on from.
+fn check_retrieved(books: &Books, findings: &mut Vec<String>) {
+    let Before { neighbours, retrieved, sequences, .. } = &books.before;
+    let (chosen, known) = (sum(neighbours, "neighbours_chosen"), sum(sequences, "neighbours_chosen"));
+    equal(findings, "neighbours", ("neighbours of the table", chosen), ("those that sequences know of", known));
+    for commit in retrieved {
+        let place = format!("retrieved unit {}", commit.index);
+        let wanted = rows_in_bucket(neighbours, "wanted", commit.index);
+        let settled = commit.count("handed_on") + commit.count("not_there");
+        equal(findings, &place, ("documents wanted", wanted), ("those handed on and those not there", settled));
+        let rows = commit.file("retrieved").map_or(0, |file| file.rows);
+        equal(findings, &place, ("documents handed on", commit.count("handed_on")), ("rows of its file", rows));
     }
 }
 
 /// Every committed file is there, with the size and rows of its commit; a shard's bytes have the checksum as well.
 async fn check_files(store: &Store, books: &Books, findings: &mut Vec<String>) {
-    for commit in [&books.before.documents, &books.before.images, &books.before.sequences].into_iter().flatten() {
+    let Before { neighbours, documents, images, retrieved, sequences } = &books.before;
+    for commit in [neighbours, documents, images, retrieved, sequences].into_iter().flatten() {
         for file in commit.files.values() {
             if let Err(finding) = check_file(store, file).await {
                 findings.push(finding);

@@ -291,6 +291,26 @@ pub fn retrieved_runs() -> Column<ListArray> {
     Column::required("retrieved_runs", list_of(DataType::Struct(run_fields())))
 }
 
+/// Documents that were chosen to stand in front of one, in that order.
+pub fn neighbours() -> Column<ListArray> {
+    Column::required("neighbours", list_of(key_type()))
+}
+
+/// Bucket of the documents that a row stands in front of.
+pub fn for_bucket() -> Column<UInt32Array> {
+    Column::required("for_bucket", DataType::UInt32)
+}
+
+/// Key of the document that a row stands in front of.
+pub fn for_document() -> Column<FixedSizeBinaryArray> {
+    Column::required("for_document", key_type())
+}
+
+/// Which of the documents in front of one a row is, from 0.
+pub fn place_in_front() -> Column<UInt32Array> {
+    Column::required("place_in_front", DataType::UInt32)
+}
+
 /// How many blocks have begun in the document that a block begins in.
 pub fn block_number() -> Column<UInt32Array> {
     Column::required("block_number", DataType::UInt32)

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, PrimitiveArray, StructArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Fields, Int32Type, UInt32Type};
 use arrow::error::ArrowError;
 
-use crate::SchemaError;
-use crate::columns::list_of;
+use crate::columns::{key_type, list_of};
+use crate::{Key, SchemaError};
 
 /// A list column in the making: values of all rows, and where each row ends.
 #[derive(Debug)]
@@ -37,6 +37,26 @@ impl<P: ArrowPrimitiveType> ListColumn<P> {
         let item = Arc::new(Field::new("item", P::DATA_TYPE, false));
         Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::new(self.offsets.into()), values, None)?))
     }
+}
+
+/// A column of lists of keys, one list per row.
+pub fn key_lists(rows: &[Vec<Key>]) -> Result<ArrayRef, ArrowError> {
+    let keys: Vec<u8> = rows.iter().flatten().flat_map(|key| key.0).collect();
+    let values: ArrayRef = Arc::new(FixedSizeBinaryArray::try_new(Key::BYTES as i32, keys.into(), None)?);
+    let item = Arc::new(Field::new("item", key_type(), false));
+    let offsets = OffsetBuffer::from_lengths(rows.iter().map(Vec::len));
+    Ok(Arc::new(ListArray::try_new(item, offsets, values, None)?))
+}
+
+/// Reads one row of a column of lists of keys; an error if its items have another type.
+pub fn keys_of(list: &ListArray, row: usize) -> Result<Vec<Key>, SchemaError> {
+    let values = list.value(row);
+    let keys = values.as_fixed_size_binary_opt().ok_or_else(|| SchemaError::OtherType {
+        name: "item".into(),
+        expected: key_type(),
+        found: list.value_type(),
+    })?;
+    Ok(keys.iter().flatten().filter_map(Key::from_slice).collect())
 }
 
 /// Offset of a list's end; an error past 2^31 - 1 values.
@@ -107,6 +127,17 @@ mod tests {
         let array = column.finish().unwrap();
         let rows = int32_rows(array.as_list()).unwrap();
         assert_eq!((rows.row(0), rows.row(1), rows.row(2)), (&[1, 2][..], &[][..], &[3][..]));
+    }
+
+    #[test]
+    fn keys_read_back_as_written() {
+        let rows = [vec![Key([1; 16]), Key([2; 16])], vec![], vec![Key([3; 16])]];
+        let column = key_lists(&rows).unwrap();
+        assert_eq!(column.data_type(), crate::columns::neighbours().field().data_type());
+        for (row, expected) in rows.iter().enumerate() {
+            assert_eq!(&keys_of(column.as_list(), row).unwrap(), expected);
+        }
+        assert_eq!(key_lists(&[vec![], vec![]]).unwrap().len(), 2);
     }
 
     #[test]

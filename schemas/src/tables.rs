@@ -145,6 +145,46 @@ pub fn illustrated_documents() -> SchemaRef {
     ])
 }
 
+/// Exchange D: which documents stand in front of one, a row for each that the table of neighbours names, by its position in
+/// the global order.
+pub fn chosen_neighbours() -> SchemaRef {
+    table(vec![
+        columns::bucket().field(),
+        columns::order().field(),
+        columns::key().field(),
+        columns::neighbours().field(),
+    ])
+}
+
+/// Exchange D: one row per document that stands in front of others and bucket that has some of these, by that document's
+/// position in the global order.
+pub fn wanted_neighbours() -> SchemaRef {
+    table(vec![columns::bucket().field(), columns::key().field(), columns::for_bucket().field()])
+}
+
+/// Exchange E: documents as the interleaving step leaves them, each once in every bucket of documents that it stands in front
+/// of.
+pub fn retrieved_documents() -> SchemaRef {
+    table(vec![
+        columns::bucket().field(),
+        columns::key().field(),
+        columns::document_tokens().field(),
+        columns::image_runs().field(),
+    ])
+}
+
+/// Documents in front of those of one bucket, by position and key of these: each as often as it stands there.
+pub fn documents_in_front() -> SchemaRef {
+    table(vec![
+        columns::order().field(),
+        columns::for_document().field(),
+        columns::place_in_front().field(),
+        columns::key().field(),
+        columns::document_tokens().field(),
+        columns::image_runs().field(),
+    ])
+}
+
 /// Documents with those in front that were retrieved for them. A row's key and URL are the last one's.
 pub fn joined_documents() -> SchemaRef {
     table(vec![

@@ -9,25 +9,25 @@ use super::site::{Finished, PARAGRAPH, Said, Site, demo_job, done, pageloom, rep
 
 const UNITS: [&str; 4] = ["--set", "units.bytes=65536", "--set", "shards.rows_per_shard=4"];
 
-fn diff(job: &Path, out: &Path, options: &[&str]) -> Value {
+pub fn diff(job: &Path, out: &Path, options: &[&str]) -> Value {
     let (job, out) = (text(job), text(out));
     let said = done(&[&["plan", &job, "--diff", &out, "--json"][..], options].concat());
     serde_json::from_str(&said.stdout).unwrap()
 }
 
 /// A stage by its name.
-fn of_stage<'a>(diff: &'a Value, name: &str) -> &'a Value {
+pub fn of_stage<'a>(diff: &'a Value, name: &str) -> &'a Value {
     diff["stages"].as_array().unwrap().iter().find(|stage| stage["stage"] == name).unwrap()
 }
 
 /// Units of a stage that are the same, and those that run again, with why.
-fn stage(diff: &Value, name: &str) -> (u64, Vec<(String, u64)>) {
+pub fn stage(diff: &Value, name: &str) -> (u64, Vec<(String, u64)>) {
     let stage = of_stage(diff, name);
     let again = stage["again"].as_object().unwrap().iter();
     (stage["same"].as_u64().unwrap(), again.map(|(why, count)| (why.clone(), count.as_u64().unwrap())).collect())
 }
 
-fn reuse(job: &Path, out: &Path, old: &Path, options: &[&str]) -> (Finished, Said) {
+pub fn reuse(job: &Path, out: &Path, old: &Path, options: &[&str]) -> (Finished, Said) {
     let (job, out_text, old) = (text(job), text(out), text(old));
     let said = done(&[&["run", &job, "--out", &out_text, "--reuse", &old][..], options].concat());
     done(&["verify", &out_text, "--deep"]);
@@ -35,7 +35,7 @@ fn reuse(job: &Path, out: &Path, old: &Path, options: &[&str]) -> (Finished, Sai
 }
 
 /// How many units of a stage were taken over, by what the run said.
-fn taken(said: &Said, stage: &str) -> u64 {
+pub fn taken(said: &Said, stage: &str) -> u64 {
     let line =
         said.stderr.lines().find(|line| line.starts_with(&format!("{stage} ")) && line.contains("are taken over"));
     line.map_or(0, |line| line.split_whitespace().nth(1).unwrap().split('/').next().unwrap().parse().unwrap())

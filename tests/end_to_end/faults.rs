@@ -11,17 +11,30 @@ const SETTINGS: [&str; 6] =
     ["--set", "units.bytes=65536", "--set", "shards.rows_per_shard=1", "--set", "shards.rows_per_row_group=1"];
 
 fn start(out: &Path) -> Child {
-    let (job, out) = (text(&demo_job()), text(out));
-    let mut run = command(&["run", &job, "--out", &out, "--parallel", "2"]);
-    run.args(SETTINGS).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    begin(&demo_job(), out, &SETTINGS)
+}
+
+/// Starts a run, and doesn't wait for it.
+pub fn begin(job: &Path, out: &Path, options: &[&str]) -> Child {
+    let mut run = command(&["run", &text(job), "--out", &text(out), "--parallel", "2"]);
+    run.args(options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 fn commits(out: &Path, stage: &str) -> usize {
     fs::read_dir(out.join("commits").join(stage)).map_or(0, |files| files.count())
 }
 
-/// Starts runs in fresh folders until one has been stopped with this stage begun and the manifest not yet written.
 fn stopped_in(stage: &str, folder: &Path, stop: impl Fn(&mut Child)) -> (PathBuf, Said) {
+    stopped(stage, folder, start, stop)
+}
+
+/// Starts runs in fresh folders until one has been stopped with this stage begun and the manifest not yet written.
+pub fn stopped(
+    stage: &str,
+    folder: &Path,
+    start: impl Fn(&Path) -> Child,
+    stop: impl Fn(&mut Child),
+) -> (PathBuf, Said) {
     for attempt in 0..20 {
         let out = folder.join(format!("{stage}-{attempt}"));
         let mut child = start(&out);

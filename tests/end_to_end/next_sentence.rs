@@ -64,6 +64,15 @@ fn pairs_are_the_same_bytes_however_many_units_are_in_flight() {
 }
 
 #[test]
+fn check_and_plan_say_that_documents_are_cut_into_pairs() {
+    let job = text(&demo_job());
+    let said = |command: &str| done(&[&[command, &job][..], &PAIRS].concat()).stdout;
+    let pairs = "documents are cut into pairs of segments of at most 320 tokens";
+    assert!(said("check").contains(&format!("{pairs}, each of which is a row")), "{}", said("check"));
+    assert!(said("plan").contains(&format!("{pairs}, none across two units")), "{}", said("plan"));
+}
+
+#[test]
 fn pairs_of_another_rule_or_in_shared_rows_are_refused() {
     let job = text(&demo_job());
     let refused = |objective: &str, packing: &str, why: &str| {

@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use super::blocks::pieces;
 use super::objectives::{picture, with};
 use super::site::{Finished, PARAGRAPH, Site, done, pageloom, run, text};
 
@@ -98,6 +99,33 @@ fn each_image_stands_in_a_row_by_its_key_with_its_masks_whatever_the_objective_a
     let blocks = "{ causal_masking = { variant = \"cm3leon\" } }";
     let (in_blocks, cut) = of("blocks", blocks, "{ one_document = { sequence_length = 400, image_spans = \"cut\" } }");
     assert!(in_blocks + cut >= 4 && cut > 0);
+}
+
+#[test]
+fn each_image_of_a_retrieved_document_stands_in_a_row_by_its_key_with_its_masks() {
+    let site = site();
+    let single = "sequences.packing={ passthrough = {} }";
+    let documents: Vec<String> =
+        pieces(&with(&site, "alone", &[UNMOVED, single], "1")).into_iter().map(|(key, ..)| key).collect();
+    let others = |own: &String| documents.iter().filter(|key| *key != own).cloned().collect::<Vec<_>>();
+    let row = |key: &String| serde_json::json!({"key": key, "neighbours": others(key)}).to_string();
+    fs::write(site.path("near.jsonl"), documents.iter().map(row).collect::<Vec<_>>().join("\n")).unwrap();
+    let retrieval = "sequences.retrieval={ neighbours = \"near.jsonl\", number = \"as_many_as_there_are\" }";
+    let units = "units.bytes=600";
+    let of = |name: &str, objective: &str, packing: &str| {
+        let finished = with(&site, name, &[units, ASKED, retrieval, objective, packing], "2");
+        done(&["verify", "--deep", &text(&finished.out)]);
+        assert_eq!(finished.count("neighbours"), 6);
+        checked(&finished)
+    };
+    // Each of the three documents has both others in front, so each row shows the four images of them all.
+    assert_eq!(of("single", UNMOVED, single), (12, 0));
+    let moved = "sequences.objective={ causal_masking = { lambda = 6.0, min_spans = 3, max_spans = 9 } }";
+    assert!(of("moved", moved, single).1 > 0);
+    let blocks = "sequences.objective={ causal_masking = { variant = \"cm3leon\" } }";
+    let cuts = "sequences.packing={ one_document = { sequence_length = 400, image_spans = \"cut\" } }";
+    let (whole, cut) = of("blocks", blocks, cuts);
+    assert!(whole + cut >= 12 && cut > 0);
 }
 
 #[test]

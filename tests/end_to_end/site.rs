@@ -225,7 +225,7 @@ impl Finished {
 }
 
 fn commits(out: &Path) -> Vec<Value> {
-    let stages = ["documents", "images", "image_shards", "sequences", "shards"];
+    let stages = ["neighbours", "documents", "images", "image_shards", "retrieved", "sequences", "shards"];
     let folders = stages.iter().filter_map(|stage| fs::read_dir(out.join("commits").join(stage)).ok());
     folders.flatten().map(|file| serde_json::from_slice(&fs::read(file.unwrap().path()).unwrap()).unwrap()).collect()
 }

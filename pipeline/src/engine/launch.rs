@@ -11,6 +11,7 @@ use crate::engine::no_room::{ended, full, out_of_share};
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::progress::{Measure, StageDisplay};
 use crate::engine::reuse::take_over;
+use crate::engine::stages::neighbours::table_bytes;
 use crate::engine::stages::{Before, run_unit};
 use crate::engine::unit::Run;
 use crate::error::RunError;
@@ -153,6 +154,8 @@ fn work(run: &Run, stage: Stage, before: &Before, open: &[Unit]) -> (u64, Measur
             let images: u64 = before.documents.iter().map(|commit| commit.count(counted)).sum();
             (images * open.len() as u64 / u64::from(run.plan.buckets.max(1)), Measure::Rows("images"))
         }
+        Stage::Neighbours => (table_bytes(run), Measure::Bytes),
+        Stage::Retrieved => (bucketed(&before.neighbours, "wanted"), Measure::Rows("documents")),
         Stage::Sequences => (bucketed(&before.documents, "documents"), Measure::Rows("documents")),
         Stage::Shards | Stage::ImageShards => (run.plan.rows_of(stage, before).count(), Measure::Rows("rows")),
     }

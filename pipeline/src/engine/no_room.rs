@@ -9,6 +9,7 @@ use crate::engine::commit::{Commit, committed};
 use crate::engine::memory::megabytes;
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::stages::Before;
+use crate::engine::stages::neighbours::table_bytes;
 use crate::engine::unit::Run;
 use crate::error::RunError;
 
@@ -86,8 +87,10 @@ async fn needed(run: &Run, stage: Stage, before: &Before) -> String {
         (0, Stage::Documents) => {
             run.plan.splits.iter().flat_map(|split| &split.split.pieces).map(|piece| piece.length).sum()
         }
+        (0, Stage::Neighbours) => table_bytes(run),
         (0, Stage::Images) => bytes_of(&before.documents),
-        (0, Stage::Sequences) => bytes_of(&before.documents) + bytes_of(&before.images),
+        (0, Stage::Retrieved) => bytes_of(&before.documents) + bytes_of(&before.images),
+        (0, Stage::Sequences) => bytes_of(&before.documents) + bytes_of(&before.images) + bytes_of(&before.retrieved),
         (0, Stage::ImageShards) => bytes_of(&before.images),
         (0, Stage::Shards) => bytes_of(&before.sequences),
         (some, _) => bytes_of(&done) / some * open,

@@ -20,12 +20,16 @@ use crate::sources::{Input, Piece, SourceError, Split};
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Stage {
+    /// A table of neighbours to what each bucket has to know of it.
+    Neighbours,
     /// Pages to tokens, with their images' places.
     Documents,
     /// Images to codes.
     Images,
     /// Images' rows to files of equal length.
     ImageShards,
+    /// Documents and codes to what stands in front of other documents.
+    Retrieved,
     /// Documents and codes to packed sequences.
     Sequences,
     /// Packed sequences to files of equal length.
@@ -34,7 +38,15 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in their order.
-    pub const ALL: [Stage; 5] = [Stage::Documents, Stage::Images, Stage::ImageShards, Stage::Sequences, Stage::Shards];
+    pub const ALL: [Stage; 7] = [
+        Stage::Neighbours,
+        Stage::Documents,
+        Stage::Images,
+        Stage::ImageShards,
+        Stage::Retrieved,
+        Stage::Sequences,
+        Stage::Shards,
+    ];
 
     /// Width of the longest name, for columns of text.
     pub const NAME_WIDTH: usize = 12;
@@ -42,12 +54,32 @@ impl Stage {
     /// The word for it, in paths and on the command line.
     pub fn name(self) -> &'static str {
         match self {
+            Stage::Neighbours => "neighbours",
             Stage::Documents => "documents",
             Stage::Images => "images",
             Stage::ImageShards => "image_shards",
+            Stage::Retrieved => "retrieved",
             Stage::Sequences => "sequences",
             Stage::Shards => "shards",
         }
+    }
+
+    /// The stages whose files its units read.
+    pub fn reads(self) -> &'static [Stage] {
+        match self {
+            Stage::Neighbours | Stage::Documents => &[],
+            Stage::Images => &[Stage::Documents],
+            Stage::ImageShards => &[Stage::Images],
+            Stage::Retrieved => &[Stage::Neighbours, Stage::Documents, Stage::Images],
+            Stage::Sequences => &[Stage::Neighbours, Stage::Documents, Stage::Images, Stage::Retrieved],
+            Stage::Shards => &[Stage::Sequences],
+        }
+    }
+
+    /// Whether what its steps reject is in its books. Documents go through a step once more to be handed on as retrieved
+    /// ones; what it rejects there it rejects in the documents' own unit, too, and there it is counted.
+    pub fn books_rejects(self) -> bool {
+        self != Stage::Retrieved
     }
 }
 
@@ -97,9 +129,9 @@ pub struct RunPlan {
     pub image_rows_per_shard: u64,
     /// One per unit of the documents stage.
     pub splits: Vec<PlannedSplit>,
-    /// Buckets of the exchanges: units of the images and of the sequences stage.
+    /// Buckets of the exchanges: units of the images, the retrieved and the sequences stage.
     pub buckets: u32,
-    /// Whether documents of all buckets may stand in front of those of each.
+    /// Whether documents stand in front of others that they were retrieved for.
     pub retrieves: bool,
     /// What trainers get.
     pub tables: Vec<TrainingTable>,
@@ -175,11 +207,14 @@ impl RunPlan {
     /// How many units a stage has; unknown for shards, where it follows from the rows of the stage before them.
     pub fn count(&self, stage: Stage) -> Option<u32> {
         match stage {
+            Stage::Neighbours if self.retrieves => Some(1),
             Stage::Documents => Some(self.splits.len() as u32),
             Stage::Images => Some(self.buckets),
+            Stage::Retrieved if self.retrieves => Some(self.buckets),
             Stage::Sequences if self.makes(TrainingTable::Sequences) => Some(self.buckets),
             Stage::Shards if self.makes(TrainingTable::Sequences) => None,
             Stage::ImageShards if self.makes(TrainingTable::Images) => None,
+            Stage::Neighbours | Stage::Retrieved => Some(0),
             Stage::Sequences | Stage::Shards | Stage::ImageShards => Some(0),
         }
     }
@@ -202,14 +237,20 @@ impl RunPlan {
         let unit = |index: u32| {
             let mut follows = Follows::from(stage, self.buckets);
             match stage {
+                Stage::Neighbours => self.neighbours_follow(&mut follows),
                 Stage::Documents => self.document_follows(index, &mut follows),
                 Stage::Images => self.images_follow(index, &before.documents, &mut follows),
+                Stage::Retrieved => self.retrieved_follow(index, before, &mut follows),
                 Stage::Sequences => self.sequences_follow(index, before, &mut follows),
                 Stage::Shards | Stage::ImageShards => self.shard_follows(index, count, &rows_of, &mut follows),
             }
             Unit { stage, index, id: follows.id() }
         };
         (0..count).map(unit).collect()
+    }
+
+    fn neighbours_follow(&self, follows: &mut Follows) {
+        follows.text(&self.parts.neighbours);
     }
 
     fn document_follows(&self, index: u32, follows: &mut Follows) {
@@ -229,17 +270,17 @@ impl RunPlan {
         }
     }
 
+    fn retrieved_follow(&self, index: u32, before: &Before, follows: &mut Follows) {
+        follows.text(&self.parts.retrieved).number(index.into());
+        follows.buckets(&before.neighbours, "wanted", index);
+        follows.buckets(&before.documents, "documents", index).buckets(&before.images, "image_tokens", index);
+    }
+
     fn sequences_follow(&self, index: u32, before: &Before, follows: &mut Follows) {
         follows.text(&self.parts.sequences).number(index.into());
-        let buckets = if self.retrieves { 0..self.buckets } else { index..index + 1 };
-        for bucket in buckets {
-            for commit in &before.documents {
-                follows.bucket(commit, "documents", bucket);
-            }
-            for commit in &before.images {
-                follows.bucket(commit, "image_tokens", bucket);
-            }
-        }
+        follows.buckets(&before.documents, "documents", index).buckets(&before.images, "image_tokens", index);
+        // A job without retrieval has no such commits.
+        follows.buckets(&before.neighbours, "chosen", index).buckets(&before.retrieved, "retrieved", index);
     }
 
     fn shard_follows(&self, index: u32, count: u32, rows_of: &RowsOf<'_>, follows: &mut Follows) {
@@ -267,6 +308,14 @@ impl Follows {
 
     fn text(&mut self, text: &str) -> &mut Self {
         self.number(text.len() as u64).0.update(text.as_bytes());
+        self
+    }
+
+    /// The rows of a bucket in a table that a stage has handed on.
+    fn buckets(&mut self, commits: &[Commit], table: &str, bucket: u32) -> &mut Self {
+        for commit in commits {
+            self.bucket(commit, table, bucket);
+        }
         self
     }
 

@@ -28,7 +28,7 @@ const PAGES_PER_BATCH: usize = 128;
 const BYTES_PER_BATCH: usize = 8 << 20;
 const LOCATIONS_PER_BATCH: usize = 4096;
 /// Batches that wait between the reader and the plans.
-const BATCHES_WAITING: usize = 2;
+pub const BATCHES_WAITING: usize = 2;
 
 type Batches = mpsc::Sender<Result<RecordBatch, datafusion::error::DataFusionError>>;
 
@@ -76,7 +76,8 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
     Reading { pages: receive(tables::pages(), pages), locations: receive(tables::image_locations(), locations), thread }
 }
 
-fn receive(
+/// The batches that a thread sends, as a stream.
+pub fn receive(
     schema: arrow::datatypes::SchemaRef,
     receiver: mpsc::Receiver<Result<RecordBatch, datafusion::error::DataFusionError>>,
 ) -> SendableRecordBatchStream {

@@ -19,12 +19,23 @@ use crate::error::RunError;
 
 /// A session whose plans run in one partition, so that the rows' order is the plan's alone.
 pub fn session(store: &Store, memory: u64, batch_rows: usize) -> Result<SessionContext, RunError> {
+    session_to_merge_in(store, memory, batch_rows, memory / 8)
+}
+
+/// A session for rows that are little more than what they are sorted by: of that, a merge holds a copy beside the rows.
+pub fn session_of_short_rows(store: &Store, memory: u64, batch_rows: usize) -> Result<SessionContext, RunError> {
+    session_to_merge_in(store, memory, batch_rows, memory / 2)
+}
+
+/// A session whose sorts keep so many bytes of their memory for merging.
+fn session_to_merge_in(store: &Store, memory: u64, batch_rows: usize, merge: u64) -> Result<SessionContext, RunError> {
+    let merge = usize::try_from(merge).unwrap_or(usize::MAX);
     let memory = usize::try_from(memory).unwrap_or(usize::MAX);
     let mut config = SessionConfig::new().with_target_partitions(1).with_batch_size(batch_rows);
     let options = config.options_mut();
     // Views would come back as other types than the tables promise.
     options.execution.parquet.schema_force_view_types = false;
-    options.execution.sort_spill_reservation_bytes = memory / 8;
+    options.execution.sort_spill_reservation_bytes = merge;
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory))).build_arc()?;
     let context = SessionContext::new_with_config_rt(config, runtime);
     context.register_object_store(&Store::base_url()?, store.objects());

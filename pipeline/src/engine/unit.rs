@@ -66,6 +66,7 @@ pub struct UnitLog {
     began: f64,
     started: Instant,
     books: Mutex<Books>,
+    books_rejects: bool,
     progress: Arc<Progress>,
     at_work: UnitAtWork,
     /// What the unit's own task costs, writing and packing in it.
@@ -93,7 +94,8 @@ impl UnitLog {
         let at_work = progress.watch.begin(unit.to_string());
         let (task, writing, packing) = (Meter::default(), Arc::default(), Meter::default());
         let (began, started) = (unix_seconds(), Instant::now());
-        Arc::new(Self { began, started, books: Mutex::default(), progress, at_work, task, writing, packing })
+        let (books, books_rejects) = (Mutex::default(), unit.stage.books_rejects());
+        Arc::new(Self { began, started, books, books_rejects, progress, at_work, task, writing, packing })
     }
 
     /// What the unit is at, for those who watch.
@@ -108,6 +110,9 @@ impl UnitLog {
     /// One batch went through a step: rows in and out, and what that cost.
     pub fn step(&self, name: &str, rows: (u64, u64), spent: Spent, rejects: Rejects) {
         self.charge(name, rows, spent);
+        if !self.books_rejects {
+            return;
+        }
         let (rows, dropped) = rejects.into_parts();
         self.progress.rejected(rows.len() as u64);
         let mut books = self.books();

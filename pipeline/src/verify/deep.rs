@@ -44,7 +44,8 @@ pub async fn verify_deep(store: &Store, sample: Option<usize>) -> Result<Deep, R
     let before = before_shards(store).await?;
     let image_shards = commits_of(store, Stage::ImageShards).await?;
     let shards = commits_of(store, Stage::Shards).await?;
-    let stages = [&before.documents, &before.images, &image_shards, &before.sequences, &shards];
+    let Before { neighbours, documents, images, retrieved, sequences } = &before;
+    let stages = [neighbours, documents, images, &image_shards, retrieved, sequences, &shards];
     for file in stages.into_iter().flatten().flat_map(|commit| commit.files.values()) {
         findings.extend(check_sum(store, file).await.err());
         deep.files += 1;

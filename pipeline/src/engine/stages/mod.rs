@@ -1,8 +1,11 @@
 //! What a unit of each stage does.
 
+mod copies;
 pub mod documents;
 mod image_rows;
 pub mod images;
+pub mod neighbours;
+pub mod retrieved;
 pub mod sequences;
 pub mod shards;
 
@@ -24,9 +27,11 @@ pub async fn run_unit(run: &Run, unit: &Unit, before: &Before) -> Result<Commit,
     let log = UnitLog::new(run.progress.clone(), unit);
     let files = log.task(async {
         match unit.stage {
+            Stage::Neighbours => neighbours::run(run, unit, &log).await,
             Stage::Documents => documents::run(run, unit, &log).await,
             Stage::Images => images::run(run, unit, &log, &before.documents).await,
             Stage::ImageShards => shards::run(run, unit, &log, before).await,
+            Stage::Retrieved => retrieved::run(run, unit, &log, before).await,
             Stage::Sequences => sequences::run(run, unit, &log, before).await,
             Stage::Shards => shards::run(run, unit, &log, before).await,
         }
@@ -38,10 +43,14 @@ pub async fn run_unit(run: &Run, unit: &Unit, before: &Before) -> Result<Commit,
 /// Commits of the stages before a unit's own; empty where they aren't read.
 #[derive(Debug, Clone, Default)]
 pub struct Before {
+    /// All of the neighbours stage.
+    pub neighbours: Vec<Commit>,
     /// All of the documents stage.
     pub documents: Vec<Commit>,
     /// All of the images stage.
     pub images: Vec<Commit>,
+    /// All of the retrieved stage.
+    pub retrieved: Vec<Commit>,
     /// All of the sequences stage.
     pub sequences: Vec<Commit>,
 }
@@ -50,8 +59,10 @@ impl Before {
     /// The same with the commits of one more stage.
     pub fn with(self, stage: Stage, commits: Vec<Commit>) -> Self {
         match stage {
+            Stage::Neighbours => Self { neighbours: commits, ..self },
             Stage::Documents => Self { documents: commits, ..self },
             Stage::Images => Self { images: commits, ..self },
+            Stage::Retrieved => Self { retrieved: commits, ..self },
             Stage::Sequences => Self { sequences: commits, ..self },
             Stage::ImageShards | Stage::Shards => self,
         }

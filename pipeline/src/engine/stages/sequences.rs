@@ -45,7 +45,7 @@ const BATCH_ROWS: usize = 128;
 const ROWS_AT_ONCE: usize = 512;
 
 /// What the job says about sequences; a job without any has no unit of this stage.
-fn wanted(run: &Run) -> Result<&Sequences, RunError> {
+pub fn wanted(run: &Run) -> Result<&Sequences, RunError> {
     run.checked.job.sequences.as_ref().ok_or_else(|| RunError::Bug("the job makes no sequences".into()))
 }
 
@@ -82,12 +82,9 @@ pub async fn run_into(
     let documents = ordered_documents(&context, &run.store, before, unit.index).await?;
     let sequences = wanted(run)?;
     let [interleave, objective] = sequences.steps();
-    let documents = steps_over(run, documents, std::slice::from_ref(&interleave), Kind::Document, log)?;
+    let documents = steps_over(run, documents, &[interleave], Kind::Document, log)?;
     let documents = match &sequences.retrieval {
-        Some(settings) => {
-            let there = (&context, before, unit.index);
-            retrieve::with_neighbours(run, settings, there, &interleave, documents, log).await?
-        }
+        Some(_) => retrieve::with_neighbours(run, (&context, before, unit.index), documents, log).await?,
         None => documents,
     };
     let (given, kind) = match sequences.objective.takes_blocks() {
