@@ -3,10 +3,13 @@
 mod cosines;
 
 use cosines::cosine_transform;
+use pulp::{Arch, Simd, WithSimd};
 
 use super::picture::{Picture, Size};
 use super::resample::{Filter, Resizing, resize};
 
+/// Rows whose columns are resized together, at least.
+const ROWS: usize = 48;
 /// The image is made this small, whatever its shape.
 const SIDE: usize = 32;
 /// Rows and columns of frequencies that are looked at, the lowest ones.
@@ -52,8 +55,12 @@ impl Hashing {
 
     /// The next rows.
     pub fn push(&mut self, rgb: &[u8]) {
-        self.grey.extend(rgb.as_chunks::<3>().0.iter().map(luma));
-        self.narrow();
+        let begin = self.grey.len();
+        self.grey.resize(begin + rgb.len() / 3, 0);
+        Arch::new().dispatch(Grey { rgb, grey: &mut self.grey[begin..] });
+        if self.grey.len() >= self.size.width as usize * ROWS {
+            self.narrow();
+        }
     }
 
     /// Resizes the columns of all rows of which three are there.
@@ -61,10 +68,15 @@ impl Hashing {
         let Self { size, grey, triples, columns } = self;
         let width = size.width as usize;
         triples.clear();
-        for three in grey.chunks_exact(width * 3) {
+        triples.resize(grey.len() / (width * 3) * (width * 3), 0);
+        for (three, to) in grey.chunks_exact(width * 3).zip(triples.chunks_exact_mut(width * 3)) {
             let (first, rest) = three.split_at(width);
             let (second, third) = rest.split_at(width);
-            triples.extend(first.iter().zip(second).zip(third).flat_map(|((&a, &b), &c)| [a, b, c]));
+            for (to, ((&first, &second), &third)) in
+                to.as_chunks_mut().0.iter_mut().zip(first.iter().zip(second).zip(third))
+            {
+                *to = [first, second, third];
+            }
         }
         grey.drain(..triples.len());
         columns.push(triples, size.whole());
@@ -79,7 +91,25 @@ impl Hashing {
     }
 }
 
+/// Levels of red, green and blue, to become one each.
+struct Grey<'a> {
+    rgb: &'a [u8],
+    grey: &'a mut [u8],
+}
+
+impl WithSimd for Grey<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (to, levels) in self.grey.iter_mut().zip(self.rgb.as_chunks().0) {
+            *to = luma(levels);
+        }
+    }
+}
+
 // Pillow's `convert("L")`: ITU-R 601 with 16 bits behind the point.
+#[inline(always)]
 fn luma(&[red, green, blue]: &[u8; 3]) -> u8 {
     ((u32::from(red) * 19595 + u32::from(green) * 38470 + u32::from(blue) * 7471 + 0x8000) >> 16) as u8
 }
