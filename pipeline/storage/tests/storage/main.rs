@@ -8,7 +8,9 @@ mod credentials;
 mod laws;
 #[cfg(test)]
 mod reading;
+// The program's tests use it as well, and some of it alone.
 #[cfg(test)]
+#[allow(dead_code)]
 mod server;
 #[cfg(test)]
 mod writing;
