@@ -170,7 +170,7 @@ impl Iterator for TakingBack {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(batch) = self.gatherer.next() {
+            if let Some(batch) = self.gatherer.ended() {
                 return Some(Ok(batch));
             }
             if self.row > self.places.len() {
