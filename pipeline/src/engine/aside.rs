@@ -170,7 +170,7 @@ impl Iterator for TakingBack {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(batch) = self.gatherer.next() {
+            if let Some(batch) = self.gatherer.ended() {
                 return Some(Ok(batch));
             }
             if self.row > self.places.len() {
@@ -207,7 +207,7 @@ mod tests {
     /// Ninety rows in no order, each third of which has a megabyte of text.
     fn rows() -> RecordBatch {
         let numbers: Vec<u32> = (0..90).map(|row| row * 37 % 90).collect();
-        let text = |number: &u32| number.to_string().repeat(if number % 3 == 0 { 1 << 19 } else { 2 });
+        let text = |number: &u32| number.to_string().repeat(if number.is_multiple_of(3) { 1 << 19 } else { 2 });
         let texts: ArrayRef = Arc::new(StringArray::from_iter_values(numbers.iter().map(text)));
         let numbers: ArrayRef = Arc::new(UInt32Array::from(numbers));
         RecordBatch::try_from_iter([("number", numbers), ("text", texts)]).unwrap()

@@ -170,7 +170,7 @@ struct Reading {
 impl Reading {
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            if let Some(batch) = self.rows.next() {
+            if let Some(batch) = self.rows.ended() {
                 return Ok(Some(batch));
             }
             match self.pieces.try_next().await? {

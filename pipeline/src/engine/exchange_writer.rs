@@ -67,7 +67,7 @@ impl ExchangeWriter {
             let Some(open) = &mut self.open else { continue };
             open.row_count += rows.len() as u64;
             open.rows.push(&batch.slice(rows.start, rows.len()))?;
-            while let Some(full) = self.open.as_mut().and_then(|open| open.rows.next()) {
+            while let Some(full) = self.open.as_mut().and_then(|open| open.rows.ended()) {
                 self.stream.write(&full)?;
                 self.hand_on(BYTES_AT_ONCE).await?;
             }
@@ -96,7 +96,7 @@ impl ExchangeWriter {
     fn leave(&mut self) -> Result<(), RunError> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         open.rows.finish()?;
-        while let Some(rest) = open.rows.next() {
+        while let Some(rest) = open.rows.ended() {
             self.stream.write(&rest)?;
         }
         open.take_in(self.unchecked());

@@ -48,7 +48,7 @@ impl Gatherer {
     }
 
     /// A batch that has ended.
-    pub fn next(&mut self) -> Option<RecordBatch> {
+    pub fn ended(&mut self) -> Option<RecordBatch> {
         self.batches.next_completed_batch()
     }
 }
@@ -74,7 +74,7 @@ mod tests {
             gatherer.push(&piece).unwrap();
         }
         gatherer.finish().unwrap();
-        std::iter::from_fn(|| gatherer.next()).map(|batch| batch.num_rows()).collect()
+        std::iter::from_fn(|| gatherer.ended()).map(|batch| batch.num_rows()).collect()
     }
 
     #[test]
