@@ -89,7 +89,7 @@ impl Flags {
     /// Adds `bit`, away from zero, where it isn't there yet.
     #[inline(always)]
     fn add(self, bit: i16, mut begun: u64, block: &mut [i16; 64]) {
-        let mut flags = self.read << (64 - self.count & 63);
+        let mut flags = self.read << ((64 - self.count) & 63);
         for _ in 0..self.count {
             let level = &mut block[place(begun.trailing_zeros() as usize)];
             let sign = *level >> 15;
