@@ -37,7 +37,7 @@ pub struct StageStatus {
 
 /// How far a run is, stage by stage.
 pub async fn status(store: &Store) -> Result<Status, RunError> {
-    let (plan, before) = (plan_of(store).await?, before_shards(store).await?);
+    let (plan, mut before) = (plan_of(store).await?, Before::default());
     let mut stages: Vec<StageStatus> = Vec::new();
     for stage in Stage::ALL {
         let commits = commits_of(store, stage).await?;
@@ -47,9 +47,11 @@ pub async fn status(store: &Store) -> Result<Status, RunError> {
         if units == Some(0) && commits.is_empty() {
             continue;
         }
+        let done = commits.len();
         let rejects = add_up(commits.iter().map(|commit| &commit.rejects));
         let speed = StageSpeed::of(stage, &commits);
-        stages.push(StageStatus { stage: stage.name(), done: commits.len(), units, rejects, speed });
+        stages.push(StageStatus { stage: stage.name(), done, units, rejects, speed });
+        before = before.with(stage, commits);
     }
     Ok(Status { stages, finished: store.read(MANIFEST).await?.is_some() })
 }

@@ -69,6 +69,16 @@ impl Bucket {
         self.run_command(&IN_BUCKET).spawn().unwrap()
     }
 
+    /// Begins a run, and kills it once a unit is committed.
+    fn kill_in_the_middle(&self) {
+        let mut child = self.start_run();
+        while self.commits("documents") == 0 && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     fn run(&self, sources: &[&str]) -> Finished {
         let said = Said::from(self.run_command(sources).output().unwrap());
         assert_eq!(said.code, 0, "{said:#?}");
@@ -119,12 +129,7 @@ fn input_in_a_bucket_gives_the_rows_of_a_local_run_and_every_look_at_it_works() 
 fn killed_in_the_middle_it_goes_on_to_the_same_bytes_in_a_bucket() {
     let (reference, bucket) = (Bucket::start(), Bucket::start());
     let undisturbed = reference.run(&IN_BUCKET);
-    let mut child = bucket.start_run();
-    while bucket.commits("documents") == 0 && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    bucket.kill_in_the_middle();
     assert!(bucket.commits("documents") > 0 && !bucket.folder("runs/demo/manifest.json").exists());
     assert_eq!(bucket.run(&IN_BUCKET).data(), undisturbed.data());
 }
@@ -159,12 +164,7 @@ fn two_runs_in_one_bucket_do_each_other_no_harm_while_requests_fail() {
 fn a_listing_that_lags_behind_costs_no_file() {
     let (reference, bucket) = (Bucket::start(), Bucket::start());
     let undisturbed = reference.run(&IN_BUCKET);
-    let mut child = bucket.start_run();
-    while bucket.commits("documents") == 0 && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    bucket.kill_in_the_middle();
     // What was committed is not made again, for units are asked for by name.
     bucket.server.leave_unlisted("runs/demo/");
     assert_eq!(bucket.run(&IN_BUCKET).data(), undisturbed.data());

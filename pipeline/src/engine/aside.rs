@@ -17,7 +17,7 @@ use futures::FutureExt;
 use futures::future::ready;
 
 use crate::engine::gather::Gatherer;
-use crate::engine::nodes::{Batches, MapExec, sort};
+use crate::engine::nodes::{Batches, MapExec, one, sort};
 use crate::engine::weights::weights;
 
 /// A row whose large columns have more bytes than this lies aside.
@@ -42,10 +42,7 @@ pub fn lay_aside(input: Arc<dyn ExecutionPlan>, large: &[&str]) -> Result<(Arc<d
     let aside = Arc::new(Aside { columns: columns?, file: OnceLock::new(), lengths: Mutex::default() });
     let small = small_schema(&schema, large);
     let (laying, promised) = (aside.clone(), small.clone());
-    let lay = move |batch: RecordBatch| {
-        let one = laying.lay(&batch, promised.clone());
-        ready(one.map(|one| -> Batches { Box::new(std::iter::once(Ok(one))) })).boxed()
-    };
+    let lay = move |batch: RecordBatch| ready(laying.lay(&batch, promised.clone()).map(one)).boxed();
     Ok((MapExec::in_background("lay_aside", input, small, 1, Arc::new(lay)), aside))
 }
 
@@ -131,8 +128,7 @@ impl Aside {
         let columns = schema.fields().iter().map(|field| batch.column_by_name(field.name()).cloned());
         let columns: Vec<ArrayRef> = columns.collect::<Option<_>>().ok_or_else(lost)?;
         if places.null_count() == places.len() {
-            let all = RecordBatch::try_new(schema, columns)?;
-            return Ok(Box::new(std::iter::once(Ok(all))));
+            return Ok(one(RecordBatch::try_new(schema, columns)?));
         }
         let gatherer = Gatherer::new(schema.clone(), ROWS_AT_ONCE, BYTES_AT_ONCE);
         Ok(Box::new(TakingBack { aside: self, schema, columns, places, row: 0, gatherer }))

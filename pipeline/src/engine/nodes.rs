@@ -94,6 +94,11 @@ pub type BatchFunction = Arc<dyn Fn(RecordBatch) -> Result<RecordBatch, StepErro
 /// Batches, each made when it is asked for.
 pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
+/// A single batch.
+pub fn one(batch: RecordBatch) -> Batches {
+    Box::new(std::iter::once(Ok(batch)))
+}
+
 /// A batch in, and out what became of it once it is computed elsewhere: in one batch or, where that is large, in several.
 pub type Background = Arc<dyn Fn(RecordBatch) -> BoxFuture<'static, Result<Batches>> + Send + Sync>;
 
@@ -115,10 +120,7 @@ impl MapExec {
         schema: SchemaRef,
         function: BatchFunction,
     ) -> Arc<dyn ExecutionPlan> {
-        let at_once = move |batch| {
-            let one = function(batch).map_err(external);
-            ready(one.map(|one| -> Batches { Box::new(std::iter::once(Ok(one))) })).boxed()
-        };
+        let at_once = move |batch| ready(function(batch).map(one).map_err(external)).boxed();
         Self::in_background(name, input, schema, 1, Arc::new(at_once))
     }
 
