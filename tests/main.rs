@@ -2,11 +2,15 @@
 
 #[cfg(test)]
 mod end_to_end {
+    #[allow(dead_code)]
+    #[path = "../../pipeline/storage/tests/storage/azurite.rs"]
+    pub mod azurite;
     pub mod bad_input;
     pub mod bad_jobs;
     pub mod blocks;
     pub mod bounds;
     pub mod changes;
+    pub mod clouds;
     pub mod commands;
     pub mod demo_site;
     pub mod faults;

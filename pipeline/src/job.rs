@@ -40,7 +40,7 @@ pub struct Job {
     pub image_shards: Option<ImageShards>,
     /// How a stage is cut into units.
     pub units: Units,
-    /// How buckets are reached, where paths or the output begin with `s3://`. Nothing that comes out follows from it.
+    /// How buckets are reached, where paths or the output begin with `s3://`, `gs://` or `az://`. Nothing that comes out follows from it.
     pub storage: pageloom_storage::Settings,
 }
 

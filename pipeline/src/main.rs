@@ -40,7 +40,7 @@ enum Command {
     Run {
         #[command(flatten)]
         job: JobOptions,
-        /// Output folder or `s3://bucket/prefix`: new, empty, or begun by the same job.
+        /// Output folder, or `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`: new, empty, or begun by the same job.
         #[arg(long, default_value = "out")]
         out: Place,
         /// Another output, of a job or input that was changed since: units that are still the same are taken over from it,
@@ -73,7 +73,7 @@ enum Command {
     Unit {
         #[command(flatten)]
         job: JobOptions,
-        /// Output folder or `s3://bucket/prefix`: the same for all units of a run.
+        /// Output folder, or `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`: the same for all units of a run.
         #[arg(long)]
         out: Place,
         /// Stage of the unit; the stages before it must be committed.
@@ -220,7 +220,7 @@ struct JobOptions {
 
 #[derive(Debug, Args)]
 struct RunPlace {
-    /// Output of the run: its folder, or `s3://bucket/prefix`.
+    /// Output of the run: its folder, or `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`.
     out: Place,
     /// How the bucket is reached, as in the job's `[storage]`: `--storage endpoint=http://host:9000`.
     #[arg(long = "storage", value_name = "KEY=VALUE")]

@@ -98,7 +98,8 @@ fn a_data_url_is_an_image_within_limits_or_a_reject() {
     assert_eq!(finished.rejects().len(), 2, "{:?}", finished.rejects());
 }
 
-fn holds(folder: &Path, word: &str) -> Option<String> {
+/// A file of the folder that has this word in it.
+pub fn holds(folder: &Path, word: &str) -> Option<String> {
     for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         let bytes = if entry.is_dir() { Vec::new() } else { fs::read(&entry).unwrap() };
         if bytes.windows(word.len()).any(|window| window == word.as_bytes()) {
@@ -133,4 +134,52 @@ fn secrets_of_the_environment_are_neither_told_nor_written_down() {
     }
     assert_eq!(holds(&site.path("out"), SECRET), None);
     assert!(site.path("out/manifest.json").exists());
+}
+
+#[test]
+fn secrets_of_azure_and_google_are_neither_told_nor_written_down() {
+    const SECRET: &str = "hunter2-in-the-environment";
+    const KEY: &str = "aHVudGVyMi1pbi10aGUtZW52aXJvbm1lbnQ=";
+    let account = format!("{{\"private_key\":\"{SECRET}\",\"private_key_id\":\"1\",\"client_email\":\"a@b\"}}");
+    let credentials: [(&str, Vec<(&str, &str)>); 6] = [
+        ("az", vec![("AZURE_STORAGE_ACCOUNT_KEY", KEY)]),
+        ("az", vec![("AZURE_STORAGE_ACCOUNT_KEY", SECRET)]),
+        ("az", vec![("AZURE_STORAGE_SAS_TOKEN", "sv=2021-12-02&sp=rwdlac&sig=hunter2-in-the-environment")]),
+        (
+            "az",
+            vec![
+                ("AZURE_CLIENT_ID", "client"),
+                ("AZURE_CLIENT_SECRET", SECRET),
+                ("AZURE_TENANT_ID", "tenant"),
+                ("AZURE_AUTHORITY_HOST", "http://127.0.0.1:1"),
+            ],
+        ),
+        ("gs", vec![("GOOGLE_SERVICE_ACCOUNT_KEY", &account)]),
+        ("gs", vec![("GOOGLE_SERVICE_ACCOUNT_KEY", "\"hunter2-in-the-environment\"")]),
+    ];
+    for (scheme, credentials) in credentials {
+        let site = Site::new().with("page.html", page(&[]));
+        let (job, out, far) = (text(&site.job()), text(&site.path("out")), format!("{scheme}://bucket/x"));
+        let source = format!("sources.0.html_files.path={far}");
+        // Nobody listens there.
+        let unreachable = ["endpoint=http://127.0.0.1:1", "attempts=1"];
+        let set = unreachable.map(|setting| format!("storage.{setting}"));
+        let looks = [
+            (0, vec!["run", &job, "--out", &out]),
+            (0, vec!["plan", &job, "--json"]),
+            (2, vec!["run", &job, "--out", &far, "--set", &set[0], "--set", &set[1]]),
+            (1, vec!["check", &job, "--set", &source, "--set", &set[0], "--set", &set[1]]),
+            (2, vec!["status", &far, "--storage", unreachable[0], "--storage", unreachable[1]]),
+        ];
+        for (code, look) in looks {
+            let mut look = command(&look);
+            look.env("AZURE_STORAGE_ACCOUNT_NAME", "account").envs(credentials.iter().copied());
+            let said = Said::from(look.output().unwrap());
+            // A credential that can't be read is the job's to mend, before anything is asked for.
+            assert!(said.code == code || (code == 2 && said.code == 1), "{said:#?}");
+            let told = [SECRET, KEY].map(|secret| said.stdout.contains(secret) || said.stderr.contains(secret));
+            assert_eq!(told, [false; 2], "{said:#?}");
+        }
+        assert_eq!([SECRET, KEY].map(|secret| holds(&site.path("out"), secret)), [None, None]);
+    }
 }

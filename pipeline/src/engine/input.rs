@@ -21,7 +21,7 @@ use buckets::Buckets;
 pub use buckets::is_address;
 
 /// Files of the local disk and of buckets, for code that runs on blocking threads. Paths are a job's: relative to its
-/// folder, or `s3://bucket/key`.
+/// folder, or `s3://bucket/key`, `gs://bucket/key`, `az://container/key`.
 #[derive(Clone)]
 pub struct StoreInput {
     folder: PathBuf,

@@ -15,9 +15,9 @@ pub enum StorageError {
     },
     /// The store overwrites where it was asked to create.
     #[error(
-        "{store} ignores `If-None-Match: *` and overwrites objects that are there, so two attempts at one unit could \
-         both count as committed; put commits on a store that honours it (AWS S3, MinIO, Cloudflare R2, a local folder), \
-         or upgrade this one"
+        "{store} ignores `If-None-Match: *` (Google: `x-goog-if-generation-match: 0`) and overwrites objects that are there, \
+         so two attempts at one unit could both count as committed; put commits on a store that honours it (AWS S3, Google \
+         Cloud Storage, Azure, MinIO, Cloudflare R2, a local folder), or upgrade this one"
     )]
     Overwrites {
         /// The store.

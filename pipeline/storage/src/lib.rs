@@ -1,6 +1,7 @@
-//! Folders and S3 buckets behind the one storage trait that DataFusion reads through.
+//! Folders, and buckets of S3, Google Cloud Storage and Azure, behind the one storage trait that DataFusion reads through.
 
 mod blocking;
+mod cloud;
 mod error;
 mod limits;
 mod open;
@@ -10,6 +11,7 @@ mod settings;
 
 pub use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 pub use blocking::{ObjectReader, open_object, read_range};
+pub use cloud::CloudStore;
 pub use error::StorageError;
 pub use open::open;
 pub use probe::{PROBE, probe};

@@ -7,33 +7,41 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use url::Url;
 
+use crate::cloud::CloudStore;
 use crate::error::StorageError;
 use crate::s3::S3Store;
 use crate::settings::Settings;
 
-/// The store behind `s3://bucket/prefix` or `file:///folder`, and the path in it that the address ends in. The bucket is
-/// not asked for anything yet.
+/// The store behind `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `file:///folder`, and the path in
+/// it that the address ends in. The bucket is not asked for anything yet.
 pub fn open(url: &Url, settings: &Settings) -> Result<(Arc<dyn ObjectStore>, Path), StorageError> {
-    if !url.username().is_empty() || url.password().is_some() {
-        let remedy = "take them out, and name a `profile` or set the AWS variables";
-        return Err(address(url, "credentials don't belong into an address", remedy));
-    }
     match url.scheme() {
-        "s3" => Ok((Arc::new(s3(url, settings)?), prefix(url)?)),
-        "file" => Ok((Arc::new(LocalFileSystem::new()), folder(url)?)),
-        "gs" | "gcs" | "az" | "azure" | "abfs" | "abfss" => {
-            let remedy = "mount it as a folder, or name it `s3://bucket/prefix` behind a server that speaks S3 for it";
-            Err(address(url, "this cloud's own protocol is not spoken here, only S3's", remedy))
+        "s3" => {
+            let store = S3Store::open(bucket(url, "write `s3://bucket/prefix`")?, settings)?;
+            Ok((Arc::new(store), prefix(url)?))
         }
-        _ => Err(address(url, "this scheme is not known", "use `s3://bucket/prefix` or `file:///folder`")),
+        "gs" => {
+            let store = CloudStore::google(bucket(url, "write `gs://bucket/prefix`")?, settings)?;
+            Ok((Arc::new(store), prefix(url)?))
+        }
+        "az" => {
+            let store = CloudStore::azure(bucket(url, "write `az://container/prefix`")?, settings)?;
+            Ok((Arc::new(store), prefix(url)?))
+        }
+        "file" => Ok((Arc::new(LocalFileSystem::new()), folder(url)?)),
+        _ => {
+            let remedy = "use `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix` or `file:///folder`";
+            Err(address(url, "this scheme is not known", remedy))
+        }
     }
 }
 
-fn s3(url: &Url, settings: &Settings) -> Result<S3Store, StorageError> {
-    match url.host_str() {
-        Some(bucket) if !bucket.is_empty() => S3Store::open(bucket, settings),
-        _ => Err(address(url, "it names no bucket", "write `s3://bucket/prefix`")),
+fn bucket<'a>(url: &'a Url, remedy: &'static str) -> Result<&'a str, StorageError> {
+    if !url.username().is_empty() || url.password().is_some() {
+        let remedy = "take them out, and name a `profile` or set the variables of the cloud's own tools";
+        return Err(address(url, "credentials don't belong into an address", remedy));
     }
+    url.host_str().filter(|name| !name.is_empty()).ok_or_else(|| address(url, "it names no bucket", remedy))
 }
 
 fn prefix(url: &Url) -> Result<Path, StorageError> {
@@ -80,6 +88,13 @@ mod tests {
     #[test]
     fn a_scheme_that_is_not_known_is_refused_with_those_that_are() {
         assert!(refusal("ftp://host/a").contains("use `s3://bucket/prefix`"));
-        assert!(refusal("gs://bucket/a").contains("only S3's"));
+        let refused = refusal("abfss://container:hunter2@account.dfs.core.windows.net/a");
+        assert!(refused.contains("`az://container/prefix`") && !refused.contains("hunter2"), "{refused}");
+    }
+
+    #[test]
+    fn a_container_of_no_account_is_refused_with_a_remedy() {
+        let refused = refusal("az://container/a");
+        assert!(refused.contains("set `AZURE_STORAGE_ACCOUNT_NAME`"), "{refused}");
     }
 }

@@ -1,24 +1,26 @@
-//! What a job says about its object storage: plain data without secrets, which come from where AWS tools find them.
+//! What a job says about its object storage: plain data without secrets, which come from where each cloud's tools find them.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How S3 is reached and how hard it is used. Credentials never stand here: they come from the environment, the shared
-/// profile files, SSO, a web identity (IRSA), or the machine's metadata service.
+/// How buckets are reached and how hard they are used. Credentials never stand here. S3's come from the environment, the
+/// shared profile files, SSO, a web identity (IRSA), or the machine's metadata service; Google's and Azure's as
+/// [`CloudStore`](crate::CloudStore) says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// The address of a server other than AWS, such as `http://127.0.0.1:9000`.
+    /// The address of a server other than the cloud's own, such as `http://127.0.0.1:9000`; Azure's with the account in its
+    /// path where it has none in its name, as in `http://127.0.0.1:10000/devstoreaccount1`.
     pub endpoint: Option<String>,
-    /// The bucket's region. Unset: what the environment or the profile says; with an endpoint, else `us-east-1`.
+    /// The region of S3's buckets. Unset: what the environment or the profile says; with an endpoint, else `us-east-1`.
     pub region: Option<String>,
-    /// Whether the bucket stands in the path instead of the host name. Unset: yes if there is an endpoint.
+    /// Whether S3's buckets stand in the path instead of the host name. Unset: yes if there is an endpoint.
     pub path_style: Option<bool>,
     /// The profile of the shared AWS files whose credentials are used. Unset: what `AWS_PROFILE` says.
     pub profile: Option<String>,
-    /// No more requests than this are under way at once.
+    /// No more requests than this are under way at once; listings of Google's and Azure's are not counted.
     pub max_concurrency: NonZeroUsize,
     /// Bodies read and written together stay below this rate. Unset: no limit.
     pub bandwidth_bytes_per_second: Option<NonZeroU64>,
@@ -26,13 +28,14 @@ pub struct Settings {
     pub connect_timeout_seconds: NonZeroU32,
     /// A request that is not answered within this time, its body included, is sent again.
     pub request_timeout_seconds: NonZeroU32,
-    /// A body of which less than 1 KiB per second arrives over this time is read on over a new connection.
+    /// A body of which less than 1 KiB per second arrives over this time is read on over a new connection. S3 alone: Google's
+    /// and Azure's are read on when a request has taken its time.
     pub stall_timeout_seconds: NonZeroU32,
     /// A request is sent this often before it counts as failed.
     pub attempts: NonZeroU32,
     /// The pause before the second attempt, in milliseconds; it doubles from there, up to 20 seconds.
     pub pause_milliseconds: u32,
-    /// Files written piece by piece are sent in parts of this size, in bytes; S3 takes 5 MiB to 5 GiB, 10,000 of them.
+    /// Files written piece by piece are sent in parts of this size, in bytes; S3 and Google take 5 MiB to 5 GiB, 10,000 of them.
     pub part_size: NonZeroUsize,
 }
 

@@ -37,8 +37,9 @@ macro_rules! settings_with_paths {
         #[derive(serde::Serialize, serde::Deserialize)]
         #[serde(rename = "Settings", deny_unknown_fields)]
         struct InJob {
-            /// A file, a folder or a pattern such as `crawl/**/*.gz`, relative to the job file or `s3://bucket/key`. `*` stands for any part of
-            /// a name, `**` for any folders; a file that a pattern names by its ending is read whatever the ending is.
+            /// A file, a folder or a pattern such as `crawl/**/*.gz`, relative to the job file, or `s3://bucket/key`,
+            /// `gs://bucket/key`, `az://container/key`. `*` stands for any part of a name, `**` for any folders; a file that a
+            /// pattern names by its ending is read whatever the ending is.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             path: Option<String>,
             /// Several of these. A file that more than one of them names is read once.

@@ -1,4 +1,4 @@
-//! Objects of buckets that a job's paths name as `s3://bucket/key`, for code on blocking threads.
+//! Objects of buckets that a job's paths name as `s3://bucket/key`, `gs://bucket/key` or `az://container/key`, for code on blocking threads.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -137,7 +137,7 @@ mod tests {
         let buckets = Buckets::new(Settings::default(), runtime.handle().clone());
         let refused = buckets.list("s3://KEY:hunter2@crawls/a").unwrap_err().to_string();
         assert!(refused.contains("don't belong") && !refused.contains("hunter2"), "{refused}");
-        let refused = buckets.list("gs://crawls/a").unwrap_err().to_string();
-        assert!(refused.contains("only S3's"), "{refused}");
+        let refused = buckets.list("ftp://KEY:hunter2@crawls/a").unwrap_err().to_string();
+        assert!(refused.contains("this scheme is not known") && !refused.contains("hunter2"), "{refused}");
     }
 }

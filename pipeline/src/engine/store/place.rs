@@ -12,7 +12,7 @@ use url::Url;
 pub enum Place {
     /// A folder of the local disk.
     Folder(PathBuf),
-    /// `s3://bucket/prefix`, or an address that opening it will refuse.
+    /// `s3://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, or an address that opening it will refuse.
     Bucket(Url),
 }
 

@@ -7,11 +7,13 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{
     Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart,
 };
 use pageloom_storage::probe;
 
+use super::clouds;
 use super::server::{Server, noise};
 
 /// A store and what it lives in.
@@ -31,8 +33,31 @@ async fn bucket() -> Place {
     Place { store: Arc::new(server.store()), _keep: Box::new(server) }
 }
 
+/// A folder of its own for each law, in the container of the server that the environment names.
+fn container(law: &str) -> Option<Place> {
+    Some(Place { store: Arc::new(PrefixStore::new(clouds::azure()?, law)), _keep: Box::new(()) })
+}
+
+/// A server that is spoken to as Google's, where the environment asks for no signature.
+async fn google() -> Option<Place> {
+    let (server, store) = clouds::google().await?;
+    Some(Place { store, _keep: Box::new(server) })
+}
+
 macro_rules! laws {
     ($($law:ident)*) => {
+        pub mod azure {
+            $(#[tokio::test] async fn $law() {
+                let Some(place) = super::container(stringify!($law)) else { return };
+                super::$law(place.store.clone()).await;
+            })*
+        }
+        pub mod google {
+            $(#[tokio::test] async fn $law() {
+                let Some(place) = super::google().await else { return };
+                super::$law(place.store.clone()).await;
+            })*
+        }
         mod in_a_folder { $(#[tokio::test] async fn $law() { super::$law(super::folder().await.store).await })* }
         mod in_a_bucket {
             $(#[tokio::test] async fn $law() {

@@ -1,5 +1,9 @@
-//! The laws of stores over a folder and a bucket, and what a bucket's faults come to.
+//! The laws of stores over a folder and buckets, and what a bucket's faults come to.
 
+#[cfg(test)]
+mod azurite;
+#[cfg(test)]
+mod clouds;
 #[cfg(test)]
 mod commits;
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! A real S3 server on a loopback port, behind a front that does to requests and answers what a test asks for.
+//! A real S3 server on a loopback port, behind a front that does to requests and answers what a test asks for. It can be
+//! spoken to as Google's XML interface, which is S3's with other names of headers.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
+use hyper::header::HeaderName;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -71,6 +73,8 @@ struct Front {
     most_under_way: AtomicUsize,
     overwrites: AtomicBool,
     unlisted: Mutex<Option<String>>,
+    /// Whether headers have Google's names.
+    google: bool,
     /// The server underneath looks whether a file is there and then writes it; S3 does both at once.
     writing: tokio::sync::Mutex<()>,
 }
@@ -81,11 +85,22 @@ impl Server {
     }
 
     pub async fn start_with(end: End) -> Self {
+        Self::start_as(end, false).await
+    }
+
+    /// A server that takes Google's names of headers, and asks for no signature.
+    pub async fn start_as_google() -> Self {
+        Self::start_as(End::Closed, true).await
+    }
+
+    async fn start_as(end: End, google: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let bucket = folder.path().join(BUCKET);
         std::fs::create_dir(&bucket).unwrap();
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).unwrap());
-        builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+        if !google {
+            builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+        }
         let front = Arc::new(Front {
             service: builder.build(),
             bucket,
@@ -95,6 +110,7 @@ impl Server {
             most_under_way: AtomicUsize::new(0),
             overwrites: AtomicBool::new(false),
             unlisted: Mutex::default(),
+            google,
             writing: tokio::sync::Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -108,7 +124,7 @@ impl Server {
         self.front.faults.lock().unwrap().extend(faults.iter().map(|fault| (method.clone(), *fault)));
     }
 
-    /// From now on, `If-None-Match` is ignored, as Garage does.
+    /// From now on, `If-None-Match` or Google's condition is ignored, as Garage does.
     pub fn overwrite(&self) {
         self.front.overwrites.store(true, Ordering::Relaxed);
     }
@@ -214,10 +230,35 @@ impl Front {
 
     async fn served(&self, request: Request<Body>) -> Response<Body> {
         let _alone = if request.method() == Method::PUT { Some(self.writing.lock().await) } else { None };
+        if self.google {
+            return self.served_as_google(request).await;
+        }
         if self.overwrites.load(Ordering::Relaxed) && request.headers().contains_key("if-none-match") {
             let _ = std::fs::remove_file(self.file(&request));
         }
         self.service.call(request).await.unwrap()
+    }
+
+    async fn served_as_google(&self, mut request: Request<Body>) -> Response<Body> {
+        let creates = request.headers_mut().remove("x-goog-if-generation-match").is_some();
+        if creates && !self.overwrites.load(Ordering::Relaxed) && self.file(&request).exists() {
+            return refusal(412, "PreconditionFailed");
+        }
+        rename(request.headers_mut(), "x-goog-", "x-amz-");
+        let mut response = self.service.call(request).await.unwrap();
+        rename(response.headers_mut(), "x-amz-", "x-goog-");
+        response
+    }
+}
+
+/// Gives headers that begin so another beginning.
+fn rename(headers: &mut HeaderMap, from: &str, to: &str) {
+    let renamed: Vec<_> = headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.clone())).collect();
+    for (name, value) in renamed {
+        if let Some(rest) = name.strip_prefix(from) {
+            headers.remove(&name);
+            headers.insert(HeaderName::try_from(format!("{to}{rest}")).unwrap(), value);
+        }
     }
 }
 

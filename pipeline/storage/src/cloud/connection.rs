@@ -1,0 +1,114 @@
+//! What all requests to a bucket share, and its errors in words that name a remedy and hold no secret.
+
+use std::error::Error as _;
+use std::future::Future;
+
+use object_store::{Error, ObjectStore, Result};
+
+use super::clients;
+use crate::error::StorageError;
+use crate::limits::Limits;
+use crate::s3::causes;
+use crate::settings::Settings;
+
+/// One bucket's client, limits and settings.
+pub struct Connection {
+    /// The bucket, as `gs://bucket` or `az://container`.
+    pub address: String,
+    pub client: Box<dyn ObjectStore>,
+    pub limits: Limits,
+    pub settings: Settings,
+    /// What helps where credentials are missing or refused.
+    credentials: &'static str,
+}
+
+impl Connection {
+    /// Checks the settings; asks nobody anything.
+    pub fn google(bucket: &str, settings: &Settings) -> Result<Self, StorageError> {
+        settings.check()?;
+        let credentials = "renew the credentials (such as by `gcloud auth application-default login`, or in the file that \
+                           `GOOGLE_SERVICE_ACCOUNT` names), and give them the role Storage Object User";
+        let client = Box::new(clients::google(bucket, settings)?);
+        Ok(Self::new(format!("gs://{bucket}"), client, settings, credentials))
+    }
+
+    /// Checks the settings; asks nobody anything.
+    pub fn azure(container: &str, settings: &Settings) -> Result<Self, StorageError> {
+        settings.check()?;
+        let credentials = "correct `AZURE_STORAGE_ACCOUNT_KEY` or `AZURE_STORAGE_SAS_TOKEN`, or give the identity the role \
+                           Storage Blob Data Contributor";
+        let client = Box::new(clients::azure(container, settings)?);
+        Ok(Self::new(format!("az://{container}"), client, settings, credentials))
+    }
+
+    fn new(address: String, client: Box<dyn ObjectStore>, settings: &Settings, credentials: &'static str) -> Self {
+        Self { address, client, limits: Limits::new(settings), settings: settings.clone(), credentials }
+    }
+
+    /// Makes a request in its turn. The client repeats what may pass.
+    pub async fn call<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
+        let _turn = self.limits.turn().await;
+        request.await.map_err(|error| self.told(error))
+    }
+
+    /// A client's error in plain words.
+    pub fn told(&self, error: Error) -> Error {
+        let words = plain(&error.source().map_or_else(|| error.to_string(), causes));
+        let told = |remedy: &str| format!("{}: {words}{remedy}", self.address).into();
+        let forbidden = || told(&format!("; {}", self.credentials));
+        match error {
+            Error::NotFound { path, .. } if words.contains("ContainerNotFound") || words.contains("NoSuchBucket") => {
+                Error::NotFound { path, source: told("; create the bucket, or correct its name") }
+            }
+            Error::NotFound { path, .. } => Error::NotFound { path, source: told("") },
+            Error::AlreadyExists { path, .. } => Error::AlreadyExists { path, source: told("") },
+            Error::Precondition { path, .. } => Error::Precondition { path, source: told("") },
+            Error::NotModified { path, .. } => Error::NotModified { path, source: told("") },
+            Error::PermissionDenied { path, .. } => Error::PermissionDenied { path, source: forbidden() },
+            Error::Unauthenticated { path, .. } => Error::Unauthenticated { path, source: forbidden() },
+            Error::Generic { store, .. } if words.contains("token request") => {
+                Error::Generic { store, source: forbidden() }
+            }
+            Error::Generic { store, .. } => {
+                let remedy = "; check `endpoint`, the account and the network, or raise the timeouts and `attempts`";
+                Error::Generic { store, source: told(remedy) }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Without the queries of addresses, where a SAS token stands, and of a server's answer its code and message alone: Azure
+/// says more where it refuses a signature.
+fn plain(words: &str) -> String {
+    let (words, answer) = match words.find("<?xml") {
+        Some(at) => words.split_at(at),
+        None => (words, ""),
+    };
+    let element = |name: &str| {
+        let (_, from) = answer.split_once(&format!("<{name}>"))?;
+        from.split(['<', '\n']).next()
+    };
+    let answer = [element("Code"), element("Message")].into_iter().flatten();
+    let words = words.split([' ', '\n']).map(|word| match word.contains("://") {
+        true => word.split('?').next().unwrap_or_default(),
+        false => word,
+    });
+    let words: Vec<&str> = words.chain(answer).map(|word| word.trim_matches('\u{feff}')).collect();
+    words.join(" ").trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_without_queries_and_with_the_code_of_the_answer() {
+        let said = "Error performing POST http://h/a/bucket?comp=batch&sig=hunter2 in 1ms - 403 Forbidden: \
+                    \u{feff}<?xml version=\"1.0\"?><Error><Code>AuthenticationFailed</Code><Message>Signature did not match.\n\
+                    RequestId:1</Message><AuthenticationErrorDetail>hunter2</AuthenticationErrorDetail></Error>";
+        let told = "Error performing POST http://h/a/bucket in 1ms - 403 Forbidden:  AuthenticationFailed \
+                    Signature did not match";
+        assert_eq!(plain(said), told);
+    }
+}
