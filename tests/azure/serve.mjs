@@ -1,5 +1,5 @@
 // Serves Azure Blob Storage by Azurite until its input ends: node serve.mjs AZURITE STATE CONTAINER [FOLDER]
-// Makes the container, with the files of the folder in it, and then prints two lines: its endpoint and a SAS token.
+// Makes the container, with the files of the folder in it, and then prints two lines: its endpoint and a token for the container.
 import { createHmac } from "node:crypto";
 import { readFileSync, readdirSync, writeSync } from "node:fs";
 import { join } from "node:path";
@@ -7,11 +7,26 @@ import { join } from "node:path";
 const [azurite, state, container, folder] = process.argv.slice(2);
 const { AZURE_STORAGE_ACCOUNT_NAME: account, AZURE_STORAGE_ACCOUNT_KEY: key } = process.env;
 
-// A token for all that an account's key may do (https://learn.microsoft.com/rest/api/storageservices/create-account-sas).
-const token = { sp: "rwdlac", ss: "b", srt: "sco", st: "", se: "2099-01-01T00:00:00Z", sip: "", spr: "https,http", sv: "2021-12-02" };
-const signed = [account, ...Object.values(token), "", ""].join("\n");
-token.sig = createHmac("sha256", Buffer.from(key, "base64")).update(signed).digest("base64");
-const sas = new URLSearchParams(Object.entries(token).filter(([, value]) => value !== "")).toString();
+// What a token says is signed in this order, and what it doesn't say as an empty line.
+function token(fields, more) {
+  const signed = [...fields.map(([, value]) => value), ...more].join("\n");
+  const sig = createHmac("sha256", Buffer.from(key, "base64")).update(signed).digest("base64");
+  const said = fields.filter(([name, value]) => name && value);
+  return new URLSearchParams([...said, ["sig", sig]]).toString();
+}
+
+// For all of the account (https://learn.microsoft.com/rest/api/storageservices/create-account-sas), and for the container
+// alone (https://learn.microsoft.com/rest/api/storageservices/create-service-sas).
+const [expires, version] = [["se", "2099-01-01T00:00:00Z"], ["sv", "2021-12-02"]];
+const [start, addresses, protocols] = [["st", ""], ["sip", ""], ["spr", "https,http"]];
+const of_account = token(
+  [["", account], ["sp", "rwdlac"], ["ss", "b"], ["srt", "sco"], start, expires, addresses, protocols, version],
+  ["", ""],
+);
+const of_container = token(
+  [["sp", "racwdl"], start, expires, ["", `/blob/${account}/${container}`], ["si", ""], addresses, protocols, version, ["sr", "c"]],
+  ["", "", "", "", "", "", ""],
+);
 
 // It chooses a port and says it in words. What it says of requests, with their tokens, is nobody's business.
 process.stdout.write = () => true;
@@ -28,7 +43,7 @@ const endpoint = await listens;
 
 async function put(path, headers, body) {
   const separator = path.includes("?") ? "&" : "?";
-  const answer = await fetch(`${endpoint}/${container}${path}${separator}${sas}`, { method: "PUT", headers, body });
+  const answer = await fetch(`${endpoint}/${container}${path}${separator}${of_account}`, { method: "PUT", headers, body });
   if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
 }
 
@@ -38,5 +53,5 @@ for (const entry of entries.filter((entry) => entry.isFile())) {
   const file = join(entry.parentPath, entry.name);
   await put(file.slice(folder.length), { "x-ms-blob-type": "BlockBlob" }, readFileSync(file));
 }
-writeSync(1, `${endpoint}\n${sas}\n`);
+writeSync(1, `${endpoint}\n${of_container}\n`);
 process.stdin.on("end", () => process.exit()).resume();

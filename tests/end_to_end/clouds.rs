@@ -3,7 +3,7 @@
 use tokio::runtime::Runtime;
 
 use super::azurite::{Azurite, KEY};
-use super::s3_server::{BUCKET, Server};
+use super::s3_server::{BUCKET, GOOGLE, SECRET, Server};
 use super::secrets::holds;
 use super::site::{Finished, Said, command, demo_job, repository, run, text};
 
@@ -31,7 +31,7 @@ fn all_of_a_run_in_a_container_of_azure_gives_the_rows_of_a_local_run() {
     all.extend(["--set", "sources.1.warc.path=az://bucket/*.warc.gz"]);
     all.extend(SHARDS);
     let mut said = vec![look(&all, &Azurite::KEYS)];
-    // The token of an account opens what its key wrote.
+    // A token for the container opens what the account's key wrote.
     let mut of_run = |arguments: &[&str]| {
         let shown = look(&[arguments, &["--storage", &storage]].concat(), &azurite.token());
         said.push(shown);
@@ -68,8 +68,9 @@ fn state_and_output_in_a_bucket_of_google_give_the_bytes_of_a_local_run() {
     let (job, set) = (text(&demo_job()), format!("storage.endpoint=http://{}", server.address));
     let mut all = vec!["run", &job, "--out", "gs://bucket/runs/demo", "--set", &set];
     all.extend(SHARDS);
-    look(&all, &[("GOOGLE_SKIP_SIGNATURE", "true")]);
+    look(&all, &[GOOGLE]);
     assert_eq!(Finished::at(&server.folder.path().join(BUCKET).join("runs/demo")).data(), local.data());
+    assert_eq!(holds(server.folder.path(), SECRET), None);
 }
 
 #[test]

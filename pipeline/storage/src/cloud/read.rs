@@ -14,7 +14,11 @@ use super::connection::Connection;
 /// An object or a range of it. The client reads on where a body breaks off, as often as a request is made; here, whoever
 /// got some more bytes since then may go on for as long again: an archive is read for hours.
 pub async fn get(connection: &Arc<Connection>, location: &Path, options: GetOptions) -> Result<GetResult> {
-    let found = connection.call(connection.client.get_opts(location, options.clone())).await?;
+    let options = match options.range {
+        Some(GetRange::Suffix(length)) => from_the_start(connection, location, options, length).await?,
+        _ => options,
+    };
+    let found = ask(connection, location, options.clone()).await?;
     let (range, e_tag) = (found.range.clone(), found.meta.e_tag.clone());
     let GetResult { payload: GetResultPayload::Stream(chunks), meta, attributes, .. } = found else {
         return Ok(found);
@@ -22,8 +26,28 @@ pub async fn get(connection: &Arc<Connection>, location: &Path, options: GetOpti
     let options = GetOptions { if_match: e_tag, if_none_match: None, ..options };
     let (connection, location) = (connection.clone(), location.clone());
     let body = Body { connection, location, options, rest: range.clone(), chunks, advanced: false };
-    let chunks = stream::unfold(Some(body), |body| async move { body?.next().await });
+    let chunks = stream::unfold(Some(body), |body| async move { body?.next().await }).fuse();
     Ok(GetResult { payload: GetResultPayload::Stream(chunks.boxed()), meta, range, attributes })
+}
+
+/// Asks the store, which may not heed conditions.
+async fn ask(connection: &Connection, location: &Path, options: GetOptions) -> Result<GetResult> {
+    let found = connection.call(connection.client.get_opts(location, options.clone())).await?;
+    options.check_preconditions(&found.meta)?;
+    Ok(found)
+}
+
+/// Asks for an object's last bytes by their place: Azure doesn't count from the end.
+async fn from_the_start(
+    connection: &Connection,
+    location: &Path,
+    options: GetOptions,
+    length: u64,
+) -> Result<GetOptions> {
+    let head = GetOptions { head: true, range: None, ..options.clone() };
+    let meta = ask(connection, location, head).await?.meta;
+    let range = Some(GetRange::Offset(meta.size.saturating_sub(length)));
+    Ok(GetOptions { range, if_match: options.if_match.clone().or(meta.e_tag), ..options })
 }
 
 struct Body {
@@ -61,8 +85,7 @@ impl Body {
             return Err(self.connection.told(error));
         }
         let options = GetOptions { range: Some(GetRange::Bounded(self.rest.clone())), ..self.options.clone() };
-        let found = self.connection.call(self.connection.client.get_opts(&self.location, options)).await?;
-        self.chunks = found.into_stream();
+        self.chunks = ask(&self.connection, &self.location, options).await?.into_stream();
         self.advanced = false;
         Ok(())
     }

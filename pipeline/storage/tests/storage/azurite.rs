@@ -16,7 +16,7 @@ pub const CONTAINER: &str = "bucket";
 /// One server with one container.
 pub struct Azurite {
     pub endpoint: String,
-    /// A token for all that the key may do.
+    /// A token for all that may be done in the container.
     pub sas: String,
     /// Where it keeps its blobs.
     pub state: TempDir,

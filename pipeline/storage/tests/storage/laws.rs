@@ -38,7 +38,7 @@ fn container(law: &str) -> Option<Place> {
     Some(Place { store: Arc::new(PrefixStore::new(clouds::azure()?, law)), _keep: Box::new(()) })
 }
 
-/// A server that is spoken to as Google's, where the environment asks for no signature.
+/// A server that is spoken to as Google's, where the environment has the account of the tests.
 async fn google() -> Option<Place> {
     let (server, store) = clouds::google().await?;
     Some(Place { store, _keep: Box::new(server) })

@@ -1,6 +1,7 @@
 //! The laws of stores over a folder and buckets, and what a bucket's faults come to.
 
 #[cfg(test)]
+#[allow(dead_code)]
 mod azurite;
 #[cfg(test)]
 mod clouds;

@@ -16,6 +16,7 @@ use hyper::header::HeaderName;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use object_store::path::Path;
 use pageloom_storage::{Credentials, S3Store, Settings, SharedCredentialsProvider};
 use s3s::Body;
 use s3s::auth::SimpleAuth;
@@ -26,6 +27,12 @@ use tokio::net::{TcpListener, TcpStream};
 pub const BUCKET: &str = "bucket";
 pub const KEY: &str = "test-key";
 pub const SECRET: &str = "test-secret-that-nobody-may-see";
+
+/// A service account of Google's, in the environment, that asks for no token.
+pub const GOOGLE: (&str, &str) = (
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+    r#"{"disable_oauth":true,"private_key":"test-secret-that-nobody-may-see","private_key_id":"1","client_email":"a@b"}"#,
+);
 
 /// What happens to one request.
 #[derive(Debug, Clone, Copy)]
@@ -221,7 +228,8 @@ impl Front {
     }
 
     fn file<B>(&self, request: &Request<B>) -> PathBuf {
-        self.bucket.join(request.uri().path().trim_start_matches(&format!("/{BUCKET}/")))
+        let path = Path::from_url_path(request.uri().path()).unwrap();
+        self.bucket.join(path.as_ref().trim_start_matches(&format!("{BUCKET}/")))
     }
 
     fn stored(&self, request: &Request<Incoming>) -> Vec<u8> {
@@ -240,6 +248,7 @@ impl Front {
     }
 
     async fn served_as_google(&self, mut request: Request<Body>) -> Response<Body> {
+        request.headers_mut().remove("authorization");
         let creates = request.headers_mut().remove("x-goog-if-generation-match").is_some();
         if creates && !self.overwrites.load(Ordering::Relaxed) && self.file(&request).exists() {
             return refusal(412, "PreconditionFailed");
