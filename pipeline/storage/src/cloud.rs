@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
@@ -19,6 +19,7 @@ use crate::settings::Settings;
 mod clients;
 mod connection;
 mod create;
+mod delete;
 mod read;
 mod upload;
 
@@ -84,15 +85,8 @@ impl ObjectStore for CloudStore {
         read::get(&self.connection, location, options).await
     }
 
-    /// What is gone already counts as deleted: an answer may get lost after the store did its work.
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let connection = self.connection.clone();
-        let deleted = connection.client.delete_stream(locations);
-        let told = deleted.map(move |deleted| match deleted {
-            Err(Error::NotFound { path, .. }) => Ok(Path::parse(path)?),
-            deleted => deleted.map_err(|error| connection.told(error)),
-        });
-        told.boxed()
+        delete::delete(self.connection.clone(), locations)
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -105,6 +99,7 @@ impl ObjectStore for CloudStore {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let options = self.connection.cloud.as_client_takes(options);
         self.connection.call(self.connection.client.copy_opts(from, to, options)).await
     }
 }

@@ -3,13 +3,46 @@
 use std::error::Error as _;
 use std::future::Future;
 
-use object_store::{Error, ObjectStore, Result};
+use object_store::{CopyMode, CopyOptions, Error, ObjectStore, Result};
 
 use super::clients;
 use crate::error::StorageError;
 use crate::limits::Limits;
 use crate::s3::causes;
 use crate::settings::Settings;
+
+/// Whose bucket it is.
+#[derive(Clone, Copy)]
+pub enum Cloud {
+    Google,
+    Azure,
+}
+
+impl Cloud {
+    /// `object_store` 0.13 asks Google to create where it should overwrite, and to overwrite where it should create.
+    pub fn as_client_takes(self, options: CopyOptions) -> CopyOptions {
+        let mode = match (self, options.mode) {
+            (Self::Azure, mode) => mode,
+            (Self::Google, CopyMode::Overwrite) => CopyMode::Create,
+            (Self::Google, CopyMode::Create) => CopyMode::Overwrite,
+        };
+        CopyOptions { mode, ..options }
+    }
+
+    /// What helps where credentials are missing or refused.
+    fn credentials(self) -> &'static str {
+        match self {
+            Self::Google => {
+                "renew the credentials (such as by `gcloud auth application-default login`, or in the file that \
+                 `GOOGLE_SERVICE_ACCOUNT` names), and give them the role Storage Object User"
+            }
+            Self::Azure => {
+                "correct `AZURE_STORAGE_ACCOUNT_KEY` or `AZURE_STORAGE_SAS_TOKEN`, or give the identity the role Storage \
+                 Blob Data Contributor"
+            }
+        }
+    }
+}
 
 /// One bucket's client, limits and settings.
 pub struct Connection {
@@ -18,31 +51,26 @@ pub struct Connection {
     pub client: Box<dyn ObjectStore>,
     pub limits: Limits,
     pub settings: Settings,
-    /// What helps where credentials are missing or refused.
-    credentials: &'static str,
+    pub cloud: Cloud,
 }
 
 impl Connection {
     /// Checks the settings; asks nobody anything.
     pub fn google(bucket: &str, settings: &Settings) -> Result<Self, StorageError> {
         settings.check()?;
-        let credentials = "renew the credentials (such as by `gcloud auth application-default login`, or in the file that \
-                           `GOOGLE_SERVICE_ACCOUNT` names), and give them the role Storage Object User";
         let client = Box::new(clients::google(bucket, settings)?);
-        Ok(Self::new(format!("gs://{bucket}"), client, settings, credentials))
+        Ok(Self::new(Cloud::Google, format!("gs://{bucket}"), client, settings))
     }
 
     /// Checks the settings; asks nobody anything.
     pub fn azure(container: &str, settings: &Settings) -> Result<Self, StorageError> {
         settings.check()?;
-        let credentials = "correct `AZURE_STORAGE_ACCOUNT_KEY` or `AZURE_STORAGE_SAS_TOKEN`, or give the identity the role \
-                           Storage Blob Data Contributor";
         let client = Box::new(clients::azure(container, settings)?);
-        Ok(Self::new(format!("az://{container}"), client, settings, credentials))
+        Ok(Self::new(Cloud::Azure, format!("az://{container}"), client, settings))
     }
 
-    fn new(address: String, client: Box<dyn ObjectStore>, settings: &Settings, credentials: &'static str) -> Self {
-        Self { address, client, limits: Limits::new(settings), settings: settings.clone(), credentials }
+    fn new(cloud: Cloud, address: String, client: Box<dyn ObjectStore>, settings: &Settings) -> Self {
+        Self { address, client, limits: Limits::new(settings), settings: settings.clone(), cloud }
     }
 
     /// Makes a request in its turn. The client repeats what may pass.
@@ -55,7 +83,7 @@ impl Connection {
     pub fn told(&self, error: Error) -> Error {
         let words = plain(&error.source().map_or_else(|| error.to_string(), causes));
         let told = |remedy: &str| format!("{}: {words}{remedy}", self.address).into();
-        let forbidden = || told(&format!("; {}", self.credentials));
+        let forbidden = || told(&format!("; {}", self.cloud.credentials()));
         match error {
             Error::NotFound { path, .. } if words.contains("ContainerNotFound") || words.contains("NoSuchBucket") => {
                 Error::NotFound { path, source: told("; create the bucket, or correct its name") }
