@@ -2,7 +2,7 @@
 // Makes the container, with the files of the folder in it, and then prints two lines: its endpoint and a token for the container.
 import { createHmac } from "node:crypto";
 import { readFileSync, readdirSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
 const [azurite, state, container, folder] = process.argv.slice(2);
 const { AZURE_STORAGE_ACCOUNT_NAME: account, AZURE_STORAGE_ACCOUNT_KEY: key } = process.env;
@@ -51,7 +51,7 @@ await put("?restype=container", {});
 const entries = folder ? readdirSync(folder, { recursive: true, withFileTypes: true }) : [];
 for (const entry of entries.filter((entry) => entry.isFile())) {
   const file = join(entry.parentPath, entry.name);
-  await put(file.slice(folder.length), { "x-ms-blob-type": "BlockBlob" }, readFileSync(file));
+  await put(`/${relative(folder, file)}`, { "x-ms-blob-type": "BlockBlob" }, readFileSync(file));
 }
 writeSync(1, `${endpoint}\n${of_container}\n`);
 process.stdin.on("end", () => process.exit()).resume();
