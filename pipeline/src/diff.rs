@@ -191,7 +191,7 @@ impl StageDiff {
         if self.gone > 0 {
             lines.push(format!("{} of the other output's splits are gone from the input", self.gone));
         }
-        let lines = lines.iter().enumerate();
-        lines.map(|(index, line)| format!("{:<9} {line}\n", if index == 0 { self.stage } else { "" })).collect()
+        let (width, lines) = (Stage::NAME_WIDTH, lines.iter().enumerate());
+        lines.map(|(index, line)| format!("{:<width$} {line}\n", if index == 0 { self.stage } else { "" })).collect()
     }
 }

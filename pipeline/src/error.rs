@@ -113,7 +113,7 @@ pub enum RunError {
         place: String,
         /// How much it takes.
         needed: String,
-        /// Stage and index.
+        /// Stage and index, or what else was done.
         unit: String,
         /// Why.
         cause: String,

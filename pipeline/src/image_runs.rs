@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, StructArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
 use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
-use pageloom_schemas::lists::{list_of_structs, struct_row};
+use pageloom_schemas::lists::{key_values, list_of_structs, struct_row};
 use pageloom_schemas::{Key, SchemaError, columns};
 
 pub use pageloom_training::image_runs::ImageRun;
@@ -14,14 +14,13 @@ pub use pageloom_training::image_runs::ImageRun;
 /// Builds a column of image runs, one list per row.
 pub fn image_runs(rows: &[Vec<ImageRun>]) -> Result<ArrayRef, ArrowError> {
     let runs = || rows.iter().flatten();
-    let keys: Vec<u8> = runs().flat_map(|run| run.image).collect();
     let number = |of: fn(&ImageRun) -> u32| -> ArrayRef { Arc::new(UInt32Array::from_iter_values(runs().map(of))) };
     let values = StructArray::try_new(
         columns::image_run_fields(),
         vec![
             number(|run| run.tokens.start),
             number(|run| run.tokens.end),
-            Arc::new(FixedSizeBinaryArray::try_new(Key::BYTES as i32, keys.into(), None)?),
+            key_values(runs().map(|run| run.image))?,
             number(|run| run.offset),
         ],
         None,

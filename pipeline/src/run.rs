@@ -13,6 +13,7 @@ use crate::engine::earlier::Earlier;
 use crate::engine::input::is_address;
 use crate::engine::launch::{run_and_commit, run_stage, selftest};
 use crate::engine::memory::Wanted;
+use crate::engine::no_room::ended_beside_units;
 use crate::engine::plan::{RunPlan, Stage, TrainingTable, Unit};
 use crate::engine::progress::Progress;
 use crate::engine::stages::Before;
@@ -35,6 +36,10 @@ pub const PLAN_RECORD: &str = "plan.json";
 /// Runs a job to its manifest. What is committed already is not run again; nor is what `reuse`, another run's output, has
 /// of the same units.
 pub async fn run(job: LoadedJob, out: &Place, parallel: usize, reuse: Option<&Place>) -> Result<Manifest, RunError> {
+    run_whole(job, out, parallel, reuse).await.map_err(|error| ended_beside_units(out, error))
+}
+
+async fn run_whole(job: LoadedJob, out: &Place, parallel: usize, reuse: Option<&Place>) -> Result<Manifest, RunError> {
     let mut run = open(job, out).await?;
     if let Some(earlier) = reuse {
         run.earlier = Some(Earlier::open(open_earlier(earlier, &run)?).await?);
@@ -108,6 +113,10 @@ async fn watched<T>(run: &Run, work: impl Future<Output = Result<T, RunError>>) 
 
 /// Runs one unit of a job, for launchers that place units themselves.
 pub async fn run_one(job: LoadedJob, out: &Place, stage: Stage, index: u32) -> Result<Unit, RunError> {
+    run_unit(job, out, stage, index).await.map_err(|error| ended_beside_units(out, error))
+}
+
+async fn run_unit(job: LoadedJob, out: &Place, stage: Stage, index: u32) -> Result<Unit, RunError> {
     let run = open(job, out).await?;
     let before = before(&run, stage).await?;
     let units = run.plan.units(stage, &before);

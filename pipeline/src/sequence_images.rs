@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, ListArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, StringArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, UInt32Type};
-use pageloom_schemas::lists::{ListColumn, list_offset};
+use pageloom_schemas::lists::{ListColumn, key_values, list_offset};
 use pageloom_schemas::{Column, Key, columns};
 use pageloom_vq::ImageTokenizer;
 use serde::{Deserialize, Serialize};
@@ -139,14 +139,13 @@ fn masks(step: &dyn Step, name: &str, of_rows: &[Vec<ImageRun>]) -> Result<Array
 
 /// What masks are drawn of: keys alone, so that there is nothing to say in the other columns that the step reads.
 fn known(of_rows: &[Vec<ImageRun>]) -> Result<RecordBatch, StepError> {
-    let keys: Vec<u8> = of_rows.iter().flatten().flat_map(|run| run.image).collect();
-    let count = keys.len() / Key::BYTES;
+    let keys = key_values(of_rows.iter().flatten().map(|run| run.image))?;
+    let count = keys.len();
     let mut codes = ListColumn::<UInt32Type>::default();
     (0..count).try_for_each(|_| codes.push(&[]))?;
     let fields = vec![columns::key().field(), columns::url().field(), columns::codes().field()];
-    let keys = FixedSizeBinaryArray::try_new(Key::BYTES as i32, keys.into(), None)?;
     let urls = StringArray::from_iter_values((0..count).map(|_| ""));
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![Arc::new(keys), Arc::new(urls), codes.finish()?])?)
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![keys, Arc::new(urls), codes.finish()?])?)
 }
 
 /// Values of all runs as a list for each row; of several values for each run, `lists` says where they end.

@@ -56,17 +56,25 @@ pub async fn verify(store: &Store) -> Result<Balance, RunError> {
     let mut findings = Vec::new();
     let books = books(store, &mut findings).await?;
     check_documents(&books, &mut findings);
-    check_images(&books, &mut findings);
+    check_files(store, &books, &mut findings).await;
+    match store.read_json::<Manifest>(MANIFEST).await? {
+        Some(manifest) => check_whole(&books, &manifest, &mut findings),
+        None => findings.push(format!("{MANIFEST} is not there: the run has not ended; run the same command again")),
+    }
+    if findings.is_empty() { Ok(balance(&books)) } else { Err(RunError::Unbalanced(findings)) }
+}
+
+/// What holds of all stages together, once the last is done.
+fn check_whole(books: &Books, manifest: &Manifest, findings: &mut Vec<String>) {
+    check_images(books, findings);
     if books.tables.contains(&TrainingTable::Sequences) {
-        check_retrieved(&books, &mut findings);
-        check_sequences(&books, &mut findings);
+        check_retrieved(books, findings);
+        check_sequences(books, findings);
     }
     if books.tables.contains(&TrainingTable::Images) {
-        check_image_rows(&books, &mut findings);
+        check_image_rows(books, findings);
     }
-    check_files(store, &books, &mut findings).await;
-    check_manifest(store, &books, &mut findings).await?;
-    if findings.is_empty() { Ok(balance(&books)) } else { Err(RunError::Unbalanced(findings)) }
+    check_manifest(books, manifest, findings);
 }
 
 async fn books(store: &Store, findings: &mut Vec<String>) -> Result<Books, RunError> {
@@ -287,11 +295,7 @@ pub(crate) async fn check_sum(store: &Store, file: &TableFile) -> Result<(), Str
     }
 }
 
-async fn check_manifest(store: &Store, books: &Books, findings: &mut Vec<String>) -> Result<(), RunError> {
-    let Some(manifest) = store.read_json::<Manifest>(MANIFEST).await? else {
-        findings.push(format!("{MANIFEST} is not there: the run has not ended; run the same command again"));
-        return Ok(());
-    };
+fn check_manifest(books: &Books, manifest: &Manifest, findings: &mut Vec<String>) {
     let rows_of = RowsOf::of(Stage::Shards, &books.before, manifest.rows_per_shard);
     check_listed(&books.shards, &manifest.files, (&rows_of, manifest.rows_per_shard), findings);
     if let Some(table) = &manifest.image_table {
@@ -302,7 +306,6 @@ async fn check_manifest(store: &Store, books: &Books, findings: &mut Vec<String>
         findings.push(format!("{MANIFEST} lists other tables than the plan does"));
     }
     equal(findings, MANIFEST, ("rows", manifest.rows), ("rows of sequences", sum(&books.before.sequences, "rows")));
-    Ok(())
 }
 
 /// The manifest lists the shards that are committed, each for its phase of training, and they are of equal length.

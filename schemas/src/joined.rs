@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, StructArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
 use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
 
-use crate::lists::{list_of_structs, struct_row};
+use crate::lists::{key_values, list_of_structs, struct_row};
 use crate::{Key, SchemaError, columns};
 
 /// A stretch of a row's tokens that is from one document.
@@ -24,13 +24,11 @@ pub struct JoinedPart {
 /// Builds a column of joined parts, one list per row.
 pub fn joined(rows: &[Vec<JoinedPart>]) -> Result<ArrayRef, ArrowError> {
     let parts = || rows.iter().flatten();
-    let keys: Vec<u8> = parts().flat_map(|part| part.document.0).collect();
-    let keys = FixedSizeBinaryArray::try_new(Key::BYTES as i32, keys.into(), None)?;
     let number = |of: fn(&JoinedPart) -> u32| -> ArrayRef { Arc::new(UInt32Array::from_iter_values(parts().map(of))) };
     let values = StructArray::try_new(
         columns::joined_fields(),
         vec![
-            Arc::new(keys),
+            key_values(parts().map(|part| part.document.0))?,
             number(|part| part.tokens.start),
             number(|part| part.tokens.end),
             number(|part| part.document_offset),

@@ -39,10 +39,15 @@ impl<P: ArrowPrimitiveType> ListColumn<P> {
     }
 }
 
+/// A column of keys, one per row; there may be none.
+pub fn key_values(keys: impl IntoIterator<Item = [u8; Key::BYTES]>) -> Result<ArrayRef, ArrowError> {
+    let bytes: Vec<u8> = keys.into_iter().flatten().collect();
+    Ok(Arc::new(FixedSizeBinaryArray::try_new(Key::BYTES as i32, bytes.into(), None)?))
+}
+
 /// A column of lists of keys, one list per row.
 pub fn key_lists(rows: &[Vec<Key>]) -> Result<ArrayRef, ArrowError> {
-    let keys: Vec<u8> = rows.iter().flatten().flat_map(|key| key.0).collect();
-    let values: ArrayRef = Arc::new(FixedSizeBinaryArray::try_new(Key::BYTES as i32, keys.into(), None)?);
+    let values = key_values(rows.iter().flatten().map(|key| key.0))?;
     let item = Arc::new(Field::new("item", key_type(), false));
     let offsets = OffsetBuffer::from_lengths(rows.iter().map(Vec::len));
     Ok(Arc::new(ListArray::try_new(item, offsets, values, None)?))

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array};
 use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
 
-use crate::lists::list_of_structs;
+use crate::lists::{key_values, list_of_structs};
 use crate::{Key, SchemaError, columns};
 
 /// What a page says about an image.
@@ -42,11 +40,6 @@ pub struct ImagePlace {
 /// Builds a column of image places, one list per row.
 pub fn image_places(rows: &[Vec<ImagePlace>]) -> Result<ArrayRef, ArrowError> {
     let places = || rows.iter().flatten();
-    let keys = places().map(|place| place.key.0);
-    let keys = match places().next() {
-        Some(_) => FixedSizeBinaryArray::try_from_iter(keys)?,
-        None => FixedSizeBinaryArray::new(Key::BYTES as i32, Vec::<u8>::new().into(), None),
-    };
     let number = |of: fn(&ImagePlace) -> u32| -> ArrayRef { Arc::new(UInt32Array::from_iter_values(places().map(of))) };
     let text = |of: fn(&PlaceTexts) -> &Option<String>| -> ArrayRef {
         Arc::new(places().map(|place| of(&place.texts).as_deref()).collect::<StringArray>())
@@ -54,7 +47,7 @@ pub fn image_places(rows: &[Vec<ImagePlace>]) -> Result<ArrayRef, ArrowError> {
     let values = StructArray::try_new(
         columns::image_place_fields(),
         vec![
-            Arc::new(keys),
+            key_values(places().map(|place| place.key.0))?,
             Arc::new(StringArray::from(places().map(|place| place.url.as_str()).collect::<Vec<_>>())),
             number(|place| place.tag_start),
             number(|place| place.src),

@@ -119,6 +119,10 @@ fn a_signal_leaves_a_run_that_goes_on(signal: &str) {
     assert!(said.stderr.contains("stopped; the same command goes on from here"), "{}", said.stderr);
     let status = pageloom(&["status", &text(&out)]);
     assert!(status.stdout.contains("not finished: run the same command to go on"), "{}", status.stdout);
+    let verified = pageloom(&["verify", &text(&out)]);
+    let findings: Vec<&str> = verified.stderr.lines().skip(1).collect();
+    let of_stages = |line: &&str| line.ends_with("units are committed") || line.contains("the run has not ended");
+    assert!(findings.len() > 1 && findings.iter().all(of_stages), "{findings:?}");
     assert_eq!(run(&demo_job(), &out, &SETTINGS).data(), reference.data());
 }
 
@@ -171,6 +175,7 @@ fn signal(child: &Child, signal: &str) {
 fn an_attempt_that_wakes_up_when_all_is_done_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let reference = undisturbed(folder.path());
+    let mut told = 0;
     for stage in ["documents", "images", "sequences", "shards"] {
         let out = folder.path().join(stage);
         let mut asleep = start(&out);
@@ -183,6 +188,7 @@ fn an_attempt_that_wakes_up_when_all_is_done_changes_nothing() {
         signal(&asleep, "-CONT");
         let said = Said::from(asleep.wait_with_output().unwrap());
         assert_eq!(said.code, 0, "woken up in {stage}: {said:#?}");
+        told += said.stderr.matches("another run works on this output").count();
         let verified = pageloom(&["verify", &text(&out)]);
         assert_eq!(verified.code, 0, "{verified:#?}");
         assert_eq!((Finished::at(&out).data(), finished.manifest()), (reference.data(), manifest), "in {stage}");
@@ -190,6 +196,7 @@ fn an_attempt_that_wakes_up_when_all_is_done_changes_nothing() {
         assert_eq!(removed.code, 0, "{removed:#?}");
         assert_eq!(Finished::at(&out).data(), reference.data());
     }
+    assert!((1..=4).contains(&told), "once in each run that met the other: {told} times");
 }
 
 #[test]

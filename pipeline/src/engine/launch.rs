@@ -13,6 +13,7 @@ use crate::engine::progress::{Measure, StageDisplay};
 use crate::engine::reuse::take_over;
 use crate::engine::stages::neighbours::table_bytes;
 use crate::engine::stages::{Before, run_unit};
+use crate::engine::store::Created;
 use crate::engine::unit::Run;
 use crate::error::RunError;
 use crate::tell;
@@ -121,7 +122,12 @@ pub async fn run_and_commit(run: &Run, unit: &Unit, before: &Before) -> Result<(
         commit(&run.store, unit, &record).await
     };
     match made.await {
-        Ok(_) => {
+        Ok(created) => {
+            if created == Created::Before && run.progress.meets_another_run() {
+                tell!(
+                    "another run works on this output: {unit} is committed by it. Neither harms the other, but both do all the work"
+                );
+            }
             run.progress.unit_done();
             Ok(())
         }

@@ -10,6 +10,7 @@ use crate::engine::memory::megabytes;
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::stages::Before;
 use crate::engine::stages::neighbours::table_bytes;
+use crate::engine::store::Place;
 use crate::engine::unit::Run;
 use crate::error::RunError;
 
@@ -62,6 +63,15 @@ pub async fn ended(run: &Run, unit: &Unit, before: &Before, full: Full, cause: S
         Full::Spill => format!("{}, where sorts spill; TMPDIR names another place", std::env::temp_dir().display()),
     };
     RunError::NoRoom { place, needed: needed(run, unit.stage, before).await, unit: unit.to_string(), cause }
+}
+
+/// The error that ends a run where there is no room for its own records, which no unit writes; any other error as it is.
+pub fn ended_beside_units(out: &Place, error: RunError) -> RunError {
+    if full(&error) != Some(Full::Output) {
+        return error;
+    }
+    let (place, unit, cause) = (out.to_string(), "writing the records of the run".into(), error.to_string());
+    RunError::NoRoom { place, needed: "a few MB for them".into(), unit, cause }
 }
 
 /// What a unit has made so far, which nobody will read: room for what comes next.

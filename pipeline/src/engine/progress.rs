@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,9 +22,15 @@ pub struct Progress {
     work_total: AtomicU64,
     units_done: AtomicU64,
     rejects: AtomicU64,
+    met_another_run: AtomicBool,
 }
 
 impl Progress {
+    /// A unit turned out to be another run's; whether it is the first.
+    pub fn meets_another_run(&self) -> bool {
+        !self.met_another_run.swap(true, Ordering::Relaxed)
+    }
+
     /// Some of the stage's work is done.
     pub fn worked(&self, amount: u64) {
         self.work_done.fetch_add(amount, Ordering::Relaxed);

@@ -154,8 +154,8 @@ impl Store {
         while let Some(piece) = pieces.try_next().await? {
             file.put(piece).await?;
         }
-        let shut = file.shutdown().await;
-        shut.map_err(|error| RunError::Record { path: to.into(), cause: error.to_string() })
+        let whole = file.shutdown().await;
+        Ok(whole.map_err(|error| object_store::Error::Generic { store: "output", source: Box::new(error) })?)
     }
 
     /// A file's bytes; `None` if it is not there.

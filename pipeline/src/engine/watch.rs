@@ -299,6 +299,21 @@ mod tests {
     }
 
     #[test]
+    fn by_default_no_unit_is_silent_for_half_a_minute() {
+        let silence = Duration::from_secs(crate::job::Units::default().heartbeat_seconds.into());
+        let (watch, begun) = (Arc::new(Watch::default()), Instant::now());
+        let unit = watch.begin("images unit 0".into());
+        let ticks = 120_000 / TICK.as_millis() as u32;
+        let said: Vec<Duration> = (0..=ticks)
+            .map(|tick| TICK * tick)
+            .filter(|passed| !watch.lines(begun + *passed, silence, silence / 3).is_empty())
+            .collect();
+        let heard = [&[Duration::ZERO][..], &said, &[TICK * ticks]].concat();
+        assert!(heard.windows(2).all(|pair| pair[1] - pair[0] < Duration::from_secs(30)), "{heard:?}");
+        drop(unit);
+    }
+
+    #[test]
     fn a_silent_unit_says_what_it_is_at_until_it_is_done() {
         let watch = Arc::new(Watch::default());
         let unit = watch.begin("images unit 0".into());

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionContext, col};
 use futures::try_join;
+use pageloom_schemas::lists::key_values;
 use pageloom_schemas::passages::passages;
 use pageloom_schemas::places::{ImagePlace, PlaceTexts, image_places_of};
-use pageloom_schemas::{columns, tables};
+use pageloom_schemas::{Key, columns, tables};
 
 use crate::engine::aside::sort_aside;
 use crate::engine::exchange::{bucket_of, image_bucket};
@@ -136,18 +137,15 @@ fn references(batch: &RecordBatch, buckets: u32) -> Result<RecordBatch, StepErro
             }
         }
     }
-    if shown.is_empty() {
-        return Ok(RecordBatch::new_empty(tables::image_references()));
-    }
     let places = || shown.iter().map(|(_, place)| place);
     let text = |of: fn(&PlaceTexts) -> &Option<String>| -> ArrayRef {
         Arc::new(places().map(|place| of(&place.texts).as_deref()).collect::<StringArray>())
     };
     let columns: Vec<ArrayRef> = vec![
         Arc::new(UInt32Array::from_iter_values(places().map(|place| image_bucket(&place.key, buckets)))),
-        Arc::new(FixedSizeBinaryArray::try_from_iter(places().map(|place| place.key.0))?),
+        key_values(places().map(|place| place.key.0))?,
         Arc::new(StringArray::from_iter_values(places().map(|place| &place.url))),
-        Arc::new(FixedSizeBinaryArray::try_from_iter(shown.iter().map(|(row, _)| key.value(*row)))?),
+        key_values(shown.iter().map(|(row, _)| Key::from_slice(key.value(*row)).unwrap_or_default().0))?,
         Arc::new(StringArray::from_iter_values(shown.iter().map(|(row, _)| url.value(*row)))),
         text(|texts| &texts.alt),
         text(|texts| &texts.title),

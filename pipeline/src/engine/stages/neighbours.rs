@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, BooleanArray, FixedSizeBinaryArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::compute::filter_record_batch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionContext, col};
 use futures::try_join;
-use pageloom_schemas::lists::{key_lists, keys_of};
+use pageloom_schemas::lists::{key_lists, key_values, keys_of};
 use pageloom_schemas::{Key, columns, tables};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -142,16 +142,11 @@ impl Chosen {
         let columns: Vec<ArrayRef> = vec![
             Arc::new(bucket),
             Arc::new(UInt64Array::from(self.orders)),
-            keys_column(&self.keys)?,
+            key_values(self.keys.iter().map(|key| key.0))?,
             key_lists(&self.neighbours)?,
         ];
         Ok(RecordBatch::try_new(tables::chosen_neighbours(), columns)?)
     }
-}
-
-fn keys_column(keys: &[Key]) -> Result<ArrayRef, StepError> {
-    let bytes: Vec<u8> = keys.iter().flat_map(|key| key.0).collect();
-    Ok(Arc::new(FixedSizeBinaryArray::try_new(Key::BYTES as i32, bytes.into(), None)?))
 }
 
 /// Looks for a document that has two rows, while they go by one behind another.
@@ -199,7 +194,7 @@ fn by_neighbour(batch: &RecordBatch, seed: u64, buckets: u32) -> Result<RecordBa
     let bucket = keys.iter().map(|key| bucket_of(order_hash(seed, &key.0), buckets));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(UInt32Array::from_iter_values(bucket)),
-        keys_column(&keys)?,
+        key_values(keys.iter().map(|key| key.0))?,
         Arc::new(UInt32Array::from(for_buckets)),
     ];
     Ok(RecordBatch::try_new(tables::wanted_neighbours(), columns)?)

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::Int32Type;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -11,7 +11,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::{TryStreamExt, stream};
 use pageloom_schemas::joined::{JoinedPart, joined, joined_of};
-use pageloom_schemas::lists::{ListColumn, int32_rows};
+use pageloom_schemas::lists::{ListColumn, int32_rows, key_values};
 use pageloom_schemas::passages::{PassagePlace, passages};
 use pageloom_schemas::{Key, columns, runs, tables};
 
@@ -179,7 +179,6 @@ impl Joiner {
 
     fn rows(&self, blocks: &[Block], named: Vec<Named>) -> Result<RecordBatch, StepError> {
         self.log.count("blocks", blocks.len() as u64);
-        let keys: Vec<u8> = blocks.iter().flat_map(Block::key).collect();
         let mut tokens = ListColumn::<Int32Type>::default();
         for block in blocks {
             self.log.count("block_tokens", block.document.tokens.len() as u64);
@@ -194,7 +193,7 @@ impl Joiner {
             images.push(of_images);
         }
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(FixedSizeBinaryArray::try_new(Key::BYTES as i32, keys.into(), None)?),
+            key_values(blocks.iter().map(Block::key))?,
             Arc::new(StringArray::from(urls)),
             tokens.finish()?,
             image_runs(&images)?,

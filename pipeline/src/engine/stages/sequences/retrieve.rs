@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeBinaryArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
 use arrow::datatypes::Int32Type;
 use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
@@ -13,7 +13,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::{TryStreamExt, stream};
 use pageloom_schemas::joined::{JoinedPart, joined};
-use pageloom_schemas::lists::{ListColumn, int32_rows, keys_of};
+use pageloom_schemas::lists::{ListColumn, int32_rows, key_values, keys_of};
 use pageloom_schemas::passages::{PassagePlace, passages};
 use pageloom_schemas::{Key, columns, runs, tables};
 
@@ -106,7 +106,7 @@ fn in_their_places(
     let finish = |batch: &RecordBatch, places: Vec<Place>| {
         let of_places: Vec<ArrayRef> = vec![
             Arc::new(UInt64Array::from_iter_values(places.iter().map(|(order, ..)| *order))),
-            Arc::new(FixedSizeBinaryArray::try_from_iter(places.iter().map(|(_, document, _)| document.0))?),
+            key_values(places.iter().map(|(_, document, _)| document.0))?,
             Arc::new(UInt32Array::from_iter_values(places.iter().map(|(.., place)| *place))),
         ];
         only(batch, of_places, &["key", "document_tokens", "image_runs"], tables::documents_in_front())
