@@ -18,6 +18,7 @@ use crate::engine::plan::TrainingTable;
 use crate::error::{JobError, Problem, RunError, StepError};
 use crate::identity::Identity;
 use crate::job::{Job, LoadedJob, Sequences};
+use crate::job_text::JobText;
 use crate::neighbours;
 use crate::packing::PackingConfig;
 use crate::sources::{Input, Source, SourceConfig, SourceError};
@@ -40,6 +41,10 @@ pub struct CheckedJob {
     pub sources: Vec<Arc<dyn Source>>,
     /// Where each of them stands in the job file.
     pub places: Vec<String>,
+    /// Where everything else stands.
+    pub text: JobText,
+    /// What is no mistake, but may not be meant.
+    pub warnings: Vec<String>,
     /// What the steps share.
     pub resources: Resources,
     /// Steps that are built already: what they load, a list of a million names, all units share.
@@ -66,8 +71,10 @@ pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Re
     let storage = loaded.draft.storage.clone().unwrap_or_default();
     let input = StoreInput::new(&folder, storage, runtime, read);
     let input = input.map_err(|error| Problem::new(folder.display().to_string(), error.to_string()))?;
-    check_sources(&loaded, &input, &mut problems);
-    check_trees(&loaded, &input, &mut problems);
+    if !loaded.is_record {
+        check_sources(&loaded, &input, &mut problems);
+        check_trees(&loaded, &input, &mut problems);
+    }
     check_steps(&loaded, &mut problems);
     let files = read_files(&loaded, &mut problems);
     check_numbers(&loaded, &mut problems);
@@ -85,6 +92,7 @@ pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Re
         return Err(JobError(problems));
     };
     let input: Arc<dyn Input> = Arc::new(input);
+    let warnings = ids.iter().filter_map(|ids| loses_text(&ids.text)).collect();
     let identity = identity(&job, &files, ids.as_ref(), images.as_ref());
     let inputs = job.sources.iter().map(|_| input.clone()).collect();
     let memory = Arc::new(Memory::new(job.units.memory_limit));
@@ -99,6 +107,8 @@ pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Re
         folder,
         sources,
         places,
+        text: loaded.text,
+        warnings,
         resources,
         built: Mutex::default(),
     })
@@ -205,18 +215,16 @@ fn check_steps(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
         check_chain(loaded, "images", steps, tables::located_images(), &Schema::new(images), problems);
     }
     let (Some(Some(sequences)), Some(tokenizers)) = (&draft.sequences, &draft.tokenizers) else { return };
-    let mut of_sequences = sequences.objective.check(tokenizers.num_sentinels);
-    of_sequences.extend(sequences.packing.check());
-    if sequences.views == 0 {
-        of_sequences.push("views is 0, so no document would be seen".to_owned());
-    } else if sequences.views > MOST_VIEWS {
-        of_sequences
-            .push(format!("views is {}; at most {MOST_VIEWS} can be made of a document at once", sequences.views));
+    let of_objective = sequences.objective.check(tokenizers.num_sentinels).into_iter();
+    let of_packing = sequences.packing.check().into_iter().map(|message| ("sequences.packing", message));
+    for (path, message) in of_objective.map(|message| ("sequences.objective", message)).chain(of_packing) {
+        problems.push(loaded.text.problem_at(path, message, None));
+    }
+    if !(1..=MOST_VIEWS).contains(&sequences.views) {
+        let message = format!("views is {}, but 1 to {MOST_VIEWS} can be made of a document", sequences.views);
+        problems.push(loaded.text.problem_at("sequences.views", message, None));
     }
     check_shown(loaded, sequences, problems);
-    for message in of_sequences {
-        problems.push(loaded.text.problem_at("sequences.objective", message, None));
-    }
     if let Some(retrieval) = &sequences.retrieval {
         let passages = draft.documents.iter().flatten().any(|step| matches!(step, StepConfig::tokenize_passages(_)));
         let passages = passages.then(|| "documents are retrieved for pages, not for contexts of passages".to_owned());
@@ -257,6 +265,18 @@ fn check_shown(loaded: &LoadedJob, sequences: &Sequences, problems: &mut Vec<Pro
     }
 }
 
+/// Letters of ASCII and markup, as every page has them.
+const SAMPLE: &str =
+    "<p>The Quick Brown Fox jumps over 13 lazy dogs! <img src=\"\"> (50 %, {a: [b]}) ~ x@y.z; it's #1 & 2+2=4</p>";
+
+/// Tells of a tokenizer of whose tokens a plain text can't be read any more.
+fn loses_text(text: &TextTokenizer) -> Option<String> {
+    let back = text.encode(SAMPLE).and_then(|ids| text.decode(&ids)).unwrap_or_default();
+    let letters = |text: &str| text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
+    (letters(&back) != letters(SAMPLE))
+        .then(|| format!("`tokenizers.text` does not give texts back: of\n    {SAMPLE}\n  its tokens say\n    {back}"))
+}
+
 /// An objective that cuts texts needs a tokenizer that gives them back.
 fn check_text(loaded: &LoadedJob, text: &TextTokenizer, problems: &mut Vec<Problem>) {
     let cuts_text = loaded.draft.sequences.iter().flatten().any(|sequences| sequences.objective.cuts_text());
@@ -287,7 +307,11 @@ fn check_chain(
             Ok(next) => schema = next,
             Err(message) => {
                 let message = format!("step {} `{}` {message}", index + 1, step.name());
-                let hint = format!("columns here: {}", names(&schema));
+                let missing = step.columns().missing(&schema).map(|column| writers(&column)).unwrap_or_default();
+                let hint = match missing.is_empty() {
+                    true => format!("columns here: {}", names(&schema)),
+                    false => format!("put {missing} before it"),
+                };
                 problems.push(loaded.text.problem_at(&place, message, Some(hint)));
                 return;
             }
@@ -297,7 +321,7 @@ fn check_chain(
         let there = schema.field_with_name(wanted.name()).is_ok_and(|found| found.data_type() == wanted.data_type());
         if !there {
             let message = format!("the steps of `{section}` end without column `{}`", wanted.name());
-            let hint = format!("add the step that writes it; columns at the end: {}", names(&schema));
+            let hint = format!("add {}; columns at the end: {}", writers(wanted.name()), names(&schema));
             problems.push(loaded.text.problem_at(section, message, Some(hint)));
         }
     }
@@ -345,6 +369,13 @@ fn digest_of(file: &Path) -> std::io::Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
+/// The steps that write a column, as `a` or `b`.
+fn writers(column: &str) -> String {
+    let steps = StepConfig::examples().into_iter().filter(|step| step.columns().written(column));
+    let names: Vec<String> = steps.map(|step| format!("`{}`", step.name())).collect();
+    names.join(" or ")
+}
+
 fn names(schema: &Schema) -> String {
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     names.join(", ")
@@ -353,8 +384,10 @@ fn names(schema: &Schema) -> String {
 /// Refuses what no request could use, before a copy of the job is written anywhere.
 fn check_storage(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
     if let Some(Err(error)) = loaded.draft.storage.as_ref().map(pageloom_storage::Settings::check) {
-        // Without its place, which would repeat an option and so a password in it.
-        problems.push(Problem::new("storage.endpoint", error.to_string()));
+        let place = loaded.text.problem_at("storage.endpoint", "", None).place;
+        // An option is not repeated: there may be a password in it.
+        let place = if place.contains("--set") { "--set storage.endpoint".to_owned() } else { place };
+        problems.push(Problem::new(place, error.to_string()));
     }
 }
 

@@ -76,7 +76,11 @@ impl Orphans {
     /// For a person.
     pub fn text(&self) -> String {
         let listed: String = self.paths.iter().map(|path| format!("{path}\n")).collect();
-        let done = if self.removed { "removed" } else { "found; add --remove to remove them" };
+        let done = match (self.removed, self.paths.is_empty()) {
+            (_, true) => "nothing to remove",
+            (true, _) => "removed",
+            (false, _) => "found; add --remove to remove them",
+        };
         format!("{listed}{} orphans, {:.1} MB: {done}\n", self.paths.len(), self.bytes as f64 / 1e6)
     }
 }

@@ -14,6 +14,7 @@ use crate::error::RunError;
 use crate::identity::Change;
 use crate::job::LoadedJob;
 use crate::run::{JOB_RECORD, JobRecord, look};
+use crate::sources::Piece;
 use crate::status::{commits_of, plan_of};
 
 /// What `run --out NEW --reuse OUT` would do.
@@ -136,9 +137,20 @@ fn why_documents(run: &Run, unit: &Unit, there: &RunPlan, found: bool, changes: 
     match alike {
         _ if found => content_changed(split),
         None => format!("`{first}` is new, or stood elsewhere"),
-        Some(other) if other.split != split.split => format!("files from `{first}` on were added, removed or resized"),
+        Some(other) if other.split != split.split => first_difference(&split.split.pieces, &other.split.pieces),
         Some(other) if other.content != split.content => content_changed(split),
         Some(_) => NOT_DONE.to_owned(),
+    }
+}
+
+/// The first file that is another in a split whose files were added, removed or resized. They are in the order of their names.
+fn first_difference(here: &[Piece], there: &[Piece]) -> String {
+    let same = here.iter().zip(there).take_while(|(here, there)| here == there).count();
+    match (here.get(same), there.get(same)) {
+        (Some(here), Some(there)) if here.path == there.path => format!("`{}` has another size", here.path),
+        (Some(here), Some(there)) if there.path < here.path => format!("`{}` is gone from here", there.path),
+        (Some(here), _) => format!("`{}` was not there", here.path),
+        (None, there) => format!("`{}` is gone from here", there.map_or("", |there| &there.path)),
     }
 }
 
@@ -180,7 +192,7 @@ impl StageDiff {
         let units = self.units.map_or("all".to_owned(), |units| units.to_string());
         let mut lines = Vec::new();
         if self.depends {
-            lines.push(format!("{units} units run again, but for those that are handed the same as before"));
+            lines.push(format!("of {units} units those run again that are handed something else than before"));
         } else if self.units.is_some() {
             lines.push(format!("{} of {units} units are the same", self.same));
         }

@@ -168,14 +168,26 @@ pub enum RunError {
     #[error("{0}")]
     Model(String),
     /// The books don't balance.
-    #[error("verify found {} problem(s):\n  {}", .0.len(), .0.join("\n  "))]
-    Unbalanced(Vec<String>),
+    #[error("verify found {}:\n  {}\n    hint: {hint}", problems_of(.problems.len()), .problems.join("\n  "))]
+    Unbalanced {
+        /// Each with its place.
+        problems: Vec<String>,
+        /// What to do about them.
+        hint: &'static str,
+    },
+    /// A unit has to wait for another.
+    #[error("{0} has to be committed first")]
+    Uncommitted(String),
     /// The user stopped the run.
     #[error("stopped; the same command goes on from here")]
     Interrupted,
     /// Something that can't happen did.
     #[error("bug in pageloom: {0}; please report it")]
     Bug(String),
+}
+
+fn problems_of(count: usize) -> String {
+    if count == 1 { "1 problem".into() } else { format!("{count} problems") }
 }
 
 fn units_of(count: usize) -> String {

@@ -69,6 +69,9 @@ pub struct Manifest {
     pub images: u64,
     /// What was not kept, by `kind.reason`.
     pub rejects: BTreeMap<String, u64>,
+    /// Records of the sources that are neither page nor image, by what they are.
+    #[serde(default)]
+    pub skipped: BTreeMap<String, u64>,
     /// References to images that were taken out of documents that stayed, by `image.reason`.
     pub dropped_references: BTreeMap<String, u64>,
     /// The shards, in order.
@@ -224,6 +227,7 @@ fn manifest(run: &Run, before: &Before, shards: &Shards) -> Manifest {
         documents: sum(&before.sequences, "documents"),
         images: sum(&before.images, "images"),
         rejects: add_up(commits().map(|commit| &commit.rejects)),
+        skipped: add_up(before.documents.iter().map(|commit| &commit.skipped)),
         dropped_references: add_up(commits().map(|commit| &commit.dropped)),
         files,
         image_table,

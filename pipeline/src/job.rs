@@ -1,5 +1,6 @@
 //! What the user wrote: one TOML file, read piece by piece so that every mistake is reported at its own line.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use pageloom_vq::ExecutorSettings;
@@ -18,7 +19,7 @@ use crate::sources::SourceConfig;
 use crate::steps::{StepConfig, apply_objective, interleave_images};
 
 /// One job, as the file says, with every default filled in.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Name in progress lines and in the dataset card.
     pub name: String,
@@ -230,6 +231,8 @@ pub struct LoadedJob {
     pub problems: Vec<Problem>,
     /// The text, and where things stand in it.
     pub text: JobText,
+    /// Whether this is what a run wrote down when it began: what it read then may be gone.
+    pub is_record: bool,
 }
 
 /// A job of which some sections may be unreadable, so that the others can be checked all the same.
@@ -255,6 +258,24 @@ pub struct Draft {
     pub units: Option<Units>,
     /// See [`Job::storage`].
     pub storage: Option<pageloom_storage::Settings>,
+}
+
+impl From<Job> for Draft {
+    fn from(job: Job) -> Self {
+        Self {
+            name: Some(job.name),
+            seed: Some(job.seed),
+            sources: Some(job.sources),
+            tokenizers: Some(job.tokenizers),
+            documents: Some(job.documents),
+            images: Some(job.images),
+            sequences: Some(job.sequences),
+            shards: Some(job.shards),
+            image_shards: Some(job.image_shards),
+            units: Some(job.units),
+            storage: Some(job.storage),
+        }
+    }
 }
 
 impl Draft {
@@ -284,7 +305,12 @@ impl LoadedJob {
         let mut reader = Reader { text: &text, problems: Vec::new() };
         let draft = reader.draft(&table);
         let problems = reader.problems;
-        Ok(Self { draft, problems, text })
+        Ok(Self { draft, problems, text, is_record: false })
+    }
+
+    /// The job that a run wrote down, whatever became of its file since; other files lie where that one lay.
+    pub fn of_record(job: Job, file: &Path) -> Self {
+        Self { draft: job.into(), problems: Vec::new(), text: JobText::gone(file), is_record: true }
     }
 
     /// A path of the job, relative to the job file's folder.
@@ -338,7 +364,7 @@ impl Reader<'_> {
             },
             shards: self.optional(root, "shards", Shards::default),
             image_shards: match root.get("image_shards") {
-                Some(value) => self.value(value).map(Some),
+                Some(value) => self.value("image_shards", value).map(Some),
                 None => Some(None),
             },
             units: self.optional(root, "units", Units::default),
@@ -346,16 +372,27 @@ impl Reader<'_> {
         }
     }
 
-    fn value<T: DeserializeOwned>(&mut self, value: &Spanned<DeValue<'_>>) -> Option<T> {
+    fn value<T: DeserializeOwned>(&mut self, path: &str, value: &Spanned<DeValue<'_>>) -> Option<T> {
         match T::deserialize(ValueDeserializer::from(value.clone())) {
             Ok(value) => Some(value),
             Err(error) => {
                 let span = error.span().unwrap_or_else(|| value.span());
                 let (message, hint) = explain(error.message());
-                self.problems.push(self.text.problem(span, message, hint));
+                let hint = match message.starts_with("is a name alone") {
+                    true => self.name_alone(&span).or(hint),
+                    false => misplaced(value).or(hint),
+                };
+                self.problems.push(self.text.problem_within(path, span, message, hint));
                 None
             }
         }
+    }
+
+    /// The remedy where a name stands alone that has settings.
+    fn name_alone(&self, span: &Range<usize>) -> Option<String> {
+        let name = self.text.written(span.clone())?.strip_prefix('"')?.strip_suffix('"')?;
+        let is_name = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+        is_name.then(|| format!("write `{{ {name} = {{}} }}`, with its settings in the inner braces"))
     }
 
     fn optional<T>(&mut self, root: &DeTable<'_>, section: &str, default: impl Fn() -> T) -> Option<T>
@@ -363,14 +400,14 @@ impl Reader<'_> {
         T: DeserializeOwned,
     {
         match root.get(section) {
-            Some(value) => self.value(value),
+            Some(value) => self.value(section, value),
             None => Some(default()),
         }
     }
 
     fn required<T: DeserializeOwned>(&mut self, root: &DeTable<'_>, section: &str) -> Option<T> {
         match root.get(section) {
-            Some(value) => self.value(value),
+            Some(value) => self.value(section, value),
             None => self.missing(section),
         }
     }
@@ -380,10 +417,12 @@ impl Reader<'_> {
         let Some(value) = root.get(section) else { return self.missing(section) };
         let Some(items) = value.get_ref().as_array().filter(|items| !items.is_empty()) else {
             let hint = Some(format!("write one `[[{section}]]` block for each"));
-            self.problems.push(self.text.problem(value.span(), format!("`{section}` is not a list"), hint));
+            let is = if value.get_ref().is_array() { "an empty list" } else { "not a list" };
+            self.problems.push(self.text.problem(value.span(), format!("`{section}` is {is}"), hint));
             return None;
         };
-        let read: Vec<Option<T>> = items.iter().map(|item| self.value(item)).collect();
+        let items = items.iter().enumerate();
+        let read: Vec<Option<T>> = items.map(|(index, item)| self.value(&format!("{section}.{index}"), item)).collect();
         read.into_iter().collect()
     }
 
@@ -393,6 +432,14 @@ impl Reader<'_> {
         self.problems.push(self.text.problem(0..0, format!("section `{section}` is missing"), hint));
         None
     }
+}
+
+/// The remedy where a setting of the whole job stands behind a `[section]` and so in it.
+fn misplaced(value: &Spanned<DeValue<'_>>) -> Option<String> {
+    let whole = ["name", "seed"];
+    let table = value.get_ref().as_table()?;
+    let key = table.keys().map(|key| key.get_ref().as_ref()).find(|key| whole.contains(key))?;
+    Some(format!("`{key}` is the whole job's: move it above the first `[section]`"))
 }
 
 /// Splits serde's "unknown field `x`, expected one of `a`, `b`" into what is wrong and the nearest right word.

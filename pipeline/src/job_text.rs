@@ -24,12 +24,24 @@ struct SetOption {
     padded: String,
 }
 
+impl SetOption {
+    /// Whether it sets what stands under a dotted path, or something in which that stands.
+    fn touches(&self, path: &str) -> bool {
+        let key = self.text.split_once('=').map_or(self.text.as_str(), |(key, _)| key.trim());
+        let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
+        key == path || within(key, path) || within(path, key)
+    }
+}
+
 impl JobText {
     /// Reads the file; an option that is not `key=value` is a problem.
     pub fn read(path: &Path, sets: &[String]) -> Result<Self, JobError> {
         let file = std::fs::read_to_string(path).map_err(|error| {
-            Problem::new(path.display().to_string(), format!("can't be read: {error}"))
-                .hint("name a job file, such as jobs/demo.toml")
+            let hint = match error.kind() {
+                std::io::ErrorKind::PermissionDenied => "let this user read it",
+                _ => "name a job file, such as jobs/demo.toml",
+            };
+            Problem::new(path.display().to_string(), format!("can't be read: {error}")).hint(hint)
         })?;
         let mut end = file.len() + 1;
         let sets = sets.iter().map(|text| {
@@ -38,6 +50,11 @@ impl JobText {
             SetOption { text: text.clone(), padded }
         });
         Ok(Self { path: path.to_owned(), sets: sets.collect(), file })
+    }
+
+    /// A file of which no more than its place is known.
+    pub fn gone(path: &Path) -> Self {
+        Self { path: path.to_owned(), file: String::new(), sets: Vec::new() }
     }
 
     /// The folder that the job's paths are relative to.
@@ -76,7 +93,9 @@ impl JobText {
 
     fn parse<'a>(&self, text: &'a str) -> Result<Spanned<DeTable<'a>>, JobError> {
         DeTable::parse(text).map_err(|error| {
-            JobError(vec![self.problem(error.span().unwrap_or(0..0), error.message().to_owned(), None)])
+            let twice = "what is there several times is written in double brackets each time, as in `[[images]]`";
+            let hint = error.message().contains("duplicate key").then(|| twice.to_owned());
+            self.problem(error.span().unwrap_or(0..0), error.message().to_owned(), hint).into()
         })
     }
 
@@ -96,13 +115,39 @@ impl JobText {
             let set = self.sets.iter().find(|set| span.start < set.padded.len());
             return format!("--set {}", set.map_or("", |set| &set.text));
         }
+        if self.file.is_empty() {
+            return self.path.display().to_string();
+        }
         let line = self.file[..span.start].bytes().filter(|byte| *byte == b'\n').count() + 1;
         format!("{}:{line}", self.path.display())
     }
 
     /// A problem at the value of a dotted path, such as `documents.1.minimal_html`, or at its nearest parent.
     pub fn problem_at(&self, path: &str, message: impl Into<String>, hint: Option<String>) -> Problem {
-        self.problem(self.span(path).unwrap_or(0..0), message, hint)
+        self.problem_within(path, self.span(path).unwrap_or(0..0), message, hint)
+    }
+
+    /// A problem at a span in what stands under a dotted path; options that were laid over that are named with it.
+    pub fn problem_within(
+        &self,
+        path: &str,
+        span: Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) -> Problem {
+        let mut problem = self.problem(span.clone(), message, hint);
+        if span.start <= self.file.len() {
+            let beside = self.sets.iter().filter(|set| set.touches(path));
+            beside.for_each(|set| problem.place.push_str(&format!(", with --set {}", set.text)));
+        }
+        problem
+    }
+
+    /// What stands at a span, as it was written.
+    pub fn written(&self, span: Range<usize>) -> Option<&str> {
+        let set = || self.sets.iter().find(|set| span.start < set.padded.len());
+        let text = if span.start > self.file.len() { &set()?.padded } else { &self.file };
+        text.get(span)
     }
 
     fn span(&self, path: &str) -> Option<Range<usize>> {
@@ -131,10 +176,11 @@ pub fn settings_of<T: DeserializeOwned>(flag: &str, options: &[String]) -> Resul
     toml::from_str(&lines.join("\n")).map_err(|error| Problem::new(flag, error.message()).into())
 }
 
-/// An option whose value is no TOML is meant as text: shells take the quotes away that TOML wants around it.
+/// An option whose value is no TOML is meant as text, for shells take the quotes away that TOML wants around it; but not
+/// what begins as a table or a list.
 fn quoted_if_text(option: &str) -> Cow<'_, str> {
     match option.split_once('=') {
-        Some((key, value)) if DeTable::parse(option).is_err() => {
+        Some((key, value)) if !value.trim_start().starts_with(['{', '[']) && DeTable::parse(option).is_err() => {
             Cow::Owned(format!("{key}={}", toml::Value::String(value.to_owned())))
         }
         _ => Cow::Borrowed(option),
@@ -224,6 +270,19 @@ mod tests {
         let text = text("seed = 1\n", &["name=\"a\"", "shards.rows_per_shard=7"]);
         assert_eq!(text.problem_at("shards.rows_per_shard", "", None).place, "--set shards.rows_per_shard=7");
         assert_eq!(text.problem_at("name", "", None).place, "--set name=\"a\"");
+    }
+
+    #[test]
+    fn a_problem_of_a_section_names_the_options_laid_over_it() {
+        let text = text("[a.b]\nc = 1\n[d]\n", &["a.b.c=2", "d.e=3", "f=4"]);
+        assert_eq!(text.problem_at("a.b", "", None).place, "job.toml:1, with --set a.b.c=2");
+        assert_eq!(text.problem_at("a.b.c", "", None).place, "--set a.b.c=2");
+    }
+
+    #[test]
+    fn an_option_that_is_a_broken_table_is_no_text() {
+        let refused = text("seed = 1\n", &["a={ b = {"]).table().unwrap_err().to_string();
+        assert!(refused.contains("--set a={ b = {"), "{refused}");
     }
 
     #[test]

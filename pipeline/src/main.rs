@@ -4,6 +4,7 @@ mod allocator;
 mod masks_commands;
 mod vq_commands;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -345,25 +346,35 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             Ok(())
         }
         Command::Rejects { out, reason, sample, json } => {
-            let (store, mut groups) = (out.open()?, Groups::new(sample));
-            if !json {
-                let group = |reject| {
-                    groups.add(reject);
-                    Ok(())
+            let store = out.open()?;
+            let is_wanted = |reject: &FoundReject| reason.as_deref().is_none_or(|name| reject.is_called(name));
+            if json {
+                let print = |reject: FoundReject| match is_wanted(&reject) {
+                    true => {
+                        answer!("{}", serde_json::to_string(&reject).map_err(|error| RunError::Bug(error.to_string()))?)
+                    }
+                    false => Ok(()),
                 };
-                each_reject(&store, reason.as_deref(), group).await?;
-                if groups.is_empty() {
-                    let why = reason.map(|reason| format!(" as `{reason}`")).unwrap_or_default();
-                    answer!("nothing was rejected{why}")?;
-                }
-                say::answer(format_args!("{}", groups.text()))?;
-                return Ok(());
+                return each_reject(&store, print).await;
             }
-            let print = |reject: FoundReject| {
-                answer!("{}", serde_json::to_string(&reject).map_err(|error| RunError::Bug(error.to_string()))?)?;
+            let (mut groups, mut others) = (Groups::new(sample), BTreeSet::new());
+            let group = |reject: FoundReject| {
+                match is_wanted(&reject) {
+                    true => groups.add(reject),
+                    false => drop(others.insert(reject.reason)),
+                }
                 Ok(())
             };
-            each_reject(&store, reason.as_deref(), print).await
+            each_reject(&store, group).await?;
+            match (groups.is_empty(), &reason) {
+                (false, _) => say::answer(format_args!("{}", groups.text()))?,
+                (true, Some(reason)) if !others.is_empty() => {
+                    let others: Vec<String> = others.into_iter().collect();
+                    answer!("nothing was rejected as `{reason}`, but as {}", others.join(", "))?;
+                }
+                (true, _) => answer!("nothing was rejected")?,
+            }
+            Ok(())
         }
         Command::Replay { out, id, chars, json } => {
             let replay = replay::replay(&out.open()?, &id).await?;
@@ -381,7 +392,7 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             answer!("{}", if json { to_json(&image)? } else { image.text() })?;
             if let Some(png) = png {
                 let tiles = show_image::draw(&store, &image, &png).await?;
-                tell!("{}: from the left {}", png.display(), tiles.join(", "));
+                tell!("{}: row by row {}", png.display(), tiles.join(", "));
             }
             Ok(())
         }
@@ -408,6 +419,17 @@ async fn run_job(options: &JobOptions, out: &Place, parallel: usize, reuse: Opti
         };
         tell!("warning: no row came out; {why}");
     }
+    let not_found = manifest.rejects.get("image.image_not_found").copied().unwrap_or_default();
+    if manifest.images == 0 && not_found > 0 {
+        tell!(
+            "warning: no image was found: the URLs of {not_found} are in no source of this job; name the folder or the archives \
+             that hold them in `[[sources]]` too"
+        );
+    }
+    if !manifest.skipped.is_empty() {
+        let skipped: Vec<String> = manifest.skipped.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        tell!("neither pages nor images: {}", skipped.join(", "));
+    }
     let mut made = Vec::new();
     if manifest.makes_sequences() {
         made.push(format!(
@@ -429,6 +451,7 @@ async fn check_job(options: &JobOptions) -> Result<(), RunError> {
     let (loaded, runtime, progress) = (load(options)?, tokio::runtime::Handle::current(), Progress::default());
     let checked = tokio::task::spawn_blocking(move || check(loaded, runtime, progress.bytes_read));
     let checked = checked.await.map_err(|error| RunError::Bug(error.to_string()))??;
+    checked.warnings.iter().for_each(|warning| tell!("warning: {warning}"));
     answer!("{}: all right", options.job.display())?;
     let Resources { ids, images, .. } = &checked.resources;
     match ids {
@@ -462,7 +485,13 @@ async fn plan_job(options: &JobOptions, json: bool) -> Result<(), RunError> {
 }
 
 async fn verify_run(store: &Store, json: bool) -> Result<(), RunError> {
-    let balance = verify::verify(store).await?;
+    let balance = match verify::verify(store).await {
+        Err(RunError::Unbalanced { problems, hint }) if json => {
+            answer!("{}", to_json(&serde_json::json!({ "problems": problems }))?)?;
+            return Err(RunError::Unbalanced { problems, hint });
+        }
+        verified => verified?,
+    };
     if json {
         answer!("{}", to_json(&balance)?)?;
         return Ok(());
@@ -471,6 +500,9 @@ async fn verify_run(store: &Store, json: bool) -> Result<(), RunError> {
     answer!("{} documents and {} images in {} rows", balance.documents, balance.images, balance.rows)?;
     for (reason, count) in &balance.rejects {
         answer!("{count:>8} {reason}")?;
+    }
+    for (what, count) in &balance.skipped {
+        answer!("{count:>8} {what} (a record that is neither page nor image)")?;
     }
     for (reason, count) in &balance.dropped_references {
         answer!("{count:>8} {reason} (a reference, dropped from its document)")?;

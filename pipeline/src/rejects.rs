@@ -34,10 +34,20 @@ pub struct FoundReject {
     pub detail: String,
 }
 
-/// Shows every reject of the units committed so far, or those with one reason, in the order of stages and units.
+impl FoundReject {
+    /// Whether it is called so: by its reason, or by kind and reason as counts of rejects name it, which count references
+    /// to images as images.
+    pub fn is_called(&self, name: &str) -> bool {
+        let of_kind = |(kind, reason): (&str, &str)| {
+            reason == self.reason && (kind == self.kind || (kind == "image" && self.kind == "reference"))
+        };
+        name == self.reason || name.split_once('.').is_some_and(of_kind)
+    }
+}
+
+/// Shows every reject of the units committed so far, in the order of stages and units.
 pub async fn each_reject(
     store: &Store,
-    reason: Option<&str>,
     mut show: impl FnMut(FoundReject) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
     plan_of(store).await?;
@@ -47,9 +57,7 @@ pub async fn each_reject(
                 let Some(file) = commit.file(table) else { continue };
                 let mut batches = open_table(store, &file.path).await?.build()?;
                 while let Some(batch) = batches.try_next().await? {
-                    let rows = rows(&batch, stage.name(), commit.index, kind);
-                    rows.filter(|reject| reason.is_none_or(|reason| reject.reason == reason))
-                        .try_for_each(&mut show)?;
+                    rows(&batch, stage.name(), commit.index, kind).try_for_each(&mut show)?;
                 }
             }
         }

@@ -24,7 +24,7 @@ use crate::engine::watch::Watcher;
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::{Manifest, Shards, finish};
 use crate::identity::Identity;
-use crate::job::LoadedJob;
+use crate::job::{Job, LoadedJob};
 use crate::status::plan_of;
 use crate::tell;
 
@@ -89,7 +89,7 @@ fn share_memory(run: &Run, parallel: usize) -> Result<usize, RunError> {
         threads: rayon::current_num_threads(),
         working_bytes: &|threads| resources.images.working_bytes(threads),
     });
-    let share = share.map_err(|why| JobError::from(Problem::new("units.memory_limit", why)))?;
+    let share = share.map_err(|why| JobError::from(run.checked.text.problem_at("units.memory_limit", why, None)))?;
     if share.parallel < parallel {
         tell!("{} of {parallel} units run at once: more do not fit into the memory", share.parallel);
     }
@@ -118,6 +118,10 @@ pub async fn run_one(job: LoadedJob, out: &Place, stage: Stage, index: u32) -> R
 
 async fn run_unit(job: LoadedJob, out: &Place, stage: Stage, index: u32) -> Result<Unit, RunError> {
     let run = open(job, out).await?;
+    if run.plan.count(stage) == Some(0) {
+        let problem = Problem::new(format!("--stage {}", stage.name()), "is no stage of this job");
+        return Err(JobError::from(problem.hint("`pageloom plan JOB` lists its stages")).into());
+    }
     let before = before(&run, stage).await?;
     let units = run.plan.units(stage, &before);
     let Some(unit) = units.get(index as usize) else {
@@ -163,6 +167,7 @@ async fn open(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     let (file, sets) = (job.text.file(), job.text.sets());
     let (checked, plan) = plan(job, &progress).await?;
     let checked = Arc::new(checked);
+    checked.warnings.iter().for_each(|warning| tell!("warning: {warning}"));
     refuse_output_in_input(&checked, out)?;
     let begun = is_begun(out, &checked.job.storage).await?;
     if !begun {
@@ -220,20 +225,27 @@ async fn verify_manifests(checked: Arc<CheckedJob>) -> Result<(), RunError> {
     verified.await.map_err(|error| RunError::Bug(error.to_string()))?
 }
 
-/// Opens a run that was begun, with the job file it was begun with.
+/// Opens a run that was begun, with the job that it wrote down then. Files that this names have to be the same still.
 pub async fn reopen(store: &Store) -> Result<Run, RunError> {
-    let missing = || Problem::new(store.root().to_string(), "is no output folder of pageloom");
-    let record: JobRecord = store.read_json(JOB_RECORD).await?.ok_or_else(|| JobError::from(missing()))?;
+    let plan = plan_of(store).await?;
+    let record: JobRecord = store.read_json(JOB_RECORD).await?.ok_or_else(|| RunError::Bug("no job record".into()))?;
+    let unreadable = |error: serde_json::Error| RunError::Record {
+        path: JOB_RECORD.into(),
+        cause: format!("{error}; another version of pageloom wrote it"),
+    };
+    let job: Job = serde_json::from_value(record.job).map_err(unreadable)?;
     let (runtime, progress) = (Handle::current(), Arc::new(Progress::default()));
-    let loaded = LoadedJob::read(&record.file, &record.sets)?;
+    let loaded = LoadedJob::of_record(job, &record.file);
     let read = progress.bytes_read.clone();
     let checked = tokio::task::spawn_blocking(move || check(loaded, runtime, read));
     let checked = checked.await.map_err(|error| RunError::Bug(error.to_string()))??;
     if checked.digest != record.digest {
-        let problem = Problem::new(record.file.display().to_string(), "has changed since this output was begun");
-        return Err(JobError::from(problem.hint("set it back")).into());
+        let message =
+            format!("is of other files than are here now: {}", first_change(&record.identity, &checked.identity));
+        let problem = Problem::new(store.root().to_string(), message);
+        return Err(JobError::from(problem.hint("set back the tokenizer, model or list that the job names")).into());
     }
-    Ok(Run::new(Arc::new(checked), plan_of(store).await?, store.clone(), progress))
+    Ok(Run::new(Arc::new(checked), plan, store.clone(), progress))
 }
 
 /// The other output of which a run takes over what it can.
@@ -284,10 +296,14 @@ async fn refuse_other_job(store: &Store, record: &JobRecord, out: &Place) -> Res
     if there.digest == record.digest {
         return Ok(());
     }
-    let difference = there.identity.changes(&record.identity).into_iter().next();
-    let difference = difference.map_or("it tells no identity of its own".into(), |change| change.to_string());
+    let difference = first_change(&there.identity, &record.identity);
     let problem = Problem::new(format!("--out {}", out), format!("holds the output of another job: {difference}"));
     Err(JobError::from(problem.hint(format!("{}, or set the job back", another(out)))).into())
+}
+
+fn first_change(there: &Identity, here: &Identity) -> String {
+    let change = there.changes(here).into_iter().next();
+    change.map_or("it tells no identity of its own".into(), |change| change.to_string())
 }
 
 /// What to do where an output is not that of this job on this input. Old output and new are never in one folder.

@@ -103,6 +103,10 @@ pub async fn show(store: &Store, row: u64) -> Result<ShownRow, RunError> {
 /// The manifest; an error says that the run has not ended.
 pub(crate) async fn manifest_of(store: &Store) -> Result<Manifest, RunError> {
     let manifest = store.read_json::<Manifest>(MANIFEST).await?;
+    if manifest.is_none() {
+        // Where there is no plan either, this is no run at all.
+        plan_of(store).await?;
+    }
     manifest.ok_or_else(|| problem(store, "has no manifest: the run has not ended"))
 }
 

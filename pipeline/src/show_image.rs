@@ -44,6 +44,8 @@ pub struct ShownImage {
 /// One bitmap of an image.
 #[derive(Debug, Clone, PartialEq)]
 struct ShownMask {
+    /// The column that it is of, and its number there.
+    name: String,
     rows: usize,
     columns: usize,
     bits: Vec<u8>,
@@ -96,8 +98,13 @@ fn masks(field: &Field, column: &ArrayRef) -> Vec<ShownMask> {
     let side = |name: &str| about[name].as_u64().unwrap_or_default() as usize;
     let bitmaps = list.value(0);
     let bitmaps = bitmaps.as_binary_opt::<i32>();
-    let mask = |bits: &[u8]| ShownMask { rows: side("rows"), columns: side("columns"), bits: bits.to_vec() };
-    bitmaps.into_iter().flat_map(|bitmaps| bitmaps.iter().flatten().map(mask).collect::<Vec<_>>()).collect()
+    let mask = |(number, bits): (usize, &[u8])| ShownMask {
+        name: format!("{} {number}", field.name()),
+        rows: side("rows"),
+        columns: side("columns"),
+        bits: bits.to_vec(),
+    };
+    bitmaps.into_iter().flat_map(|bitmaps| bitmaps.iter().flatten().enumerate().map(mask).collect::<Vec<_>>()).collect()
 }
 
 impl ShownImage {
@@ -113,13 +120,13 @@ impl ShownImage {
 
 /// Writes a picture: the part of the original that was encoded, where its file is still there; the image decoded from its
 /// tokens, where the model has a decoder; and that again under each mask.
-pub async fn draw(store: &Store, image: &ShownImage, path: &Path) -> Result<Vec<&'static str>, RunError> {
+pub async fn draw(store: &Store, image: &ShownImage, path: &Path) -> Result<Vec<String>, RunError> {
     let run = reopen(store).await?;
     let size = run.checked.resources.images.size();
     let (mut tiles, mut names) = (Vec::new(), Vec::new());
     if let Some(original) = original::of(&run, image.key).await? {
         tiles.push(original);
-        names.push("original");
+        names.push("original".to_owned());
     }
     let model = run.checked.folder.join(&run.checked.job.tokenizers.image);
     let one_crop = run.checked.resources.images.codes_per_image() as usize;
@@ -127,7 +134,7 @@ pub async fn draw(store: &Store, image: &ShownImage, path: &Path) -> Result<Vec<
     let decoded = load_decoder(&model, Some(size)).and_then(|decoder| decoder.decode(&[codes]));
     let decoded = match decoded {
         Ok(mut pixels) => {
-            names.push("decoded from its tokens");
+            names.push("decoded from its tokens".to_owned());
             Tile { size, rgb: pixels.swap_remove(0) }
         }
         // Masks can be looked at without a picture under them.
@@ -139,7 +146,7 @@ pub async fn draw(store: &Store, image: &ShownImage, path: &Path) -> Result<Vec<
     let masked = image.masks.iter().map(|mask| decoded.under(mask.rows, mask.columns, &mask.bits));
     let masked: Vec<Tile> = masked.collect();
     tiles.push(decoded.clone());
-    names.extend(masked.iter().map(|_| "masked"));
+    names.extend(image.masks.iter().map(|mask| mask.name.clone()));
     tiles.extend(masked);
     let Sheet { width, height, rgb } = Sheet::of(&tiles);
     let failed = |error: &dyn std::fmt::Display| RunError::Model(format!("{}: {error}", path.display()));

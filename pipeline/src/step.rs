@@ -107,6 +107,17 @@ impl Columns {
         self
     }
 
+    /// The first column that it needs and that is not there.
+    pub fn missing(&self, schema: &Schema) -> Option<String> {
+        let missing = self.reads.iter().find(|wanted| schema.field_with_name(wanted.name()).is_err());
+        missing.map(|wanted| wanted.name().clone())
+    }
+
+    /// Whether it adds a column of this name.
+    pub fn written(&self, name: &str) -> bool {
+        self.writes.iter().any(|field| field.name() == name)
+    }
+
     /// The table that leaves the step; an error names the column that the step misses.
     pub fn apply(&self, schema: &Schema) -> Result<SchemaRef, String> {
         for wanted in &self.reads {

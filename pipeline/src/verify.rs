@@ -39,6 +39,8 @@ pub struct Balance {
     pub rows: u64,
     /// Rejects of all stages, by `kind.reason`.
     pub rejects: BTreeMap<String, u64>,
+    /// Records that are neither page nor image, by what they are.
+    pub skipped: BTreeMap<String, u64>,
     /// References to images that were taken out of documents that stayed, by `image.reason`.
     pub dropped_references: BTreeMap<String, u64>,
 }
@@ -57,11 +59,24 @@ pub async fn verify(store: &Store) -> Result<Balance, RunError> {
     let books = books(store, &mut findings).await?;
     check_documents(&books, &mut findings);
     check_files(store, &books, &mut findings).await;
-    match store.read_json::<Manifest>(MANIFEST).await? {
-        Some(manifest) => check_whole(&books, &manifest, &mut findings),
-        None => findings.push(format!("{MANIFEST} is not there: the run has not ended; run the same command again")),
+    let manifest = store.read_json::<Manifest>(MANIFEST).await?;
+    match &manifest {
+        Some(manifest) => check_whole(&books, manifest, &mut findings),
+        None => findings.push(format!("{MANIFEST} is not there: the run has not ended")),
     }
-    if findings.is_empty() { Ok(balance(&books)) } else { Err(RunError::Unbalanced(findings)) }
+    match findings.is_empty() {
+        true => Ok(balance(&books)),
+        false => Err(unbalanced(findings, manifest.is_some())),
+    }
+}
+
+/// What was found in a run, and what to do about it.
+fn unbalanced(problems: Vec<String>, ended: bool) -> RunError {
+    let hint = match ended {
+        true => "`pageloom run JOB --out NEW --reuse OUT` takes over what is whole, and makes the rest again",
+        false => "run the same command again: it goes on from here",
+    };
+    RunError::Unbalanced { problems, hint }
 }
 
 /// What holds of all stages together, once the last is done.
@@ -337,6 +352,7 @@ fn balance(books: &Books) -> Balance {
         images: sum(&books.before.images, "images"),
         rows: sum(&books.shards, "rows"),
         rejects: add_up(commits().map(|commit| &commit.rejects)),
+        skipped: add_up(books.before.documents.iter().map(|commit| &commit.skipped)),
         dropped_references: add_up(commits().map(|commit| &commit.dropped)),
     }
 }

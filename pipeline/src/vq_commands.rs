@@ -244,6 +244,9 @@ fn convert(checkpoint: &Path, out: &Path, precision: Stored) -> Result<(), RunEr
         Stored::F16 => Precision::F16,
         Stored::Bf16 => Precision::Bf16,
     };
+    if out.exists() {
+        return Err(failed(format!("{}: is there already; name a file that is not", out.display())));
+    }
     let converted = pageloom_vq::convert(checkpoint, out, precision).map_err(failed)?;
     answer!("{} tensors: {}", converted.tensors, out.display())?;
     for name in converted.left_out {

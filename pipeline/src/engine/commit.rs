@@ -101,9 +101,7 @@ pub async fn all_committed(store: &Store, units: &[Unit]) -> Result<Vec<Commit>,
     let mut records = Vec::with_capacity(units.len());
     for unit in units {
         let record = committed(store, unit).await?;
-        let missing =
-            || RunError::Unit { unit: unit.to_string(), cause: "it is not committed yet; run it first".into() };
-        records.push(record.ok_or_else(missing)?);
+        records.push(record.ok_or_else(|| RunError::Uncommitted(unit.to_string()))?);
     }
     Ok(records)
 }

@@ -63,6 +63,9 @@ pub enum Measure {
     Rows(&'static str),
 }
 
+/// No time left is reckoned from less than this.
+const LEAST_TO_GO_BY: Duration = Duration::from_secs(5);
+
 /// Shows one stage until it is dropped or told to finish.
 pub struct StageDisplay {
     task: tokio::task::JoinHandle<()>,
@@ -123,13 +126,15 @@ impl Line {
         )
     }
 
+    /// Nothing before there is a rate to go by: the first rows wait for whole batches, and what is refused costs nothing.
     fn time_left(&self, progress: &Progress) -> String {
-        let done = self.settled(progress) as f64;
+        let (done, passed) = (progress.work_done.load(Ordering::Relaxed) as f64, self.started.elapsed());
         let total = progress.work_total.load(Ordering::Relaxed) as f64;
-        if done == 0.0 || total <= done {
+        let open = total - self.settled(progress) as f64;
+        if done == 0.0 || open <= 0.0 || passed < LEAST_TO_GO_BY {
             return String::new();
         }
-        format!("{:.0} s left", self.started.elapsed().as_secs_f64() * (total - done) / done)
+        format!("{:.0} s left", passed.as_secs_f64() * open / done)
     }
 
     /// Work of which nothing is left: a rejected row is settled too.

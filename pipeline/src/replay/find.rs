@@ -9,11 +9,11 @@ use pageloom_schemas::{Key, columns, tables};
 
 use crate::engine::commit::Commit;
 use crate::engine::exchange_reader::whole;
-use crate::engine::plan::Stage;
+use crate::engine::plan::{Stage, whole_content};
 use crate::engine::session::{scan, session};
 use crate::engine::stages::Before;
 use crate::engine::unit::Run;
-use crate::error::RunError;
+use crate::error::{JobError, Problem, RunError};
 use crate::keys::{document_key, image_key};
 use crate::rejects::{FoundReject, each_reject};
 use crate::sources::{ImageLocation, RawDocument, Records, RejectedRecord, canonical};
@@ -50,7 +50,7 @@ pub async fn image(run: &Run, context: &SessionContext, before: &Before, id: &st
             refused = refused.or(Key::from_hex(&reject.key).filter(|_| reject.url == id && reject.kind == "image"));
             Ok(())
         };
-        each_reject(&run.store, None, keep).await?;
+        each_reject(&run.store, keep).await?;
         if let Some(key) = refused {
             return Ok(key);
         }
@@ -69,17 +69,18 @@ pub async fn find(run: &Run, before: &Before, id: &str) -> Result<Option<Found>,
         refused.extend(is_it(&reject).then_some(reject));
         Ok(())
     };
-    each_reject(&run.store, None, keep).await?;
+    each_reject(&run.store, keep).await?;
     if let Some(record) = refused.iter().find(|reject| reject.kind == "record") {
         return Ok(Some(Found::Record(record.clone())));
     }
-    if let Some(reject) = refused.first() {
-        let key = Key::from_hex(&reject.key).unwrap_or_default();
-        return read_again(run, reject.unit, key).await;
-    }
     for commit in &before.documents {
-        if let Some(key) = key_in(run, commit, id).await? {
-            return read_again(run, commit.index, key).await;
+        let refused = refused.iter().find(|reject| reject.unit == commit.index);
+        let key = match refused.and_then(|reject| Key::from_hex(&reject.key)) {
+            Some(key) => Some(key),
+            None => key_in(run, commit, id).await?,
+        };
+        if let Some(key) = key {
+            return read_again(run, commit, key).await;
         }
     }
     Ok(None)
@@ -110,16 +111,26 @@ fn named(batch: &RecordBatch, id: &str) -> Result<Option<Key>, RunError> {
     Ok((0..batch.num_rows()).find(is_it).and_then(|row| Key::from_slice(key.value(row))))
 }
 
-async fn read_again(run: &Run, unit: u32, key: Key) -> Result<Option<Found>, RunError> {
-    let Some(split) = run.plan.splits.get(unit as usize).cloned() else { return Ok(None) };
+/// Reads a page of a unit again. An error if its files are gone or have changed: its steps would leave something else.
+async fn read_again(run: &Run, commit: &Commit, key: Key) -> Result<Option<Found>, RunError> {
+    let Some(split) = run.plan.splits.get(commit.index as usize).cloned() else { return Ok(None) };
+    let first = split.split.pieces.first().map(|piece| piece.path.clone()).unwrap_or_default();
     let source = run.checked.sources[split.source as usize].clone();
     let input = run.checked.resources.inputs[split.source as usize].clone();
+    let read_then = commit.input.clone();
     let reading = tokio::task::spawn_blocking(move || {
-        let mut wanted = Wanted { source: split.source, key, found: None };
-        source.read(&split.split, input.as_ref(), &mut wanted).map(|()| wanted.found)
+        if read_then.is_some_and(|then| whole_content(&split.split, input.as_ref()).is_ok_and(|now| now == then)) {
+            let mut wanted = Wanted { source: split.source, key, found: None };
+            return source.read(&split.split, input.as_ref(), &mut wanted).map(|()| Some(wanted.found));
+        }
+        Ok(None)
     });
     let found = reading.await.map_err(|error| RunError::Bug(error.to_string()))??;
-    Ok(found.map(|document| Found::Page(key, document)))
+    let changed = || {
+        let message = "has changed since the run read it, or is gone, or one of the files that were read with it";
+        JobError::from(Problem::new(first, message).hint("set it back: only what the run read can be replayed"))
+    };
+    Ok(found.ok_or_else(changed)?.map(|document| Found::Page(key, document)))
 }
 
 /// Reads until one page is there.

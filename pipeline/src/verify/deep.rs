@@ -16,8 +16,8 @@ use crate::job::Sequences;
 use crate::run::reopen;
 use crate::status::{before_shards, commits_of};
 use crate::steps::apply_objective::Inverse;
-use crate::verify::check_sum;
 use crate::verify::compared::Compared;
+use crate::verify::{check_sum, unbalanced};
 
 /// What was read and made again.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -61,7 +61,7 @@ pub async fn verify_deep(store: &Store, sample: Option<usize>) -> Result<Deep, R
             deep.shards += compare_shard(&run, &unit, &table, &before, shards, &mut findings).await?;
         }
     }
-    if findings.is_empty() { Ok(deep) } else { Err(RunError::Unbalanced(findings)) }
+    if findings.is_empty() { Ok(deep) } else { Err(unbalanced(findings, true)) }
 }
 
 /// So many of the units, from the first on, with the same distance between them.

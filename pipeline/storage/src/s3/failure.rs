@@ -103,6 +103,9 @@ impl Failure {
             (Some(429 | 500..), _) => {
                 "the store is overloaded or ill: lower `max_concurrency`, or raise `attempts`".into()
             }
+            (None, _) if self.message.contains("region must be set") => {
+                "set `region` in `[storage]` or by --storage, `AWS_REGION`, or a profile that names one".into()
+            }
             (None, _) => "check `endpoint`, `region` and the network, or raise the timeouts and `attempts`".into(),
             _ => "look the code up in the store's documentation".into(),
         }
