@@ -384,10 +384,7 @@ fn names(schema: &Schema) -> String {
 /// Refuses what no request could use, before a copy of the job is written anywhere.
 fn check_storage(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
     if let Some(Err(error)) = loaded.draft.storage.as_ref().map(pageloom_storage::Settings::check) {
-        let place = loaded.text.problem_at("storage.endpoint", "", None).place;
-        // An option is not repeated: there may be a password in it.
-        let place = if place.contains("--set") { "--set storage.endpoint".to_owned() } else { place };
-        problems.push(Problem::new(place, error.to_string()));
+        problems.push(loaded.text.problem_at("storage.endpoint", error.to_string(), None));
     }
 }
 

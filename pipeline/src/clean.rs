@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::commit::{Commit, committed};
+use crate::engine::commit::{Commit, commits_of, committed};
 use crate::engine::plan::{RunPlan, Stage};
 use crate::engine::stages::Before;
 use crate::engine::stages::shards::{IMAGES, SEQUENCES};
 use crate::engine::store::{STAGING, Store};
 use crate::error::{JobError, Problem, RunError};
 use crate::finish::MANIFEST;
-use crate::status::{commits_of, plan_of};
+use crate::status::plan_of;
 
 /// Files that no commit names.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -1,10 +1,10 @@
 //! Compares a job and its input with an output that was begun: which units would run again, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use crate::engine::commit::Commit;
+use crate::engine::commit::{Commit, commits_of};
 use crate::engine::plan::{PlannedSplit, RunPlan, Stage, Unit};
 use crate::engine::reuse::reads_the_same;
 use crate::engine::stages::Before;
@@ -15,7 +15,7 @@ use crate::identity::Change;
 use crate::job::LoadedJob;
 use crate::run::{JOB_RECORD, JobRecord, look};
 use crate::sources::Piece;
-use crate::status::{commits_of, plan_of};
+use crate::status::plan_of;
 
 /// What `run --out NEW --reuse OUT` would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -88,15 +88,18 @@ async fn compare(
 ) -> Result<(StageDiff, Vec<Commit>), RunError> {
     let units = run.plan.units(stage, before);
     let (mut same, mut again) = (Vec::new(), BTreeMap::new());
+    let by_id: HashMap<&str, &Commit> = commits.iter().map(|commit| (commit.unit.as_str(), commit)).collect();
+    let indices: HashSet<u32> = commits.iter().map(|commit| commit.index).collect();
+    let beginnings = Beginnings::of(there);
     for unit in &units {
-        let found = commits.iter().find(|commit| commit.unit == unit.id);
+        let found = by_id.get(unit.id.as_str()).copied();
         match found {
             Some(found) if reads_the_same(run, unit, found).await? => same.push(found.clone()),
             found => {
                 let why = match stage {
-                    Stage::Documents => why_documents(run, unit, there, found.is_some(), changes),
+                    Stage::Documents => why_documents(run, unit, (there, &beginnings), found.is_some(), changes),
                     stage => settings(changes, stage).unwrap_or_else(|| {
-                        let done = commits.iter().any(|commit| commit.index == unit.index);
+                        let done = indices.contains(&unit.index);
                         if done { "what is handed to it has changed" } else { NOT_DONE }.to_owned()
                     }),
                 };
@@ -119,7 +122,13 @@ fn settings(changes: &[Change], stage: Stage) -> Option<String> {
 }
 
 /// Why a split has to be read again. `found` if only its content is another, between what stands at the files' ends.
-fn why_documents(run: &Run, unit: &Unit, there: &RunPlan, found: bool, changes: &[Change]) -> String {
+fn why_documents(
+    run: &Run,
+    unit: &Unit,
+    (there, beginnings): (&RunPlan, &Beginnings<'_>),
+    found: bool,
+    changes: &[Change],
+) -> String {
     if let Some(settings) = settings(changes, Stage::Documents) {
         return settings;
     }
@@ -133,7 +142,7 @@ fn why_documents(run: &Run, unit: &Unit, there: &RunPlan, found: bool, changes: 
         return change.to_string();
     }
     let first = split.split.pieces.first().map_or("", |piece| piece.path.as_str());
-    let alike = there.splits.iter().find(|other| begins_alike(other, split));
+    let alike = beginnings.of_split(split);
     match alike {
         _ if found => content_changed(split),
         None => format!("`{first}` is new, or stood elsewhere"),
@@ -164,13 +173,26 @@ fn content_changed(split: &PlannedSplit) -> String {
     }
 }
 
-fn begins_alike(one: &PlannedSplit, other: &PlannedSplit) -> bool {
-    let begin = |split: &PlannedSplit| split.split.pieces.first().map(|piece| (piece.path.clone(), piece.offset));
-    one.source == other.source && begin(one) == begin(other)
+/// The splits of a plan by where they begin.
+struct Beginnings<'a>(HashMap<(u32, &'a str, u64), &'a PlannedSplit>);
+
+impl<'a> Beginnings<'a> {
+    fn of(plan: &'a RunPlan) -> Self {
+        Self(plan.splits.iter().filter_map(|split| Some((beginning(split)?, split))).collect())
+    }
+
+    fn of_split(&self, split: &PlannedSplit) -> Option<&'a PlannedSplit> {
+        self.0.get(&beginning(split)?).copied()
+    }
+}
+
+fn beginning(split: &PlannedSplit) -> Option<(u32, &str, u64)> {
+    split.split.pieces.first().map(|piece| (split.source, piece.path.as_str(), piece.offset))
 }
 
 fn gone(here: &RunPlan, there: &RunPlan) -> usize {
-    there.splits.iter().filter(|split| !here.splits.iter().any(|other| begins_alike(split, other))).count()
+    let here = Beginnings::of(here);
+    there.splits.iter().filter(|split| here.of_split(split).is_none()).count()
 }
 
 impl Diff {

@@ -72,6 +72,9 @@ pub enum StepError {
     /// A file that the step reads says something that it can't use, with the file and the line.
     #[error("{0}")]
     File(String),
+    /// A file or object of the job can't be read.
+    #[error("{0}; no image is given up for that: once it can be read, the same command goes on from here")]
+    Storage(#[from] crate::sources::InputError),
     /// A record needs more memory than the process may hold.
     #[error("not enough memory: {0}; raise `units.memory_limit`, or set the step's limits lower")]
     Memory(String),
@@ -120,7 +123,7 @@ pub enum RunError {
     },
     /// A unit's plan needs more memory than it has.
     #[error(
-        "{unit} failed: {held} MB for its plan are too few ({cause})\n    hint: raise `units.memory_limit`, or lower `units.bytes`"
+        "{unit} failed: {held} MB for its plan are too few ({cause})\n    hint: raise `units.memory` and `units.memory_limit`, or lower `units.bytes`"
     )]
     Share {
         /// Stage and index.

@@ -30,7 +30,17 @@ pub struct Parts {
 /// What all stages follow from: a version of the program may make other rows of the same input.
 const EVERYWHERE: [&str; 3] = ["format", "program", "seed"];
 const DOCUMENTS: [&str; 4] = ["documents", "documents_files", "text_tokenizer", "images_of_no_page"];
-const IMAGES: [&str; 6] = ["images", "images_files", "image_tokenizer", "image_shards", "images_of_no_page", "tables"];
+const IMAGES: [&str; 8] = [
+    "images",
+    "images_files",
+    "image_tokenizer",
+    // How its rows are cut into shards is the shards'.
+    "image_shards.images",
+    "image_shards.max_documents",
+    "image_shards.max_texts",
+    "images_of_no_page",
+    "tables",
+];
 const SEQUENCES: [&str; 7] = [
     "sequences",
     "sequences_files",

@@ -368,11 +368,12 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             each_reject(&store, group).await?;
             match (groups.is_empty(), &reason) {
                 (false, _) => say::answer(format_args!("{}", groups.text()))?,
-                (true, Some(reason)) if !others.is_empty() => {
+                (true, Some(reason)) if others.is_empty() => answer!("nothing was rejected as `{reason}`")?,
+                (true, Some(reason)) => {
                     let others: Vec<String> = others.into_iter().collect();
                     answer!("nothing was rejected as `{reason}`, but as {}", others.join(", "))?;
                 }
-                (true, _) => answer!("nothing was rejected")?,
+                (true, None) => answer!("nothing was rejected")?,
             }
             Ok(())
         }

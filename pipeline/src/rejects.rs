@@ -7,11 +7,12 @@ use arrow::array::{AsArray, RecordBatch};
 use futures::TryStreamExt;
 use serde::Serialize;
 
+use crate::engine::commit::commits_of;
 use crate::engine::plan::Stage;
 use crate::engine::store::Store;
 use crate::engine::table_reader::open_table;
 use crate::error::RunError;
-use crate::status::{commits_of, plan_of};
+use crate::status::plan_of;
 
 /// One row of a run's tables of rejects.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -13,6 +13,7 @@ use futures::TryStreamExt;
 use pageloom_schemas::Key;
 use serde::Serialize;
 
+use crate::engine::commit::commits_of;
 use crate::engine::exchange::{bucket_of, image_bucket};
 use crate::engine::plan::Stage;
 use crate::engine::reading::page_rows;
@@ -25,7 +26,6 @@ use crate::error::{JobError, Problem, RunError, StepError};
 use crate::finish::image_grid;
 use crate::random::order_hash;
 use crate::run::reopen;
-use crate::status::commits_of;
 use crate::step::Kind;
 use crate::steps::StepConfig;
 use crate::words::Words;

@@ -12,7 +12,7 @@ use crate::engine::commit::all_committed;
 use crate::engine::earlier::Earlier;
 use crate::engine::input::is_address;
 use crate::engine::launch::{run_and_commit, run_stage, selftest};
-use crate::engine::memory::Wanted;
+use crate::engine::memory::{Beside, Wanted};
 use crate::engine::no_room::ended_beside_units;
 use crate::engine::plan::{RunPlan, Stage, TrainingTable, Unit};
 use crate::engine::progress::Progress;
@@ -132,7 +132,7 @@ async fn run_unit(job: LoadedJob, out: &Place, stage: Stage, index: u32) -> Resu
     share_memory(&run, 1)?;
     // In a task of its own: while it computes nobody else could be told that its memory is at its end.
     let task = tokio::spawn({
-        let (run, unit) = (run.clone(), unit.clone());
+        let (run, unit) = (Run { beside: Beside::Nobody, ..run.clone() }, unit.clone());
         async move { run_and_commit(&run, &unit, &before).await }
     });
     let done = async { task.await.map_err(|error| RunError::Bug(error.to_string()))? };

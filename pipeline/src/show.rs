@@ -12,6 +12,7 @@ use pageloom_tokenizers::text::TextTokenizer;
 use pageloom_tokenizers::vocabulary::Vocabulary;
 use serde::Serialize;
 
+use crate::engine::commit::commits_of;
 use crate::engine::exchange::bucket_of;
 use crate::engine::exchange_reader::bucket;
 use crate::engine::plan::Stage;
@@ -22,7 +23,7 @@ use crate::error::{JobError, Problem, RunError};
 use crate::finish::{MANIFEST, Manifest, ShardFile, TEXT_TOKENIZER, VOCABULARY};
 use crate::random::order_hash;
 use crate::sequence_images::{self, ShownImage};
-use crate::status::{commits_of, plan_of};
+use crate::status::plan_of;
 use crate::step::Ids;
 use crate::words::{MovedSpan, Words};
 

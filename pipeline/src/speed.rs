@@ -182,6 +182,7 @@ mod tests {
             unit: String::new(),
             index: 0,
             input: None,
+            beyond: Vec::new(),
             files: BTreeMap::new(),
             counts: BTreeMap::from([("pages".into(), pages)]),
             rejects: BTreeMap::new(),

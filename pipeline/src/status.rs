@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::commit::{Commit, add_up};
+use crate::engine::commit::{add_up, commits_of};
 use crate::engine::plan::{RunPlan, Stage};
 use crate::engine::stages::Before;
 use crate::engine::store::Store;
@@ -96,14 +96,4 @@ pub async fn before_shards(store: &Store) -> Result<Before, RunError> {
         retrieved: commits_of(store, Stage::Retrieved).await?,
         sequences: commits_of(store, Stage::Sequences).await?,
     })
-}
-
-/// All commits of a stage, in the units' order.
-pub async fn commits_of(store: &Store, stage: Stage) -> Result<Vec<Commit>, RunError> {
-    let mut commits = Vec::new();
-    for (path, _) in store.list(&format!("commits/{}", stage.name())).await? {
-        commits.extend(store.read_json::<Commit>(&path).await?);
-    }
-    commits.sort_by_key(|commit| commit.index);
-    Ok(commits)
 }

@@ -44,7 +44,7 @@ fn a_misspelt_step_is_named_with_its_line_and_the_right_word() {
 
 #[test]
 fn an_objective_without_its_settings_is_told_how_it_is_written() {
-    refused(&[("{ causal_masking = {} }", "\"causal_masking\"")], &["is a name alone", "`{ NAME = {} }`"]);
+    refused(&[("{ causal_masking = {} }", "\"causal_masking\"")], &["is a name alone", "`{ causal_masking = {} }`"]);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_checkpoint_that_is_missing_is_named() {
 fn an_order_of_steps_that_does_not_fit_is_named_with_the_column_that_is_missing() {
     refused(
         &[("[[documents]]\ndecode_charset = {}\n", "")],
-        &["job.toml:8", "step 1 `minimal_html` reads column `html`", "columns here:"],
+        &["job.toml:8", "step 1 `minimal_html` reads column `html`", "put `decode_charset` before it"],
     );
 }
 

@@ -245,3 +245,50 @@ fn a_run_into_the_output_of_another_job_is_refused_with_both_ways_out() {
     assert!(said.code == 1 && said.stderr.contains("is the output itself"), "{said:#?}");
     assert_eq!(everything(&out), before);
 }
+
+#[test]
+fn a_record_that_goes_on_behind_its_unit_runs_again_where_its_end_has_changed() {
+    let site = Site::new();
+    site.job_with_source("jsonl = { path = \"pages.jsonl\" }");
+    let line = |name: &str, word: &str| {
+        let html = format!("<p>{}</p><p>{word}</p>", PARAGRAPH.repeat(3));
+        format!("{}\n", serde_json::json!({"url": format!("http://a.example/{name}"), "html": html}))
+    };
+    let write = |word: &str| fs::write(site.path("pages.jsonl"), line("one", word) + &line("two", word)).unwrap();
+    write("before");
+    // A unit ends in the middle of the first line.
+    let cut = ["--set", "units.bytes=200"];
+    let old = run(&site.job(), &site.path("old"), &cut);
+    write("behind");
+    let (new, _) = reuse(&site.job(), &site.path("new"), &old.out, &cut);
+    let fresh = run(&site.job(), &site.path("fresh"), &cut);
+    assert!(new.data() == fresh.data() && new.data() != old.data());
+}
+
+#[test]
+fn other_row_groups_of_images_encode_no_image_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = run(&demo_job(), &folder.path().join("out"), &UNITS).out;
+    let other = [&UNITS[..], &["--set", "image_shards.rows_per_row_group=4"]].concat();
+    let found = diff(&demo_job(), &out, &other);
+    let images = stage(&found, "images");
+    assert!(images.0 > 0 && images.1.is_empty(), "{images:?}");
+    assert!(!stage(&found, "image_shards").1.is_empty());
+}
+
+#[test]
+fn a_run_is_looked_at_by_the_job_that_it_wrote_down() {
+    let site = ten_pages();
+    let finished = site.run();
+    let (out, job) = (text(&finished.out), text(&site.job()));
+    fs::write(&job, "another job").unwrap();
+    done(&["verify", &out, "--deep"]);
+    assert!(done(&["replay", &out, "--id", "file:///1.html"]).stdout.contains("Page 1."));
+    fs::remove_file(&job).unwrap();
+    done(&["replay", &out, "--id", "file:///1.html"]);
+    change_the_middle(&site.path("site/2.html"));
+    let said = pageloom(&["replay", &out, "--id", "file:///2.html"]);
+    assert!(said.code == 1 && said.stderr.contains("has changed since the run read it"), "{said:#?}");
+    fs::remove_dir_all(site.path("site")).unwrap();
+    done(&["verify", &out, "--deep"]);
+}

@@ -40,7 +40,7 @@ fn a_unit_before_its_stage_is_due_is_an_error_that_names_what_is_missing() {
     let (job, out) = (text(&site.job()), text(&site.path("out")));
     let said = pageloom(&["unit", &job, "--out", &out, "--stage", "images", "--index", "0"]);
     assert_eq!(said.code, 2, "{said:#?}");
-    assert!(said.stderr.contains("documents unit 0") && said.stderr.contains("not committed"), "{}", said.stderr);
+    assert!(said.stderr.contains("documents unit 0 has to be committed first"), "{}", said.stderr);
 }
 
 #[test]
@@ -191,6 +191,16 @@ fn reasons_that_nothing_was_rejected_for_are_said_to_be_none() {
     let finished = one_page().run();
     let said = done(&["rejects", &text(&finished.out), "--reason", "too_odd"]);
     assert_eq!(said.stdout, "nothing was rejected as `too_odd`\n");
+}
+
+#[test]
+fn rejects_are_found_by_reason_and_by_kind_and_reason_and_others_are_named() {
+    let site = one_page().with("empty.html", "");
+    let out = text(&site.run().out);
+    let found = |reason: &str| done(&["rejects", &out, "--reason", reason]).stdout;
+    assert!(found("no_text").contains("document.no_text, by minimal_html"));
+    assert_eq!(found("document.no_text"), found("no_text"));
+    assert_eq!(found("image.no_text"), "nothing was rejected as `image.no_text`, but as no_text\n");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use super::site::{Finished, PARAGRAPH, Said, Site, command, demo_job, pageloom, png, run, text};
+use super::site::{Finished, PARAGRAPH, Said, Site, command, demo_job, pageloom, png, repository, run, text};
 
 const SETTINGS: [&str; 6] =
     ["--set", "units.bytes=65536", "--set", "shards.rows_per_shard=1", "--set", "shards.rows_per_row_group=1"];
@@ -262,4 +262,39 @@ fn a_unit_that_can_not_be_done_is_given_up_and_all_others_are_done() {
     let said = run_it();
     assert_eq!(said.code, 0, "{said:#?}");
     assert_eq!(run(&demo_job(), &out, &SETTINGS).data(), reference.data());
+}
+
+#[test]
+fn a_storage_that_fails_in_the_middle_costs_no_image() {
+    let picture = fs::read(repository().join("jobs/demo/site/img/pebbles.jpg")).unwrap();
+    let page = format!("<body>{PARAGRAPH}<img src=\"pebbles.jpg\">{PARAGRAPH}</body>");
+    let site = Site::new().with("page.html", page).with("pebbles.jpg", picture);
+    let reference = run(&site.job(), &site.path("undisturbed"), &[]);
+    let (there, away) = (site.path("site"), site.path("away"));
+    let take_away = |child: &mut Child| {
+        signal(child, "-STOP");
+        fs::rename(&there, &away).unwrap();
+        signal(child, "-CONT");
+        child.wait().unwrap();
+        fs::rename(&away, &there).unwrap();
+    };
+    let (out, said) = stopped("documents", &site.path("."), |out| begin(&site.job(), out, &[]), take_away);
+    assert_eq!(said.code, 2, "{said:#?}");
+    assert!(said.stderr.contains("pebbles.jpg") && said.stderr.contains("no image is given up"), "{said:#?}");
+    assert_eq!(commits(&out, "images"), 0);
+    assert_eq!(run(&site.job(), &out, &[]).data(), reference.data());
+}
+
+#[test]
+fn a_commit_that_lost_its_bytes_is_told_with_a_remedy() {
+    let site = Site::new().with("page.html", PARAGRAPH);
+    let finished = site.run();
+    let (data, out) = (finished.data(), text(&finished.out));
+    let commit = fs::read_dir(finished.out.join("commits/documents")).unwrap().next().unwrap().unwrap().path();
+    fs::write(&commit, "").unwrap();
+    let said = pageloom(&["run", &text(&site.job()), "--out", &out]);
+    assert!(said.code == 2 && said.stderr.contains("remove this file"), "{said:#?}");
+    assert!(said.stderr.contains(commit.file_name().unwrap().to_str().unwrap()), "{said:#?}");
+    fs::remove_file(&commit).unwrap();
+    assert_eq!(run(&site.job(), &finished.out, &[]).data(), data);
 }

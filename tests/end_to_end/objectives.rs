@@ -129,5 +129,5 @@ fn no_view_at_all_is_refused_with_its_line() {
     let site = site();
     let said = super::site::pageloom(&["check", &text(&site.job()), "--set", "sequences.views=0"]);
     assert_eq!(said.code, 1, "{said:#?}");
-    assert!(said.stderr.contains("views is 0, so no document would be seen"), "{}", said.stderr);
+    assert!(said.stderr.contains("--set sequences.views: views is 0, but 1 to 1024"), "{}", said.stderr);
 }

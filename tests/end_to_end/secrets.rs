@@ -126,6 +126,9 @@ fn secrets_of_the_environment_are_neither_told_nor_written_down() {
         vec!["run", &job, "--out", "s3://KEY:hunter2-in-the-environment@bucket/x?token=hunter2-in-the-environment"],
         vec!["check", &job, "--set", "sources.0.html_files.path=s3://KEY:hunter2-in-the-environment@bucket/x"],
         vec!["run", &job, "--out", "s3://b/x", "--set", "storage.endpoint=http://a:hunter2-in-the-environment@h"],
+        vec!["check", &job, "--set", "storage.endpont=http://a:hunter2-in-the-environment@h"],
+        vec!["check", &job, "--set", "storage={ endpoint = \"http://a:hunter2-in-the-environment@h\", bogus = 1 }"],
+        vec!["check", &job, "--set", "storage={ endpoint = \"http://a:hunter2-in-the-environment@h\""],
     ];
     for look in looks {
         let secrets = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "HF_TOKEN"];

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::store::{Created, Store};
 use crate::engine::table_writer::TableFile;
 use crate::error::RunError;
+use crate::sources::Piece;
 
 /// A unit's record. Readers list commits, never data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +21,9 @@ pub struct Commit {
     /// Digest of all that a documents unit's split held; see `plan::whole_content`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
+    /// What a documents unit read beyond its split, for that is in the digest too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beyond: Vec<Piece>,
     /// Files by table.
     pub files: BTreeMap<String, TableFile>,
     /// Row counts by name; which must balance stands in `verify`.
@@ -93,15 +98,41 @@ pub async fn commit(store: &Store, unit: &Unit, record: &Commit) -> Result<Creat
 
 /// A unit's record, if it is committed.
 pub async fn committed(store: &Store, unit: &Unit) -> Result<Option<Commit>, RunError> {
-    store.read_json(&path(unit)).await
+    read(store, &path(unit)).await
+}
+
+/// A commit by the name of its file. One that can't be read is no commit: its unit can be done again.
+async fn read(store: &Store, path: &str) -> Result<Option<Commit>, RunError> {
+    store.read_json(path).await.map_err(|error| match error {
+        RunError::Record { path, cause } => {
+            let cause =
+                format!("{cause}\n    hint: remove this file, and run the same command again: its unit is done anew");
+            RunError::Record { path, cause }
+        }
+        other => other,
+    })
+}
+
+/// So many records are asked for at once, for each may be a round trip away.
+const AT_ONCE: usize = 16;
+
+/// The records of units, each as far as it is committed.
+pub async fn each_committed(store: &Store, units: &[Unit]) -> Result<Vec<Option<Commit>>, RunError> {
+    stream::iter(units).map(|unit| committed(store, unit)).buffered(AT_ONCE).try_collect().await
 }
 
 /// The records of all units; an error names the first that is not committed.
 pub async fn all_committed(store: &Store, units: &[Unit]) -> Result<Vec<Commit>, RunError> {
-    let mut records = Vec::with_capacity(units.len());
-    for unit in units {
-        let record = committed(store, unit).await?;
-        records.push(record.ok_or_else(|| RunError::Uncommitted(unit.to_string()))?);
-    }
+    let records = each_committed(store, units).await?.into_iter().zip(units);
+    records.map(|(record, unit)| record.ok_or_else(|| RunError::Uncommitted(unit.to_string()))).collect()
+}
+
+/// All records of a stage, in the units' order.
+pub async fn commits_of(store: &Store, stage: Stage) -> Result<Vec<Commit>, RunError> {
+    let paths = store.list(&folder(stage)).await?;
+    let records = stream::iter(paths).map(|(path, _)| async move { read(store, &path).await }).buffered(AT_ONCE);
+    let records: Vec<Option<Commit>> = records.try_collect().await?;
+    let mut records: Vec<Commit> = records.into_iter().flatten().collect();
+    records.sort_by_key(|commit| commit.index);
     Ok(records)
 }

@@ -7,11 +7,11 @@ use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext, col, li
 use pageloom_schemas::{columns, tables};
 use url::Url;
 
-use crate::engine::commit::Commit;
+use crate::engine::commit::{Commit, commits_of};
 use crate::engine::plan::Stage;
 use crate::engine::store::Store;
 use crate::error::RunError;
-use crate::status::{commits_of, plan_of};
+use crate::status::plan_of;
 
 /// Another output. It is only read.
 #[derive(Debug, Clone)]

@@ -13,10 +13,12 @@ use tokio::runtime::Handle;
 use crate::sources::{FileReader, Files, Footers, Input, InputError, InputObject, read_file};
 
 mod ahead;
+mod beyond;
 mod buckets;
 mod folder;
 
 use ahead::Ahead;
+pub use beyond::Beyond;
 use buckets::Buckets;
 pub use buckets::is_address;
 

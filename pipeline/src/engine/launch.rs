@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::engine::commit::{Commit, all_committed, commit, committed};
+use crate::engine::commit::{Commit, all_committed, commit, committed, each_committed};
 use crate::engine::memory::{Beside, megabytes};
 use crate::engine::no_room::{ended, full, out_of_share};
 use crate::engine::plan::{Stage, Unit};
@@ -27,12 +27,9 @@ pub async fn run_stage(run: &Run, stage: Stage, before: Before, parallel: usize)
     if let Some(earlier) = &run.earlier {
         take_over(run, earlier, stage, &units).await?;
     }
-    let mut open = Vec::new();
-    for unit in &units {
-        if committed(&run.store, unit).await?.is_none() {
-            open.push(unit.clone());
-        }
-    }
+    let there = each_committed(&run.store, &units).await?;
+    let open: Vec<Unit> =
+        units.iter().zip(there).filter(|(_, there)| there.is_none()).map(|(unit, _)| unit.clone()).collect();
     let (total, measure) = work(run, stage, &before, &open);
     let done_before = units.len() - open.len();
     if done_before > 0 {

@@ -334,11 +334,11 @@ impl Follows {
     }
 }
 
-/// Digest of all that a split holds; in a bucket, of the tags that its store gives to versions of objects. Reads the
-/// split's files from end to end, which at a documents unit's end are still in the system's memory.
-pub fn whole_content(split: &Split, input: &dyn Input) -> Result<String, SourceError> {
+/// Digest of all that a split holds and of what was read beyond it; in a bucket, of the tags that its store gives to versions
+/// of objects. Reads the split's files from end to end, which at a documents unit's end are still in the system's memory.
+pub fn whole_content(split: &Split, beyond: &[Piece], input: &dyn Input) -> Result<String, SourceError> {
     let mut hasher = blake3::Hasher::new();
-    for piece in &split.pieces {
+    for piece in split.pieces.iter().chain(beyond) {
         let Piece { path, offset, length } = piece;
         hasher.update(path.as_bytes()).update(&offset.to_le_bytes()).update(&length.to_le_bytes());
         if let Some(tag) = input.tag(path)? {

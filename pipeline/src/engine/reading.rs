@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::clock::{Spent, Stopwatch};
 use crate::engine::exchange::image_bucket;
+use crate::engine::input::Beyond;
 use crate::engine::nodes::external;
 use crate::engine::plan::{PlannedSplit, whole_content};
 use crate::engine::unit::{Run, UnitLog};
@@ -47,7 +48,7 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
     let (page_sender, pages) = mpsc::channel(BATCHES_WAITING);
     let (location_sender, locations) = mpsc::channel(BATCHES_WAITING);
     let source = run.checked.sources[split.source as usize].clone();
-    let input = run.checked.resources.inputs[split.source as usize].clone();
+    let input = Beyond::of(&split.split, run.checked.resources.inputs[split.source as usize].clone());
     let (buckets, progress, split) = (run.plan.buckets, run.progress.clone(), split.clone());
     let job = &run.checked.job;
     let (reads_pages, names_images) = (!job.documents.is_empty(), job.wants_all_images());
@@ -63,12 +64,14 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
             locations: Locations::new(names_images),
             page_sender,
             location_sender,
+            beyond: input.clone(),
             log: log.clone(),
             progress,
         };
-        source.read(&split.split, input.as_ref(), &mut collector)?;
+        source.read(&split.split, &input, &mut collector)?;
         collector.finish()?;
-        log.input(whole_content(&split.split, input.as_ref())?);
+        let beyond = input.pieces();
+        log.input(whole_content(&split.split, &beyond, &input)?, beyond);
         let rows = (log.counted("records"), log.counted("pages") + log.counted("image_locations"));
         log.charge("read", rows, watch.spent());
         Ok(())
@@ -95,6 +98,7 @@ struct Collector {
     locations: Locations,
     page_sender: Batches,
     location_sender: Batches,
+    beyond: Beyond,
     log: Arc<UnitLog>,
     progress: Arc<crate::engine::progress::Progress>,
 }
@@ -142,6 +146,7 @@ impl Records for Collector {
     }
 
     fn image(&mut self, image: ImageLocation) -> ControlFlow<()> {
+        self.beyond.image(&image.location);
         self.log.count("records", 1);
         self.log.count("image_locations", 1);
         self.progress.worked(image.location.length);

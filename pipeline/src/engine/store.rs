@@ -24,7 +24,7 @@ mod staged;
 use below::Below;
 pub use place::Place;
 pub use staged::STAGING;
-use staged::StagedFolder;
+use staged::{StagedFolder, sync_folder};
 
 /// Where a run's files are read and written; paths in it are relative to the place of the output.
 ///
@@ -204,7 +204,8 @@ fn link(from: &FilePath, piece: &FilePath, to: &FilePath) -> std::io::Result<()>
     let renamed = std::fs::rename(piece, to);
     // Where both are the same file already, renaming leaves both.
     let _ = std::fs::remove_file(piece);
-    renamed
+    renamed?;
+    to.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Different for every process and time of asking, so that no two attempts write to one name: not even where machines

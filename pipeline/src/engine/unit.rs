@@ -21,6 +21,7 @@ use crate::engine::store::{Store, attempt};
 use crate::engine::table_writer::{TableFile, TableSink, TableWriter, table_properties};
 use crate::engine::watch::{AtWork, UnitAtWork};
 use crate::error::RunError;
+use crate::sources::Piece;
 use crate::step::{Reject, Rejects};
 
 /// Everything that the units of a run share.
@@ -86,6 +87,7 @@ struct Books {
     counts: BTreeMap<String, u64>,
     steps: Vec<StepReport>,
     input: Option<String>,
+    beyond: Vec<Piece>,
 }
 
 impl UnitLog {
@@ -182,9 +184,10 @@ impl UnitLog {
         *self.books().skipped.entry(kind.into()).or_default() += 1;
     }
 
-    /// What the unit's split was found to hold.
-    pub fn input(&self, digest: String) {
-        self.books().input = Some(digest);
+    /// What the unit's split was found to hold, and what was read beyond it.
+    pub fn input(&self, digest: String, beyond: Vec<Piece>) {
+        let mut books = self.books();
+        (books.input, books.beyond) = (Some(digest), beyond);
     }
 
     /// Adds to a count.
@@ -215,6 +218,7 @@ impl UnitLog {
             unit: unit.id.clone(),
             index: unit.index,
             input: books.input,
+            beyond: books.beyond,
             files,
             counts: books.counts,
             rejects: tally(&books.rejects),

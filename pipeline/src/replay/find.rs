@@ -117,9 +117,11 @@ async fn read_again(run: &Run, commit: &Commit, key: Key) -> Result<Option<Found
     let first = split.split.pieces.first().map(|piece| piece.path.clone()).unwrap_or_default();
     let source = run.checked.sources[split.source as usize].clone();
     let input = run.checked.resources.inputs[split.source as usize].clone();
-    let read_then = commit.input.clone();
+    let (read_then, beyond) = (commit.input.clone(), commit.beyond.clone());
     let reading = tokio::task::spawn_blocking(move || {
-        if read_then.is_some_and(|then| whole_content(&split.split, input.as_ref()).is_ok_and(|now| now == then)) {
+        if read_then
+            .is_some_and(|then| whole_content(&split.split, &beyond, input.as_ref()).is_ok_and(|now| now == then))
+        {
             let mut wanted = Wanted { source: split.source, key, found: None };
             return source.read(&split.split, input.as_ref(), &mut wanted).map(|()| Some(wanted.found));
         }

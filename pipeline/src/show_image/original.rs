@@ -2,6 +2,7 @@
 
 use pageloom_schemas::{Key, columns};
 
+use crate::engine::commit::commits_of;
 use crate::engine::exchange::image_bucket;
 use crate::engine::plan::Stage;
 use crate::engine::session::session;
@@ -11,7 +12,6 @@ use crate::engine::unit::Run;
 use crate::error::{RunError, StepError};
 use crate::replay::row_of;
 use crate::show_image::sheet::Tile;
-use crate::status::commits_of;
 use crate::step::Kind;
 
 /// The pixels that the job's steps hand to the encoder; none where the image's file is not what it was.
@@ -30,7 +30,10 @@ fn pixels(run: &Run, mut rows: arrow::array::RecordBatch) -> Result<Option<Tile>
         let schema = config.columns().apply(&rows.schema()).map_err(StepError::Bug)?;
         let step = run.checked.step(config)?;
         let process = || guarded(step.as_ref(), Kind::Image, config.name(), &schema, rows);
-        rows = tokio::task::block_in_place(process)?.0;
+        rows = match tokio::task::block_in_place(process) {
+            Err(StepError::Storage(_)) => return Ok(None),
+            done => done?.0,
+        };
         if rows.num_rows() == 0 {
             return Ok(None);
         }

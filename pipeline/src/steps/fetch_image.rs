@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::StepError;
-use crate::sources::{Container, Fetched, Input, Location, fetch_response};
+use crate::sources::{Container, FetchError, Fetched, Input, Location, fetch_response};
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
 /// Images come from the job's sources or from `data:` URLs; nothing is fetched from a network.
@@ -75,11 +75,11 @@ impl Step for FetchImage {
         let url = url.of(&batch)?;
         let locations = locations(&batch)?;
         let fetch = |row: usize| self.bytes(url.value(row), locations[row].as_ref());
-        let outcomes = match self.at_once(&locations) {
-            1 => rejects.each_row(&batch).map(fetch).collect(),
-            threads => by_threads(threads, rejects.each_row(&batch), fetch),
+        let outcomes: Result<Vec<_>, StepError> = match self.at_once(&locations).min(locations.len()) {
+            0 | 1 => rejects.each_row(&batch).map(fetch).collect(),
+            threads => by_threads(threads, rejects.each_row(&batch), fetch).into_iter().collect(),
         };
-        let (batch, images) = rejects.keep_ok(&batch, outcomes)?;
+        let (batch, images) = rejects.keep_ok(&batch, outcomes?)?;
         let digests: Vec<[u8; 32]> = images.iter().map(|image| Sha256::digest(image).into()).collect();
         let url = columns::url();
         let named = url.of(&batch)?.iter().flatten().zip(&digests);
@@ -100,17 +100,24 @@ impl FetchImage {
         locations.iter().flatten().filter_map(of).max().unwrap_or(1)
     }
 
-    fn bytes(&self, url: &str, location: Option<&(usize, Location)>) -> Result<Vec<u8>, Refusal> {
+    /// An image's bytes, or why it has none. A storage that fails is no reason: the image may be there all the same.
+    fn bytes(
+        &self,
+        url: &str,
+        location: Option<&(usize, Location)>,
+    ) -> Result<Result<Vec<u8>, Refusal>, StepError> {
         if url.starts_with("data:") {
-            return data_url_bytes(url, self.settings.max_bytes);
+            return Ok(data_url_bytes(url, self.settings.max_bytes));
         }
         let Some((source, location)) = location else {
-            return Err(Refusal::new("image_not_found", "no source of this job holds this URL"));
+            return Ok(Err(Refusal::new("image_not_found", "no source of this job holds this URL")));
         };
-        let input = self.inputs.get(*source).ok_or_else(|| Refusal::new("image_not_found", "its source is gone"))?;
-        let fetched = fetch_response(location, input.as_ref(), self.settings.max_bytes)
-            .map_err(|error| Refusal::new(error.reason(), error.to_string()))?;
-        self.allowed(fetched)
+        let input = self.inputs.get(*source).ok_or_else(|| StepError::Bug(format!("no source {source}")))?;
+        match fetch_response(location, input.as_ref(), self.settings.max_bytes) {
+            Ok(fetched) => Ok(self.allowed(fetched)),
+            Err(FetchError::Input(error)) => Err(StepError::Storage(error)),
+            Err(error) => Ok(Err(Refusal::new(error.reason().unwrap_or_default(), error.to_string()))),
+        }
     }
 
     fn allowed(&self, fetched: Fetched) -> Result<Vec<u8>, Refusal> {

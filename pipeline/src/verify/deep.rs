@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 
-use crate::engine::commit::Commit;
+use crate::engine::commit::{Commit, commits_of};
 use crate::engine::plan::{Stage, Unit};
 use crate::engine::stages::shards::ShardedTable;
 use crate::engine::stages::{Before, sequences, shards};
@@ -14,7 +14,7 @@ use crate::engine::unit::{Run, UnitLog};
 use crate::error::RunError;
 use crate::job::Sequences;
 use crate::run::reopen;
-use crate::status::{before_shards, commits_of};
+use crate::status::before_shards;
 use crate::steps::apply_objective::Inverse;
 use crate::verify::compared::Compared;
 use crate::verify::{check_sum, unbalanced};

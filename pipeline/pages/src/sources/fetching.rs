@@ -24,12 +24,12 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// A stable word for counting.
-    pub fn reason(&self) -> &'static str {
+    /// A stable word for counting; none where the storage failed, which is no fault of the image's.
+    pub fn reason(&self) -> Option<&'static str> {
         match self {
-            FetchError::Input(_) => "image_unreadable",
-            FetchError::TooLarge { .. } => "image_too_large",
-            FetchError::Broken(_) => "image_record_broken",
+            FetchError::Input(_) => None,
+            FetchError::TooLarge { .. } => Some("image_too_large"),
+            FetchError::Broken(_) => Some("image_record_broken"),
         }
     }
 }
@@ -64,9 +64,19 @@ pub fn fetch_response(location: &Location, input: &dyn Input, max_bytes: u64) ->
         Container::ParquetRow { column, element } => Ok(bare(cell(location, *column, *element, input, max_bytes)?)),
         Container::WarcRecord => {
             let bytes = input.read_range(&location.path, location.offset, location.length)?;
-            let dictionary = || dictionary_of(input, &location.path);
-            let block = record_at(&bytes, record_limit, dictionary).map_err(FetchError::Broken)?;
-            payload(&block.ok_or_else(too_large)?, max_bytes)
+            let mut failed = None;
+            let dictionary = || {
+                dictionary_of(input, &location.path).map_err(|error| {
+                    let words = error.to_string();
+                    failed = Some(error);
+                    words
+                })
+            };
+            let block = record_at(&bytes, record_limit, dictionary).map_err(FetchError::Broken);
+            match failed {
+                Some(error) => Err(error),
+                None => payload(&block?.ok_or_else(too_large)?, max_bytes),
+            }
         }
         Container::Inline(block) => payload(block, max_bytes),
     }

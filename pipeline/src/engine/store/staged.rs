@@ -2,12 +2,17 @@
 //!
 //! `object_store` writes a file beside where it will stand, and a killed process leaves such a piece there for good, in
 //! the folder that trainers read. Here pieces are made in a folder of their own and moved when they are whole.
+//!
+//! A file is on the disk, and its name in its folder, before anything that is written after it: a machine that loses its power
+//! leaves no commit of files that are not there.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::fs::File;
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,8 +20,8 @@ use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
+    CopyMode, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
 
 use crate::engine::store::attempt;
@@ -32,13 +37,57 @@ pub struct StagedFolder {
     /// Different for every process and opening, so that no two write to one piece.
     opening: String,
     pieces: AtomicU64,
+    disk: Arc<Disk>,
+}
+
+/// Waits until files are on the disk.
+#[derive(Debug)]
+struct Disk {
+    root: PathBuf,
+    /// Those whose own names are in the folders above them for good.
+    folders: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl Disk {
+    /// Waits for a file's bytes.
+    async fn holds(self: &Arc<Self>, file: &Path) -> Result<()> {
+        let file = self.root.join(file.as_ref());
+        blocking(move || File::open(file)?.sync_all()).await
+    }
+
+    /// Waits for a file's name, and for those of new folders on the way to it.
+    async fn names(self: &Arc<Self>, file: &Path) -> Result<()> {
+        let disk = self.clone();
+        let file = self.root.join(file.as_ref());
+        blocking(move || {
+            for folder in file.ancestors().skip(1).take_while(|folder| folder.starts_with(&disk.root)) {
+                sync_folder(folder)?;
+                if !disk.folders.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned()) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Waits until the names in a folder are on the disk.
+pub fn sync_folder(folder: &FilePath) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+async fn blocking(work: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> Result<()> {
+    let failed = |error: std::io::Error| Error::Generic { store: "folder", source: Box::new(error) };
+    tokio::task::spawn_blocking(work).await?.map_err(failed)
 }
 
 impl StagedFolder {
     /// A folder, which must be there.
     pub fn open(root: &FilePath) -> Result<Self> {
         let files = Arc::new(LocalFileSystem::new_with_prefix(root)?);
-        Ok(Self { files, root: root.to_path_buf(), opening: attempt(), pieces: AtomicU64::new(0) })
+        let disk = Arc::new(Disk { root: root.to_path_buf(), folders: Mutex::default() });
+        Ok(Self { files, root: root.to_path_buf(), opening: attempt(), pieces: AtomicU64::new(0), disk })
     }
 
     fn piece(&self) -> Path {
@@ -66,6 +115,7 @@ impl ObjectStore for StagedFolder {
         let piece = self.piece();
         let mode = options.mode.clone();
         let put = self.files.put_opts(&piece, payload, PutOptions { mode: PutMode::Overwrite, ..options }).await?;
+        self.disk.holds(&piece).await?;
         match mode {
             PutMode::Create => {
                 let linked = self.files.copy_opts(&piece, location, create()).await;
@@ -74,6 +124,7 @@ impl ObjectStore for StagedFolder {
             }
             _ => self.files.rename_opts(&piece, location, RenameOptions::default()).await?,
         }
+        self.disk.names(location).await?;
         Ok(put)
     }
 
@@ -84,7 +135,8 @@ impl ObjectStore for StagedFolder {
     ) -> Result<Box<dyn MultipartUpload>> {
         let piece = self.piece();
         let upload = self.files.put_multipart_opts(&piece, options).await?;
-        Ok(Box::new(StagedUpload { files: self.files.clone(), upload, piece, location: location.clone() }))
+        let (files, disk, location) = (self.files.clone(), self.disk.clone(), location.clone());
+        Ok(Box::new(StagedUpload { files, disk, upload, piece, location }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -119,6 +171,7 @@ fn create() -> CopyOptions {
 #[derive(Debug)]
 struct StagedUpload {
     files: Arc<LocalFileSystem>,
+    disk: Arc<Disk>,
     upload: Box<dyn MultipartUpload>,
     piece: Path,
     location: Path,
@@ -132,7 +185,9 @@ impl MultipartUpload for StagedUpload {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let put = self.upload.complete().await?;
+        self.disk.holds(&self.piece).await?;
         self.files.rename_opts(&self.piece, &self.location, RenameOptions::default()).await?;
+        self.disk.names(&self.location).await?;
         Ok(put)
     }
 

@@ -2,12 +2,12 @@
 
 use std::io::Read;
 
-use crate::sources::Input;
 use crate::sources::range_reader::size;
 use crate::sources::warc::dictionary::dictionary;
 use crate::sources::warc::head::{MAX_HEAD, Parsed, parse};
 use crate::sources::warc::starts::{Form, form, padding};
 use crate::sources::warc::window::Window;
+use crate::sources::{FetchError, Input};
 
 /// The block of the record in these bytes, plain or packed; `None` if it is longer than `limit`. `dictionary` gives that of
 /// the file, and is asked for zstd only.
@@ -30,9 +30,13 @@ pub fn record_at(
 }
 
 /// The dictionary of a file that may begin with one.
-pub fn dictionary_of(input: &dyn Input, path: &str) -> Result<Option<Vec<u8>>, String> {
-    let size = size(input, path).map_err(|error| error.to_string())?;
-    dictionary(&mut Window::new(input, path, size))
+pub fn dictionary_of(input: &dyn Input, path: &str) -> Result<Option<Vec<u8>>, FetchError> {
+    let mut window = Window::new(input, path, size(input, path)?);
+    let found = dictionary(&mut window);
+    match window.failure.take() {
+        Some(failed) => Err(failed.into()),
+        None => found.map_err(FetchError::Broken),
+    }
 }
 
 /// The first record's block.

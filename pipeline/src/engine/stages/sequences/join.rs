@@ -1,5 +1,6 @@
 //! Joins documents, in their order, into the blocks that some objectives take: end to end, or two segments each.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -156,7 +157,12 @@ impl Joiner {
     /// Appends what is told of blocks that have no name yet.
     fn name(&mut self, blocks: &[Block], named: &mut Vec<Named>) {
         let unnamed = &blocks[named.len()..];
-        let open = |key: [u8; 16]| self.open.iter().find(|document| document.key == key);
+        if unnamed.is_empty() {
+            return;
+        }
+        let by_key: HashMap<[u8; 16], &OpenDocument> =
+            self.open.iter().rev().map(|document| (document.key, document)).collect();
+        let open = |key: [u8; 16]| by_key.get(&key).copied();
         let name = |block: &Block| {
             let url = open(block.key()).map(|document| document.url.clone()).unwrap_or_default();
             let of_part = |part: &BlockPart| match open(part.document).and_then(|document| document.joined.as_deref()) {
@@ -171,10 +177,8 @@ impl Joiner {
             (url, block.parts.iter().flat_map(of_part).collect(), block.parts.iter().flat_map(images_of).collect())
         };
         named.extend(unnamed.iter().map(name));
-        if !unnamed.is_empty() {
-            // All others are in blocks that are done.
-            self.open.drain(..self.open.len().saturating_sub(self.builder.num_open()));
-        }
+        // All others are in blocks that are done.
+        self.open.drain(..self.open.len().saturating_sub(self.builder.num_open()));
     }
 
     fn rows(&self, blocks: &[Block], named: Vec<Named>) -> Result<RecordBatch, StepError> {
