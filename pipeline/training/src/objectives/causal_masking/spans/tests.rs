@@ -2,7 +2,7 @@
 
 use super::super::super::Specials;
 use super::super::super::testing::{SPECIALS, check_share};
-use super::super::{CausalMasking, Variant};
+use super::super::{CausalMasking, SpansAcross, Variant};
 use super::*;
 
 fn document(num_tokens: usize, images: &[Range<u32>]) -> TokenDocument {
@@ -243,5 +243,32 @@ fn whole_images_are_never_cut() {
             assert!(!images.iter().any(|image| image.start < end && end < image.end), "{spans:?}");
         }
         assert!(spans.windows(2).all(|pair| pair[0].end <= pair[1].start), "{spans:?}");
+    }
+}
+
+// An image that a block begins with keeps its first token in `cm3leon`, and so all of them.
+#[test]
+fn no_whole_image_is_cut_at_the_start_of_a_block() {
+    let mut block = document(40, &[0..4, 20..24]);
+    block.tokens[4] = SPECIALS.break_;
+    let settings = CausalMasking {
+        variant: Variant::Cm3leon,
+        lambda: 3.0,
+        image_spans: ImageSpans::Whole,
+        ..CausalMasking::default()
+    };
+    let ways = [
+        settings.clone(),
+        CausalMasking { spans_across: Some(SpansAcross::Allow), ..settings.clone() },
+        CausalMasking { full_document_rotation: 1.0, num_spans: NumSpans::Fixed, lambda: 1.0, ..settings },
+    ];
+    for settings in ways {
+        let chosen = choose_for(1000, &block, &settings);
+        assert!(chosen.iter().any(|spans| !spans.is_empty()));
+        for span in chosen.iter().flatten() {
+            let is_cut = |image: &Range<u32>, end| image.start < end && end < image.end;
+            let cut = block.images.iter().any(|image| is_cut(image, span.start) || is_cut(image, span.end));
+            assert!(!cut && span.start >= 4, "{span:?}");
+        }
     }
 }
