@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 
 use crate::objectives::{TokenDocument, TokenId, runs_within};
-use crate::packing::{Cuts, FillReport, ImagesAtCuts};
+use crate::packing::{Cuts, FillReport, ImagesAtCuts, Whole};
 use crate::random::KeyedRandom;
 use crate::specials::Specials;
 
@@ -128,7 +128,7 @@ impl JoinsDocuments for BlockBuilder {
         let (mut start, mut num_begun, mut num_pieces) = (0, 0, 0);
         while start < length {
             let room = self.length - self.open.document.tokens.len();
-            let whole = (length, document.tokens.as_slice(), document.images.as_slice());
+            let whole = Whole { length, tokens: &document.tokens, labels: &[], images: &document.images };
             let cut = self.cuts.cut(whole, start, room, self.length, &mut self.report);
             if self.open.parts.is_empty() && start < cut.end {
                 self.open.number = num_begun;
