@@ -99,7 +99,10 @@ impl NextSentenceBuilder {
                 Some((other, second)) => (other, second),
                 None if split < chunk.end => (index, sentences[split].start..sentences[chunk.end - 1].end),
                 // A sentence alone in a bucket with no other document.
-                None => break,
+                None => {
+                    next = chunk.end;
+                    continue;
+                }
             };
             truncate(&mut first, &mut second, self.most, random);
             next = if other == index { chunk.end } else { split };

@@ -161,6 +161,14 @@ fn a_document_without_others_is_followed_by_itself_or_dropped() {
 }
 
 #[test]
+fn a_long_sentence_without_other_documents_is_dropped_alone() {
+    let mut alone = builder(128, 0.0);
+    let blocks = pairs(&mut alone, &[document(1, &[200, 10, 10])]);
+    assert_eq!(blocks.iter().map(|block| block.document.tokens.len()).collect::<Vec<_>>(), [20]);
+    assert_eq!(alone.report().dropped_tokens, 200);
+}
+
+#[test]
 fn images_are_where_their_tokens_are() {
     let with_image = TokenDocument { images: vec![12..16], ..document(1, &[10, 10, 10]) };
     for block in pairs(&mut builder(1000, 0.0), &vec![with_image; 50]) {
