@@ -2,7 +2,7 @@
 //!
 //! Documents go in in their order, each followed by its end; where a block is full it is cut, and the rest goes on in the
 //! next. A block is then given to the objective as if it were a document, with draws that are keyed by the block: see
-//! [`random_key`]. Its examples are as long as the block or shorter, so they go into rows of the same length by the
+//! [`random_key`]. Its examples are as long as a full block or shorter, so they go into rows of that length by the
 //! packing `one_document`. The same documents in the same order give the same blocks, so whoever needs the same rows
 //! however work is spread keeps one builder to a bucket.
 

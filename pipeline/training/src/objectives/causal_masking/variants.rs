@@ -45,9 +45,9 @@ pub enum Variant {
 pub(super) enum Unit {
     /// A document, which then ends in its token.
     Document,
-    /// A document in pieces of at most so many tokens as an example has.
+    /// A document in pieces of at most so many tokens as an example has, of which the last ends in the document's token.
     Pieces,
-    /// A block that is as long as a row, and must stay so.
+    /// A block, whose example has room in a row.
     Block,
 }
 
