@@ -40,10 +40,7 @@ fn num_spans(rules: &Rules, random: &mut KeyedRandom) -> u32 {
             random.poisson(rules.lambda).max(rules.min_spans).min(rules.max_spans)
         }
         // A truncated distribution is not a clamped one: what lies outside is drawn again.
-        (NumSpans::Poisson, SpanPlacement::RedrawAll) => (0..SETS_BEFORE_ONE_FEWER)
-            .map(|_| random.poisson(rules.lambda))
-            .find(|drawn| (rules.min_spans..=rules.max_spans).contains(drawn))
-            .unwrap_or(rules.min_spans),
+        (NumSpans::Poisson, SpanPlacement::RedrawAll) => rules.min_spans + random.weighted(&rules.truncated) as u32,
     }
 }
 

@@ -52,6 +52,28 @@ fn incoder_draws_its_truncated_number_of_spans() {
     check_distribution(Variant::Incoder, &[0.0, 0.582, 0.291, 0.097, 0.024], None);
 }
 
+// Of means far above, the most that there may be is the likeliest.
+#[test]
+fn a_truncated_number_of_spans_is_near_the_end_that_its_mean_lies_beyond() {
+    let settings = CausalMasking { variant: Variant::Incoder, lambda: 60.0, max_spans: Some(16), ..Default::default() };
+    let rules = settings.rules(&SPECIALS);
+    let mut random = KeyedRandom::new(3, "number", b"", 0);
+    let drawn: Vec<u32> = (0..100_000).map(|_| num_spans(&rules, &mut random)).collect();
+    // Each number is 60 / n times as likely as the one below.
+    let mut weights = vec![1.0];
+    (1..16).rev().for_each(|number| weights.push(weights[weights.len() - 1] * f64::from(number + 1) / 60.0));
+    let all: f64 = weights.iter().sum();
+    for (number, weight) in (1..=16).rev().zip(&weights).take(4) {
+        check_share(drawn.iter().filter(|&&drawn| drawn == number).count(), 100_000, weight / all);
+    }
+    assert!(drawn.iter().all(|number| (1..=16).contains(number)));
+    for (lambda, expected) in [(0.0, 2), (1000.0, 5)] {
+        let limits = CausalMasking { lambda, min_spans: Some(2), max_spans: Some(5), ..settings.clone() };
+        let number = num_spans(&limits.rules(&SPECIALS), &mut random);
+        assert!(lambda > 0.0 && (4..=5).contains(&number) || number == expected, "{number}");
+    }
+}
+
 #[test]
 fn spans_of_incoder_are_as_long_as_two_that_do_not_overlap() {
     // Two spans that are apart take up two of the four gaps' worth between four uniform ends of five.
