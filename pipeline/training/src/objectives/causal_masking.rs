@@ -1,6 +1,7 @@
 //! Moves a few long spans to the end of the document, behind their sentinels (CM3, arXiv 2201.07520 section 2).
 
 mod layout;
+mod problems;
 mod restore;
 mod segments;
 mod spans;
@@ -166,7 +167,6 @@ impl ObjectiveSettings for CausalMasking {
         if let Some(min_spans) = self.min_spans.filter(|&min_spans| min_spans > max_spans) {
             problems.push(format!("min_spans is {min_spans}, more than max_spans, {max_spans}"));
         }
-        // The variants' own numbers are so large that a vocabulary with fewer sentinels loses next to nothing.
         let numbers = [
             ("min_spans", self.min_spans.filter(|_| self.max_spans.is_none())),
             ("max_spans", self.max_spans),
@@ -193,10 +193,9 @@ impl ObjectiveSettings for CausalMasking {
             problems
                 .push(format!("retrieved_loss_weight is {weight}, but it lies between 0, which is no weight, and 1"));
         }
-        if self.full_document_rotation > 0.0 && !self.clips() {
-            let problem = "full_document_rotation does nothing where spans aren't clipped: set spans_across to `clip`";
-            problems.push(problem.to_owned());
-        }
+        problems.extend(self.too_few_sentinels(num_sentinels));
+        problems.extend(self.too_few_tokens());
+        problems.extend(self.without_effect().into_iter().map(str::to_owned));
         problems
     }
 

@@ -91,6 +91,9 @@ impl ObjectiveSettings for Fim {
         let is_wrong = |(_, share): &(&str, f64)| !(0.0..=1.0).contains(share);
         let problem = |(name, share)| format!("{name} is {share}, but a share lies between 0 and 1");
         let mut problems: Vec<_> = shares.into_iter().filter(is_wrong).map(problem).collect();
+        if self.fragment_token.is_none() && self.fragment_rate != Self::default().fragment_rate {
+            problems.push("fragment_rate does nothing without a fragment_token: set that, or leave it out".to_owned());
+        }
         if self.reads_text() && self.fragment_token.is_some() {
             problems.push("a document in fragments is cut between tokens: leave out fragment_token or cuts".to_owned());
         }
@@ -362,6 +365,13 @@ mod tests {
                 assert_eq!(example.input_ids.len(), expected);
             }
         }
+    }
+
+    #[test]
+    fn a_share_of_fragments_needs_fragments() {
+        let num_problems =
+            |fragment_token, fragment_rate| Fim { fragment_token, fragment_rate, ..Fim::default() }.check(16).len();
+        assert_eq!([num_problems(None, 0.5), num_problems(None, 0.9), num_problems(Some(14), 0.9)], [0, 1, 0]);
     }
 
     #[test]

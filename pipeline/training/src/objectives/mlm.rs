@@ -92,6 +92,23 @@ impl Default for Mlm {
 }
 
 impl Mlm {
+    // What was given and does nothing, or leaves nothing to be predicted.
+    fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+        let is_limited = self.max_predictions.is_some();
+        let problems = [
+            (self.max_predictions == Some(0), "max_predictions is 0, so nothing would be predicted: raise it"),
+            (
+                is_limited && self.rule == MlmRule::HuggingFace,
+                "max_predictions is of the rule `bert`: choose that, or leave it out",
+            ),
+            (
+                !is_bert_s(&self.short_seq_prob) && !self.next_sentence,
+                "short_seq_prob does nothing without next_sentence: set that, or leave it out",
+            ),
+        ];
+        problems.into_iter().filter_map(|(is_wrong, problem)| is_wrong.then_some(problem))
+    }
+
     fn replacement(&self) -> Replacement {
         Replacement { random_share: self.random_share, keep_share: self.keep_share }
     }
@@ -112,7 +129,7 @@ impl ObjectiveSettings for Mlm {
         let no_chance = (!(0.0..=1.0).contains(&self.short_seq_prob))
             .then(|| format!("short_seq_prob is {}, but it must lie between 0 and 1", self.short_seq_prob));
         let problems = (!is_share).then_some(problem).into_iter().chain(no_words).chain(no_pairs).chain(no_chance);
-        problems.chain(self.replacement().problems()).collect()
+        problems.chain(self.replacement().problems()).chain(self.without_effect().map(str::to_owned)).collect()
     }
 
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
@@ -267,6 +284,16 @@ mod tests {
             let specials = labels.iter().filter(|&&label| label != NO_LOSS && SPECIALS.contain(label)).count();
             assert_eq!((specials, labels.contains(&10)), (0, true), "{rule:?} {whole_words}");
         }
+    }
+
+    #[test]
+    fn settings_that_do_nothing_or_leave_nothing_to_learn_are_refused() {
+        let num_problems = |settings: Mlm| settings.check(16).len();
+        let limited = |rule, max_predictions| Mlm { rule, max_predictions: Some(max_predictions), ..Mlm::default() };
+        assert_eq!([0, 1].map(|most| num_problems(limited(MlmRule::Bert, most))), [1, 0]);
+        assert_eq!(num_problems(limited(MlmRule::HuggingFace, 20)), 1);
+        let short = |next_sentence| Mlm { next_sentence, short_seq_prob: 0.5, ..Mlm::default() };
+        assert_eq!([false, true].map(|pairs| num_problems(short(pairs))), [1, 0]);
     }
 
     #[test]
