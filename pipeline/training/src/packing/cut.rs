@@ -144,14 +144,34 @@ impl Cuts {
         }
         report.cut_images += 1;
         let next_start = match self.images {
-            ImagesAtCuts::DropRest => {
-                let behind = image.end as usize;
-                behind + usize::from(self.is_closing(whole, behind))
-            }
+            ImagesAtCuts::DropRest => self.behind(whole, image),
             ImagesAtCuts::KeepWhole | ImagesAtCuts::Cut => end,
         };
         report.dropped_tokens += (next_start - end) as u64;
         Cut { end, next_start }
+    }
+
+    /// Where what follows an image begins: behind the token that closes it, if one does.
+    fn behind(self, whole: Whole, image: &Range<u32>) -> usize {
+        let end = image.end as usize;
+        end + usize::from(self.is_closing(whole, end))
+    }
+
+    /// What of a stretch stays that was cut at any of its tokens, unless that is nothing: no part of an image, but where
+    /// images may be cut; with `drop_rest` the beginning of one may stand at its end. No row has more tokens than `longest`.
+    pub(crate) fn without_parts(self, whole: Whole, stretch: Range<u32>, longest: u32) -> Range<u32> {
+        let cut_at = |position: u32| {
+            let is_cut = |image: &&Range<u32>| image.start < position && position < image.end;
+            whole.images.iter().find(is_cut).filter(|image| image.len() <= longest as usize)
+        };
+        let (mut start, mut end) = (stretch.start, stretch.end);
+        if let Some(image) = cut_at(start).filter(|_| self.images != ImagesAtCuts::Cut) {
+            start = self.behind(whole, image) as u32;
+        }
+        if let Some(image) = cut_at(end).filter(|_| self.images == ImagesAtCuts::KeepWhole) {
+            end = image.start;
+        }
+        if start < end { start..end } else { stretch }
     }
 
     // Whether an image is closed by the token at this position, or by what is hidden there: phases of training, of which
