@@ -1,5 +1,6 @@
 //! What the user wrote: one TOML file, read piece by piece so that every mistake is reported at its own line.
 
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -121,13 +122,16 @@ impl Sequences {
 
     /// The steps before packing: what puts images into documents, and what makes examples of those.
     pub fn steps(&self) -> [StepConfig; 2] {
-        [
-            StepConfig::interleave_images(self.interleave.clone()),
-            StepConfig::apply_objective(apply_objective::Settings {
-                objective: self.objective.clone(),
-                views: self.views,
-            }),
-        ]
+        [StepConfig::interleave_images(self.interleave.clone()), StepConfig::apply_objective(self.apply_objective())]
+    }
+
+    /// What makes examples of documents, or of blocks for rows of their length.
+    pub fn apply_objective(&self) -> apply_objective::Settings {
+        apply_objective::Settings {
+            objective: self.objective.clone(),
+            views: self.views,
+            row_length: self.block_length().and_then(NonZeroU32::new),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Turns each document's tokens into training examples.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use arrow::array::{FixedSizeBinaryArray, ListArray, RecordBatch, UInt32Array};
@@ -28,6 +29,9 @@ pub struct Settings {
     /// How often each document is seen, each time with draws of its own.
     #[serde(default = "one_view")]
     pub views: u32,
+    /// How many tokens the row of a block has; none where the objective is given documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_length: Option<NonZeroU32>,
 }
 
 /// Each document is seen once, unless a job says otherwise.
@@ -38,7 +42,7 @@ pub fn one_view() -> u32 {
 impl StepSettings for Settings {
     fn example() -> Self {
         let objective = ObjectiveConfig::examples().swap_remove(0);
-        Self { objective, views: one_view() }
+        Self { objective, views: one_view(), row_length: None }
     }
 
     fn columns(&self) -> Columns {
@@ -64,7 +68,7 @@ struct ApplyObjective {
 
 impl Step for ApplyObjective {
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
-        let (inputs, mut document) = (Inputs::of(&batch)?, TokenDocument::default());
+        let (inputs, mut document) = (Inputs::of(&batch)?, self.empty_document());
         let outcome = |row: usize| -> Result<Result<Vec<PlacedExample>, Refusal>, StepError> {
             inputs.read(row, &mut document)?;
             Ok(self.examples(&inputs.random_key(row), &document))
@@ -81,13 +85,13 @@ pub struct Inverse(ApplyObjective);
 
 impl Inverse {
     /// The way back from a job's objective.
-    pub fn build(objective: &ObjectiveConfig, views: u32, resources: &Resources) -> Result<Self, StepError> {
-        Ok(Self(ApplyObjective::of(Settings { objective: objective.clone(), views }, resources)?))
+    pub fn build(settings: Settings, resources: &Resources) -> Result<Self, StepError> {
+        Ok(Self(ApplyObjective::of(settings, resources)?))
     }
 
     /// How many examples of these documents give their tokens back, and what is wrong with those that don't.
     pub fn check(&self, batch: &RecordBatch) -> Result<(u64, Vec<String>), StepError> {
-        let (inputs, mut document) = (Inputs::of(batch)?, TokenDocument::default());
+        let (inputs, mut document) = (Inputs::of(batch)?, self.0.empty_document());
         let (mut inverted, mut lost) = (0, Vec::new());
         for row in 0..batch.num_rows() {
             inputs.read(row, &mut document)?;
@@ -162,6 +166,11 @@ impl ApplyObjective {
             false => settings.objective.build(&specials),
         };
         Ok(Self { settings, objective, seed: resources.seed })
+    }
+
+    /// Rows are read into it, one after another.
+    fn empty_document(&self) -> TokenDocument {
+        TokenDocument { row_length: self.settings.row_length, ..TokenDocument::default() }
     }
 
     fn examples(&self, key: &[u8], document: &TokenDocument) -> Result<Vec<PlacedExample>, Refusal> {

@@ -114,7 +114,7 @@ fn num_phases(run: &Run) -> u32 {
 fn inverse(run: &Run) -> Result<Option<Inverse>, RunError> {
     let sequences = run.checked.job.sequences.as_ref();
     let invertible = sequences.filter(|sequences| sequences.objective.is_invertible());
-    let build = |of: &Sequences| Ok(Inverse::build(&of.objective, of.views, &run.checked.resources)?);
+    let build = |of: &Sequences| Ok(Inverse::build(of.apply_objective(), &run.checked.resources)?);
     invertible.map(build).transpose()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Documents go in in their order, each followed by its end; where a block is full it is cut, and the rest goes on in the
 //! next. A block is then given to the objective as if it were a document, with draws that are keyed by the block: see
-//! [`random_key`]. Its examples are as long as the block or shorter, so they go into rows of the same length by the
+//! [`random_key`]. Its examples are as long as a full block or shorter, so they go into rows of that length by the
 //! packing `one_document`. The same documents in the same order give the same blocks, so whoever needs the same rows
 //! however work is spread keeps one builder to a bucket.
 
@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 
 use crate::objectives::{TokenDocument, TokenId, runs_within};
-use crate::packing::{Cuts, FillReport, ImagesAtCuts};
+use crate::packing::{Cuts, FillReport, ImagesAtCuts, Whole};
 use crate::random::KeyedRandom;
 use crate::specials::Specials;
 
@@ -128,7 +128,7 @@ impl JoinsDocuments for BlockBuilder {
         let (mut start, mut num_begun, mut num_pieces) = (0, 0, 0);
         while start < length {
             let room = self.length - self.open.document.tokens.len();
-            let whole = (length, document.tokens.as_slice(), document.images.as_slice());
+            let whole = Whole { length, tokens: &document.tokens, labels: &[], images: &document.images };
             let cut = self.cuts.cut(whole, start, room, self.length, &mut self.report);
             if self.open.parts.is_empty() && start < cut.end {
                 self.open.number = num_begun;

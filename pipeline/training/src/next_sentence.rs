@@ -3,7 +3,8 @@
 //!
 //! Sentences are taken until there are as many tokens as fit; of several, some are the first segment. Half of the time the
 //! second one is what follows. Else, and where there is one sentence alone, it is another document's from a drawn sentence
-//! on, and what would have followed begins the next pair. What is too long loses tokens at drawn ends of the longer segment.
+//! on, and what would have followed begins the next pair. What is too long loses tokens at drawn ends of the longer segment,
+//! and what of an image is left there as `image_spans` of the packing says.
 //!
 //! Other documents are those that come near this one in the global order, which is drawn by their keys: two groups of
 //! [`GROUP`] are held, and not the corpus. A pair is given to the objective as a block is: see [`crate::blocks`].
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use crate::blocks::{Block, BlockPart, JoinsDocuments};
 use crate::objectives::{NextSentence, Passage, Specials, TextTokens, TokenDocument, ends_sentence};
-use crate::packing::FillReport;
+use crate::packing::{Cuts, FillReport, ImagesAtCuts, Whole};
 use crate::random::{KeyedRandom, KeyedStreams};
 
 /// As many documents are cut at once, each with at least as many others to draw from, if there are that many.
@@ -28,6 +29,7 @@ pub struct NextSentenceBuilder {
     settings: NextSentence,
     /// Tokens of both segments.
     most: u32,
+    cuts: Cuts,
     streams: KeyedStreams,
     specials: Specials,
     text: Arc<dyn TextTokens>,
@@ -44,10 +46,10 @@ struct Held {
 }
 
 impl NextSentenceBuilder {
-    /// Pairs for rows of this many tokens, by the draws of a job's seed.
+    /// Pairs for rows of this many tokens, which treat images so, by the draws of a job's seed.
     pub fn new(
         settings: NextSentence,
-        row_length: u32,
+        (row_length, images): (u32, ImagesAtCuts),
         seed: u64,
         specials: &Specials,
         text: Arc<dyn TextTokens>,
@@ -55,6 +57,7 @@ impl NextSentenceBuilder {
         Self {
             settings,
             most: row_length.saturating_sub(AROUND).max(2),
+            cuts: images.cuts(specials),
             streams: KeyedStreams::new(seed, "next_sentence"),
             specials: *specials,
             text,
@@ -99,9 +102,14 @@ impl NextSentenceBuilder {
                 Some((other, second)) => (other, second),
                 None if split < chunk.end => (index, sentences[split].start..sentences[chunk.end - 1].end),
                 // A sentence alone in a bucket with no other document.
-                None => break,
+                None => {
+                    next = chunk.end;
+                    continue;
+                }
             };
             truncate(&mut first, &mut second, self.most, random);
+            first = self.without_parts(index, first);
+            second = self.without_parts(other, second);
             next = if other == index { chunk.end } else { split };
             kept += u64::from(length(&first));
             match other == index {
@@ -120,6 +128,12 @@ impl NextSentenceBuilder {
         let lost = document.tokens.len() as u64 - kept;
         self.report.dropped_tokens += lost;
         self.report.cut_examples += u64::from(number > 1 || lost > 0);
+    }
+
+    // A segment of this document, without what its ends have left of images.
+    fn without_parts(&self, index: usize, segment: Range<u32>) -> Range<u32> {
+        let TokenDocument { tokens, images, .. } = &self.held[index].document;
+        self.cuts.without_parts(Whole { length: tokens.len(), tokens, labels: &[], images }, segment, self.most)
     }
 
     // Another document, and so many of its tokens from a drawn sentence on, to the end of one.

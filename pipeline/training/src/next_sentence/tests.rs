@@ -37,8 +37,16 @@ fn key(number: u32) -> [u8; 16] {
 }
 
 fn builder(row_length: u32, short_seq_prob: f64) -> NextSentenceBuilder {
-    let specials = Specials::consecutive(1 << 20, 8);
-    NextSentenceBuilder::new(NextSentence { short_seq_prob }, row_length, 7, &specials, Arc::new(Letters))
+    builder_with(row_length, short_seq_prob, ImagesAtCuts::Cut)
+}
+
+fn builder_with(row_length: u32, short_seq_prob: f64, images: ImagesAtCuts) -> NextSentenceBuilder {
+    let settings = NextSentence { short_seq_prob };
+    NextSentenceBuilder::new(settings, (row_length, images), 7, &specials(), Arc::new(Letters))
+}
+
+fn specials() -> Specials {
+    Specials::consecutive(1 << 20, 8)
 }
 
 /// The pairs of documents with the keys 0, 1, …
@@ -161,6 +169,14 @@ fn a_document_without_others_is_followed_by_itself_or_dropped() {
 }
 
 #[test]
+fn a_long_sentence_without_other_documents_is_dropped_alone() {
+    let mut alone = builder(128, 0.0);
+    let blocks = pairs(&mut alone, &[document(1, &[200, 10, 10])]);
+    assert_eq!(blocks.iter().map(|block| block.document.tokens.len()).collect::<Vec<_>>(), [20]);
+    assert_eq!(alone.report().dropped_tokens, 200);
+}
+
+#[test]
 fn images_are_where_their_tokens_are() {
     let with_image = TokenDocument { images: vec![12..16], ..document(1, &[10, 10, 10]) };
     for block in pairs(&mut builder(1000, 0.0), &vec![with_image; 50]) {
@@ -177,4 +193,32 @@ fn images_are_where_their_tokens_are() {
 fn the_same_documents_give_the_same_pairs() {
     let documents = many(300);
     assert_eq!(pairs(&mut builder(23, 0.1), &documents), pairs(&mut builder(23, 0.1), &documents));
+}
+
+// Sentences of 24 tokens, of which 8 are an image and the one behind them is a break; each segment is ten tokens of one.
+#[test]
+fn images_at_the_ends_of_segments_are_kept_whole_or_dropped_as_asked() {
+    let mut page = document(1, &[24, 24]);
+    page.images = vec![8..16, 32..40];
+    [16, 40].into_iter().for_each(|position| page.tokens[position] = specials().break_);
+    for (images, starts, ends) in [
+        (ImagesAtCuts::Cut, true, true),
+        (ImagesAtCuts::DropRest, false, true),
+        (ImagesAtCuts::KeepWhole, false, false),
+    ] {
+        let mut builder = builder_with(23, 0.0, images);
+        let blocks = pairs(&mut builder, &vec![page.clone(); 200]);
+        let (mut inside_at_start, mut inside_at_end, mut num_cut) = (false, false, 0);
+        for part in blocks.iter().flat_map(|block| &block.parts) {
+            let (start, end) = (part.document_offset, part.document_offset + length(&part.tokens));
+            let is_inside = |at: u32| page.images.iter().any(|image| image.start < at && at < image.end);
+            inside_at_start |= is_inside(start);
+            inside_at_end |= is_inside(end);
+            num_cut += u64::from(is_inside(start)) + u64::from(is_inside(end));
+            assert!(start < end && (images == ImagesAtCuts::Cut || page.tokens[start as usize] != specials().break_));
+        }
+        assert_eq!((inside_at_start, inside_at_end), (starts, ends), "{images:?}");
+        assert_eq!(builder.report().cut_images, num_cut);
+        assert!(blocks.iter().any(|block| !block.document.images.is_empty()));
+    }
 }

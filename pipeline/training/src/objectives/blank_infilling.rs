@@ -35,9 +35,9 @@ use crate::random::KeyedRandom;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BlankInfilling {
-    /// So large a share of a document's tokens is in spans, rounded down.
+    /// Spans are drawn until they have so large a share of a document's tokens, rounded down; the last may go beyond.
     pub masked_share: f64,
-    /// A span has Poisson(`mean_span_length`) tokens, from 1 to 39; the last is shortened to what is left.
+    /// A span has Poisson(`mean_span_length`) tokens, from 1 to 39; it is shortened only where its document has no room.
     pub mean_span_length: f64,
     /// In this share of documents the spans are whole sentences, up to `masked_share` or just above (`[sMASK]`).
     ///

@@ -1,6 +1,7 @@
 //! Moves a few long spans to the end of the document, behind their sentinels (CM3, arXiv 2201.07520 section 2).
 
 mod layout;
+mod problems;
 mod restore;
 mod segments;
 mod spans;
@@ -47,7 +48,8 @@ pub struct CausalMasking {
     pub spans_across: Option<SpansAcross>,
     /// With this chance, the spans of a block are whole documents instead (CM3Leon).
     pub full_document_rotation: f64,
-    /// An example has at most so many tokens, its end included. Unlimited if left out, but a block never grows.
+    /// An example has at most so many tokens, its end included. Unlimited if left out, but that of a block never has more
+    /// than a row.
     pub max_tokens: Option<NonZeroU32>,
     /// What is left out of an example that would be longer than `max_tokens`.
     pub over_length: Option<OverLength>,
@@ -165,7 +167,6 @@ impl ObjectiveSettings for CausalMasking {
         if let Some(min_spans) = self.min_spans.filter(|&min_spans| min_spans > max_spans) {
             problems.push(format!("min_spans is {min_spans}, more than max_spans, {max_spans}"));
         }
-        // The variants' own numbers are so large that a vocabulary with fewer sentinels loses next to nothing.
         let numbers = [
             ("min_spans", self.min_spans.filter(|_| self.max_spans.is_none())),
             ("max_spans", self.max_spans),
@@ -192,10 +193,9 @@ impl ObjectiveSettings for CausalMasking {
             problems
                 .push(format!("retrieved_loss_weight is {weight}, but it lies between 0, which is no weight, and 1"));
         }
-        if self.full_document_rotation > 0.0 && !self.clips() {
-            let problem = "full_document_rotation does nothing where spans aren't clipped: set spans_across to `clip`";
-            problems.push(problem.to_owned());
-        }
+        problems.extend(self.too_few_sentinels(num_sentinels));
+        problems.extend(self.too_few_tokens());
+        problems.extend(self.without_effect().into_iter().map(str::to_owned));
         problems
     }
 
@@ -224,60 +224,76 @@ struct SpansToTheEnd {
 
 impl Objective for SpansToTheEnd {
     fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Vec<Example> {
+        let end = Some(self.specials.end_of_document);
         match (self.rules.unit, self.rules.max_tokens) {
-            (Unit::Pieces, Some(longest)) => document.in_pieces(longest, |piece| self.example(piece, random)),
-            _ => vec![self.example(document, random)],
+            (Unit::Pieces, Some(longest)) => {
+                let mut num_before = 0;
+                document.in_pieces(longest, |piece| {
+                    num_before += piece.tokens.len();
+                    let is_last = num_before == document.tokens.len();
+                    self.example(piece, end.filter(|_| is_last), random)
+                })
+            }
+            (Unit::Block, _) => vec![self.example(document, None, random)],
+            _ => vec![self.example(document, end, random)],
         }
     }
 
     fn invert(&self, example: &Example) -> Result<Vec<TokenId>, NotInvertible> {
-        let form = Form {
-            specials: self.specials,
-            is_block: self.rules.unit == Unit::Block,
-            may_lack_its_end: self.limit(example.input_ids.len() as u32).is_some(),
-        };
-        match self.rules.unit {
-            Unit::Block => form.restore(&example.input_ids),
-            Unit::Document | Unit::Pieces => {
-                form.restore(without_end(&example.input_ids, self.specials.end_of_document)?)
+        let (ids, is_block) = (&example.input_ids, self.rules.unit == Unit::Block);
+        let may_lack_its_end = is_block || self.rules.max_tokens.is_some();
+        let form = Form { specials: self.specials, is_block, may_lack_its_end };
+        if is_block {
+            return form.restore(ids);
+        }
+        match without_end(ids, self.specials.end_of_document) {
+            // Pieces before the last have as many tokens as there may be.
+            Err(_) if self.rules.unit == Unit::Pieces && self.rules.max_tokens == Some(ids.len() as u32) => {
+                form.restore(ids)
             }
+            body => form.restore(body?),
         }
     }
 }
 
 impl SpansToTheEnd {
-    fn example(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Example {
+    // The example of what ends in this token, if in any.
+    fn example(&self, document: &TokenDocument, end: Option<TokenId>, random: &mut KeyedRandom) -> Example {
         let spans = spans::choose(document, &self.rules, random);
         let hints = self.rules.size_hints.as_ref().map_or(Vec::new(), |hints| hints.draw(&spans, random));
         let mut layout = self.layout(document.tokens.len() as u32, &spans, &hints);
-        if self.rules.unit != Unit::Block {
-            layout.end_in(self.specials.end_of_document);
+        if let Some(limit) = self.limit(document, end) {
+            self.shorten(&mut layout, limit);
+        }
+        if let Some(end) = end {
+            layout.end_in(end);
         }
         Example { objective: self.rules.name, ..layout.place(document, self.rules.retrieved_loss_weight as f32) }
     }
 
     fn layout(&self, num_tokens: u32, spans: &[Range<u32>], hints: &[u32]) -> Layout {
         let sentinels = Sentinels { specials: &self.specials, are_learnt: self.rules.loss_on_sentinels };
-        let mut layout = match self.rules.as_reference {
+        match self.rules.as_reference {
             true => Layout::of_reference(num_tokens, spans, sentinels),
             false => Layout::new(num_tokens, spans, hints, sentinels),
-        };
-        if let Some(limit) = self.limit(num_tokens) {
-            match (self.rules.over_length, self.rules.as_reference) {
-                (OverLength::DropEnd, _) => {}
-                (OverLength::ShortenText, true) => layout.shorten_text_as_reference(limit),
-                (OverLength::ShortenText, false) => layout.shorten_text(limit),
-            }
-            layout.drop_end(limit);
         }
-        layout
     }
 
-    // How many tokens the example of so many may have, without its end.
-    fn limit(&self, num_tokens: u32) -> Option<u32> {
+    fn shorten(&self, layout: &mut Layout, limit: u32) {
+        match (self.rules.over_length, self.rules.as_reference) {
+            (OverLength::DropEnd, _) => {}
+            (OverLength::ShortenText, true) => layout.shorten_text_as_reference(limit),
+            (OverLength::ShortenText, false) => layout.shorten_text(limit),
+        }
+        layout.drop_end(limit);
+    }
+
+    // How many tokens an example may have, without its end.
+    fn limit(&self, document: &TokenDocument, end: Option<TokenId>) -> Option<u32> {
+        let max_tokens = self.rules.max_tokens;
         match self.rules.unit {
-            Unit::Block => Some(self.rules.max_tokens.unwrap_or(num_tokens)),
-            Unit::Document | Unit::Pieces => self.rules.max_tokens.map(|tokens| tokens - 1),
+            Unit::Block => Some(max_tokens.map_or(document.room(), |tokens| tokens.min(document.room()))),
+            Unit::Document | Unit::Pieces => max_tokens.map(|tokens| tokens - u32::from(end.is_some())),
         }
     }
 }

@@ -61,7 +61,9 @@ impl ObjectiveSettings for ContextPermutation {
     }
 
     fn check(&self, _: u32) -> Vec<String> {
-        Vec::new()
+        let does_nothing = self.k > 0 && self.order != PassageOrder::ForwardK;
+        let problem = || format!("k is {}, but only the order `forward_k` has noise between: leave it out", self.k);
+        does_nothing.then(problem).into_iter().collect()
     }
 
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
@@ -238,6 +240,13 @@ mod tests {
         let settings = ContextPermutation { order: PassageOrder::RmFirst, ..ContextPermutation::default() };
         let example = settings.build(&SPECIALS).apply(&noise, &mut stream(0)).swap_remove(0);
         assert_eq!(example.input_ids, [10, 11, 12, 13, 14, 15, 16, END]);
+    }
+
+    #[test]
+    fn noise_between_gold_passages_is_refused_in_other_orders() {
+        let num_problems = |order, k| ContextPermutation { order, k, ..ContextPermutation::default() }.check(16).len();
+        let forward_k = [0, 3].map(|k| num_problems(PassageOrder::ForwardK, k));
+        assert_eq!((forward_k, [0, 3].map(|k| num_problems(PassageOrder::Forward, k))), ([0, 0], [0, 1]));
     }
 
     #[test]

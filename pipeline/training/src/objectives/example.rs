@@ -1,5 +1,6 @@
 //! What goes into an objective and what comes out.
 
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -26,6 +27,9 @@ pub struct TokenDocument {
     /// What retrieval has put in front of documents, each with the break behind it: in order, without overlap, none empty.
     /// Empty for an ordinary page. See [`crate::retrieval`].
     pub retrieved: Vec<Range<u32>>,
+    /// How many tokens the row has that a block's example is for. None for a document, and where a block's own length is all
+    /// that there is.
+    pub row_length: Option<NonZeroU32>,
 }
 
 /// One of the documents that a multi-document context puts before a question.
@@ -177,7 +181,14 @@ impl TokenDocument {
             images: within(&self.images),
             retrieved: within(&self.retrieved),
             passages: Vec::new(),
+            row_length: None,
         }
+    }
+
+    /// How many tokens the example of a block may have: what an objective adds may fill up what its row has left, as in
+    /// the last block of all and in one in front of an image that is kept whole.
+    pub(super) fn room(&self) -> u32 {
+        self.row_length.map_or(self.tokens.len() as u32, NonZeroU32::get)
     }
 
     /// The tokens of these ranges, one after another.

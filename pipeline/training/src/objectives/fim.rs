@@ -40,7 +40,7 @@ pub struct Fim {
 pub enum Level {
     /// A document, before packing.
     Document,
-    /// Each document in a packed block, which then is cut to its former length.
+    /// Each document in a packed block, which then is cut to the length of a row.
     Context,
 }
 
@@ -91,6 +91,9 @@ impl ObjectiveSettings for Fim {
         let is_wrong = |(_, share): &(&str, f64)| !(0.0..=1.0).contains(share);
         let problem = |(name, share)| format!("{name} is {share}, but a share lies between 0 and 1");
         let mut problems: Vec<_> = shares.into_iter().filter(is_wrong).map(problem).collect();
+        if self.fragment_token.is_none() && self.fragment_rate != Self::default().fragment_rate {
+            problems.push("fragment_rate does nothing without a fragment_token: set that, or leave it out".to_owned());
+        }
         if self.reads_text() && self.fragment_token.is_some() {
             problems.push("a document in fragments is cut between tokens: leave out fragment_token or cuts".to_owned());
         }
@@ -146,7 +149,7 @@ impl Objective for MiddleLast {
                     self.document(document, part.clone(), &mut pieces, random);
                     pieces.tokens(part.end..(part.end + 1).min(num_tokens));
                 }
-                pieces.drop_end(pieces.len().saturating_sub(num_tokens));
+                pieces.drop_end(pieces.len().saturating_sub(document.room()));
             }
         }
         let objective = match self.settings.level {
@@ -282,7 +285,7 @@ fn parts(tokens: &[TokenId], range: Range<u32>, separator: Option<TokenId>) -> V
 #[cfg(test)]
 mod tests {
     use super::super::NO_LOSS;
-    use super::super::testing::{END, SPECIALS, check_share, example_of, stream, text};
+    use super::super::testing::{END, OneCharacterEach, SPECIALS, check_share, example_of, stream, text};
     use super::*;
 
     const P: TokenId = SPECIALS.fim_prefix;
@@ -349,6 +352,26 @@ mod tests {
             assert_eq!(example.input_ids[15], END);
             assert_eq!(objective.invert(&example), Ok(block.tokens_of(&example.source)));
         }
+    }
+
+    #[test]
+    fn a_context_loses_nothing_as_long_as_its_row_has_room() {
+        for cuts in [Cuts::Tokens, Cuts::Characters] {
+            let settings = Fim { level: Level::Context, rate: 1.0, cuts, ..Fim::default() };
+            let objective = settings.build_with_text(&SPECIALS, &(Arc::new(OneCharacterEach) as Arc<dyn TextTokens>));
+            for (row_length, expected) in [(42, 42), (43, 43), (50, 43)] {
+                let block = TokenDocument { row_length: std::num::NonZeroU32::new(row_length), ..text(40) };
+                let example = objective.apply(&block, &mut stream(1)).swap_remove(0);
+                assert_eq!(example.input_ids.len(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_share_of_fragments_needs_fragments() {
+        let num_problems =
+            |fragment_token, fragment_rate| Fim { fragment_token, fragment_rate, ..Fim::default() }.check(16).len();
+        assert_eq!([num_problems(None, 0.5), num_problems(None, 0.9), num_problems(Some(14), 0.9)], [0, 1, 0]);
     }
 
     #[test]

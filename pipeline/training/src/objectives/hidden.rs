@@ -92,6 +92,14 @@ impl Example {
         self.input_ids[position] = stand_in;
     }
 
+    /// Puts the token at this position back, which then is not predicted.
+    pub(super) fn show(&mut self, position: usize) {
+        let hidden = std::mem::replace(&mut self.labels[position], NO_LOSS);
+        if hidden != NO_LOSS {
+            self.input_ids[position] = hidden;
+        }
+    }
+
     /// The tokens with what is hidden put back.
     pub(super) fn revealed(&self, specials: &Specials) -> Result<Vec<TokenId>, NotInvertible> {
         let reveal = |(position, (&id, &label)): (usize, (&TokenId, &TokenId))| match label {

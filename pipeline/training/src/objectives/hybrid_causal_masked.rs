@@ -111,9 +111,9 @@ impl MostlyMasked {
                 // Specials, such as those around an image, are never hidden (GPT-BERT, `dataset.py`).
                 if !self.specials.contain(token) {
                     example.hide(position, stand_in);
+                    num_hidden += 1;
                 }
             }
-            num_hidden += end - start;
         }
     }
 }
@@ -132,7 +132,7 @@ fn spans_with_keys(num_tokens: u32, random: &mut KeyedRandom) -> Vec<(f64, u32, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{BEGIN, MASK, check_share, example_of, text};
+    use super::super::testing::{BEGIN, MASK, SPECIALS, check_share, example_of, text};
     use super::*;
 
     #[test]
@@ -142,6 +142,18 @@ mod tests {
         assert_eq!(example.input_ids, [BEGIN, MASK, MASK, MASK]);
         assert_eq!(example.labels, [NO_LOSS, 10, 11, 12]);
         assert_eq!((example.prefix_len, example.predicts), (4, Predicts::Next));
+    }
+
+    #[test]
+    fn specials_are_never_hidden_and_make_no_others_seen() {
+        let settings = HybridCausalMasked { probability: 0.25, masked_share: 1.0, ..Default::default() };
+        let mut document = text(40);
+        document.tokens[..30].fill(SPECIALS.break_);
+        for number in 0..200 {
+            let labels = example_of(&settings, &document, number).labels;
+            let hidden = labels.iter().filter(|&&label| label != NO_LOSS).count();
+            assert!(hidden == 10 && !labels.contains(&SPECIALS.break_), "{labels:?}");
+        }
     }
 
     #[test]

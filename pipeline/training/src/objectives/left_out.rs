@@ -103,8 +103,8 @@ mod tests {
             let part = Part { weight: 1.0, objective };
             assert_eq!(num_left_out(&ObjectiveConfig::Mixture(Mixture { parts: vec![part] }), 90), 0);
         }
-        // Each piece of 20 loses its end to the tokens that were added.
-        assert!(num_left_out(&ObjectiveConfig::CausalMasking(pieces), 90) >= 4 * 4);
+        // Each piece of 20 loses its end to the three tokens or more that were added, and the last has room.
+        assert!(num_left_out(&ObjectiveConfig::CausalMasking(pieces), 90) >= 4 * 3);
         let one_token = MaskedDiffusion { max_tokens: NonZeroU32::new(2), random_length_share: Some(1.0), ..diffusion };
         assert!((1..90).contains(&num_left_out(&ObjectiveConfig::MaskedDiffusion(one_token), 90)));
     }

@@ -92,6 +92,23 @@ impl Default for Mlm {
 }
 
 impl Mlm {
+    // What was given and does nothing, or leaves nothing to be predicted.
+    fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+        let is_limited = self.max_predictions.is_some();
+        let problems = [
+            (self.max_predictions == Some(0), "max_predictions is 0, so nothing would be predicted: raise it"),
+            (
+                is_limited && self.rule == MlmRule::HuggingFace,
+                "max_predictions is of the rule `bert`: choose that, or leave it out",
+            ),
+            (
+                !is_bert_s(&self.short_seq_prob) && !self.next_sentence,
+                "short_seq_prob does nothing without next_sentence: set that, or leave it out",
+            ),
+        ];
+        problems.into_iter().filter_map(|(is_wrong, problem)| is_wrong.then_some(problem))
+    }
+
     fn replacement(&self) -> Replacement {
         Replacement { random_share: self.random_share, keep_share: self.keep_share }
     }
@@ -112,7 +129,7 @@ impl ObjectiveSettings for Mlm {
         let no_chance = (!(0.0..=1.0).contains(&self.short_seq_prob))
             .then(|| format!("short_seq_prob is {}, but it must lie between 0 and 1", self.short_seq_prob));
         let problems = (!is_share).then_some(problem).into_iter().chain(no_words).chain(no_pairs).chain(no_chance);
-        problems.chain(self.replacement().problems()).collect()
+        problems.chain(self.replacement().problems()).chain(self.without_effect().map(str::to_owned)).collect()
     }
 
     fn build(&self, specials: &Specials) -> Arc<dyn Objective> {
@@ -205,12 +222,16 @@ impl HiddenTokens {
         (0..).zip(tokens).filter(|(_, token)| !self.specials.contain(**token)).map(|(position, _)| position).collect()
     }
 
-    // Tokens of one word each, in order.
+    // Tokens of one word each, in order. Specials are in none, and end one.
     fn words(&self, tokens: &[TokenId], text: &dyn TextTokens) -> Vec<Range<u32>> {
         let mut words: Vec<Range<u32>> = Vec::new();
         // Whether a letter, or a part of a character, is what a token ends in.
         let mut goes_on = false;
         for (position, &token) in (0..).zip(tokens) {
+            if self.specials.contain(token) {
+                goes_on = false;
+                continue;
+            }
             let of_token = if self.specials.is_text(token) { Some(text.text(&[token])) } else { None };
             let (begins, ends) = match &of_token {
                 None => (false, false),
@@ -255,12 +276,24 @@ mod tests {
     fn specials_are_never_predicted() {
         let around = [SPECIALS.begin_of_image, 10, SPECIALS.end_of_image, 11];
         let document = TokenDocument { tokens: around.repeat(50), ..text(0) };
-        for rule in [MlmRule::Bert, MlmRule::HuggingFace] {
-            let settings = Mlm { rule, probability: 0.9, ..Mlm::default() };
-            let labels = example_of(&settings, &document, 0).labels;
+        let rules = [(MlmRule::Bert, false), (MlmRule::Bert, true), (MlmRule::HuggingFace, false)];
+        for (rule, whole_words) in rules {
+            let settings = Mlm { rule, whole_words, probability: 0.9, ..Mlm::default() };
+            let objective = settings.build_with_text(&SPECIALS, &BytesAndMerges::shared());
+            let labels = objective.apply(&document, &mut stream(0)).swap_remove(0).labels;
             let specials = labels.iter().filter(|&&label| label != NO_LOSS && SPECIALS.contain(label)).count();
-            assert_eq!((specials, labels.contains(&10)), (0, true), "{rule:?}");
+            assert_eq!((specials, labels.contains(&10)), (0, true), "{rule:?} {whole_words}");
         }
+    }
+
+    #[test]
+    fn settings_that_do_nothing_or_leave_nothing_to_learn_are_refused() {
+        let num_problems = |settings: Mlm| settings.check(16).len();
+        let limited = |rule, max_predictions| Mlm { rule, max_predictions: Some(max_predictions), ..Mlm::default() };
+        assert_eq!([0, 1].map(|most| num_problems(limited(MlmRule::Bert, most))), [1, 0]);
+        assert_eq!(num_problems(limited(MlmRule::HuggingFace, 20)), 1);
+        let short = |next_sentence| Mlm { next_sentence, short_seq_prob: 0.5, ..Mlm::default() };
+        assert_eq!([false, true].map(|pairs| num_problems(short(pairs))), [1, 0]);
     }
 
     #[test]
@@ -305,13 +338,13 @@ mod tests {
         }
     }
 
-    // "ab", "aba" of two tokens, " ", "é" of two bytes after which "b" goes on, an image's token.
+    // "ab", "aba" of two tokens, " ", "é" of two bytes after which "b" goes on, an image's token, a break between letters.
     #[test]
     fn the_tokens_of_a_word_are_letters_that_stand_together() {
-        let tokens = [300, 32, 302, 97, 32, 0xc3, 0xa9, 98, 46, 97, FIRST_IMAGE_TOKEN, 98];
+        let tokens = [300, 32, 302, 97, 32, 0xc3, 0xa9, 98, 46, 97, FIRST_IMAGE_TOKEN, 98, SPECIALS.break_, 98];
         let objective = HiddenTokens { settings: Mlm::default(), specials: SPECIALS, text: None };
         let words = objective.words(&tokens, &BytesAndMerges);
-        assert_eq!(words, [0..1, 1..2, 2..4, 4..5, 5..8, 8..9, 9..10, 10..11, 11..12]);
+        assert_eq!(words, [0..1, 1..2, 2..4, 4..5, 5..8, 8..9, 9..10, 10..11, 11..12, 13..14]);
     }
 
     #[test]

@@ -9,8 +9,7 @@ use super::{
 };
 use crate::random::KeyedRandom;
 
-/// Settings of `mntp`: those of `mlm`. A document's first token has no position before it, so it may be hidden but has
-/// its loss only where a trainer's row has something in front of it.
+/// Settings of `mntp`: those of `mlm`. A document's first token is never hidden, for no position of its own is before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mntp {
@@ -61,7 +60,11 @@ struct PredictedBefore {
 
 impl Objective for PredictedBefore {
     fn apply(&self, document: &TokenDocument, random: &mut KeyedRandom) -> Vec<Example> {
-        let predicted_before = |example| Example { predicts: Predicts::Next, objective: "mntp", ..example };
+        let predicted_before = |mut example: Example| {
+            // In a row, what stands before the first token is another document's.
+            example.show(0);
+            Example { predicts: Predicts::Next, objective: "mntp", ..example }
+        };
         self.masked.apply(document, random).into_iter().map(predicted_before).collect()
     }
 
@@ -80,14 +83,14 @@ mod tests {
     fn labels_stand_unshifted_where_the_token_was() {
         let settings = Mntp { probability: 1.0, random_share: 0.0, keep_share: 0.0 };
         let example = example_of(&settings, &text(2), 0);
-        assert_eq!((&example.input_ids[..], &example.labels[..]), (&[MASK, MASK, END][..], &[10, 11, NO_LOSS][..]));
+        assert_eq!((&example.input_ids[..], &example.labels[..]), (&[10, MASK, END][..], &[NO_LOSS, 11, NO_LOSS][..]));
         assert_eq!(example.predicts, Predicts::Next);
     }
 
     #[test]
-    fn every_token_has_its_chance() {
+    fn every_token_but_the_first_has_its_chance() {
         let hidden = |number| {
-            let labels = example_of(&Mntp::default(), &text(10), number).labels;
+            let labels = example_of(&Mntp::default(), &text(11), number).labels;
             labels.iter().filter(|&&label| label != NO_LOSS).count()
         };
         check_share((0..100_000).map(hidden).sum(), 1_000_000, 0.15);

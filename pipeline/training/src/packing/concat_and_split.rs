@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use super::row::{OpenRow, Spares};
-use super::{Cuts, FillReport, ImagesAtCuts, PackedRow, Packer, PackingSettings, RowLength};
+use super::{Cuts, FillReport, ImagesAtCuts, PackedRow, Packer, PackingSettings, RowLength, Whole};
 use crate::objectives::{Example, TokenId};
 use crate::specials::Specials;
 
@@ -62,7 +62,7 @@ impl Packer for EndToEnd {
         let length = example.input_ids.len();
         let (mut start, mut num_pieces) = (0, 0);
         while start < length {
-            let whole = (length, example.input_ids.as_slice(), example.images.as_slice());
+            let whole = Whole { length, tokens: &example.input_ids, labels: &example.labels, images: &example.images };
             let cut = self.cuts.cut(whole, start, self.open.room(), self.row_length, &mut self.report);
             num_pieces += u32::from(start < cut.end);
             match cut.end == length {

@@ -48,7 +48,7 @@ impl LongCuts {
         let mut pieces = Vec::with_capacity(length / row_length + 1);
         let mut start = 0;
         while start < length {
-            let whole = (length, example.input_ids.as_slice(), example.images.as_slice());
+            let whole = Whole { length, tokens: &example.input_ids, labels: &example.labels, images: &example.images };
             let cut = self.images.cut(whole, start, row_length, row_length, report);
             pieces.push(start..cut.end);
             start = cut.next_start;
@@ -90,34 +90,47 @@ pub(crate) struct Cut {
     pub(crate) next_start: usize,
 }
 
+/// What is cut into pieces.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whole<'a> {
+    /// How many tokens it has. A last one that isn't among `tokens` is the document's end.
+    pub(crate) length: usize,
+    pub(crate) tokens: &'a [TokenId],
+    /// What hidden tokens are.
+    pub(crate) labels: &'a [TokenId],
+    pub(crate) images: &'a [Range<u32>],
+}
+
 /// What happens to images at cuts, in a vocabulary.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cuts {
     images: ImagesAtCuts,
     // What may close an image.
     closing: [TokenId; 3],
+    mask: TokenId,
 }
 
 impl ImagesAtCuts {
     /// What happens in this vocabulary.
     pub(crate) fn cuts(self, specials: &Specials) -> Cuts {
-        Cuts { images: self, closing: [specials.break_, specials.end_of_image, specials.end_of_document] }
+        let closing = [specials.break_, specials.end_of_image, specials.end_of_document];
+        Cuts { images: self, closing, mask: specials.mask }
     }
 }
 
 impl Cuts {
-    /// Cuts the piece from `start` on, of so many tokens with these images, that goes into a row with this room, and
-    /// counts what is lost by that. A last token that isn't among these is the document's end.
+    /// Cuts the piece from `start` on that goes into a row with this room, and counts what is lost by that.
     ///
     /// The piece is empty where an image needs a new row.
     pub(crate) fn cut(
         self,
-        (length, tokens, images): (usize, &[TokenId], &[Range<u32>]),
+        whole: Whole,
         start: usize,
         room: usize,
         row_length: usize,
         report: &mut FillReport,
     ) -> Cut {
+        let Whole { length, images, .. } = whole;
         let end = start + room;
         if end >= length {
             return Cut { end: length, next_start: length };
@@ -131,14 +144,41 @@ impl Cuts {
         }
         report.cut_images += 1;
         let next_start = match self.images {
-            ImagesAtCuts::DropRest => {
-                let behind = image.end as usize;
-                let is_closed = behind < length && tokens.get(behind).is_none_or(|id| self.closing.contains(id));
-                behind + usize::from(is_closed)
-            }
+            ImagesAtCuts::DropRest => self.behind(whole, image),
             ImagesAtCuts::KeepWhole | ImagesAtCuts::Cut => end,
         };
         report.dropped_tokens += (next_start - end) as u64;
         Cut { end, next_start }
+    }
+
+    /// Where what follows an image begins: behind the token that closes it, if one does.
+    fn behind(self, whole: Whole, image: &Range<u32>) -> usize {
+        let end = image.end as usize;
+        end + usize::from(self.is_closing(whole, end))
+    }
+
+    /// What of a stretch stays that was cut at any of its tokens, unless that is nothing: no part of an image, but where
+    /// images may be cut; with `drop_rest` the beginning of one may stand at its end. No row has more tokens than `longest`.
+    pub(crate) fn without_parts(self, whole: Whole, stretch: Range<u32>, longest: u32) -> Range<u32> {
+        let cut_at = |position: u32| {
+            let is_cut = |image: &&Range<u32>| image.start < position && position < image.end;
+            whole.images.iter().find(is_cut).filter(|image| image.len() <= longest as usize)
+        };
+        let (mut start, mut end) = (stretch.start, stretch.end);
+        if let Some(image) = cut_at(start).filter(|_| self.images != ImagesAtCuts::Cut) {
+            start = self.behind(whole, image) as u32;
+        }
+        if let Some(image) = cut_at(end).filter(|_| self.images == ImagesAtCuts::KeepWhole) {
+            end = image.start;
+        }
+        if start < end { start..end } else { stretch }
+    }
+
+    // Whether an image is closed by the token at this position, or by what is hidden there: phases of training, of which
+    // one has masks, are cut alike.
+    fn is_closing(self, whole: Whole, position: usize) -> bool {
+        let hidden = |id: &TokenId| if *id == self.mask { whole.labels.get(position).copied() } else { None };
+        let token = whole.tokens.get(position).map(|id| hidden(id).unwrap_or(*id));
+        position < whole.length && token.is_none_or(|id| self.closing.contains(&id))
     }
 }

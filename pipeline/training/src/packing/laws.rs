@@ -226,11 +226,23 @@ fn in_phases() -> ObjectiveConfig {
     ObjectiveConfig::Mixture(Mixture { parts: parts.map(|(weight, objective)| Part { weight, objective }).into() })
 }
 
+// A document of these tokens, with a break behind each image that no other follows at once.
+fn closed(example: Example) -> TokenDocument {
+    let Example { input_ids: mut tokens, images, .. } = example;
+    for image in &images {
+        let position = image.end as usize;
+        if position < tokens.len() && !images.iter().any(|other| other.start == image.end) {
+            tokens[position] = specials().break_;
+        }
+    }
+    TokenDocument { tokens, images, ..TokenDocument::default() }
+}
+
 fn pack_phases(packing: &PackingConfig, objective: &ObjectiveConfig) -> (Vec<PackedRow>, FillReport, usize) {
     let (mut packer, mut rows) = (packing.build_for(objective, &specials()), Vec::new());
     let (built, mut num_tokens) = (objective.build(&specials()), 0);
     for (number, example) in (0..).zip(examples()) {
-        let document = TokenDocument { tokens: example.input_ids, images: example.images, ..TokenDocument::default() };
+        let document = closed(example);
         for example in built.apply(&document, &mut KeyedRandom::new(5, "objective", &key(number), 0)) {
             num_tokens += example.input_ids.len();
             packer.push(key(number), example, &mut rows);
@@ -287,8 +299,7 @@ fn rows_of_phases_made_in_the_memory_of_others_are_the_same_rows() {
         let objective = in_phases();
         let built = objective.build(&specials());
         let of_document = |(number, example): (u32, Example)| {
-            let document =
-                TokenDocument { tokens: example.input_ids, images: example.images, ..TokenDocument::default() };
+            let document = closed(example);
             (key(number), built.apply(&document, &mut KeyedRandom::new(5, "objective", &key(number), 0)))
         };
         let all = pack_with_reuse(packing.build_for(&objective, &specials()), (0..).zip(examples()).map(of_document));

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use best_fit::BestFit;
 pub use concat_and_split::ConcatAndSplit;
-pub(crate) use cut::Cuts;
+pub(crate) use cut::{Cuts, Whole};
 pub use cut::{ImagesAtCuts, LongExamples, RowLength};
 pub use one_document::OneDocument;
 pub use passthrough::Passthrough;

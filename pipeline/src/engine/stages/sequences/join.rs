@@ -85,7 +85,7 @@ fn builder(run: &Run, sequences: &Sequences) -> Result<Box<dyn JoinsDocuments>, 
     Ok(match sequences.objective.next_sentence() {
         Some(settings) => {
             let (seed, text) = (run.checked.job.seed, text_tokens(&ids.text));
-            Box::new(NextSentenceBuilder::new(settings, length.get(), seed, &specials, text))
+            Box::new(NextSentenceBuilder::new(settings, (length.get(), rows.image_spans), seed, &specials, text))
         }
         None => Box::new(BlockBuilder::new(length, rows.image_spans, &specials)),
     })

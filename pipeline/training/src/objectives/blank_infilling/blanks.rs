@@ -77,31 +77,42 @@ impl BlanksThenSpans {
 }
 
 impl BlankInfilling {
-    // Spans in order, with at least one token between two; which gaps they stand in is as likely for each choice.
+    // Spans in order, with at least one token between two.
     fn spans(&self, num_tokens: u32, random: &mut KeyedRandom) -> Vec<Range<u32>> {
-        let mut remaining = (f64::from(num_tokens) * self.masked_share) as u32;
-        let num_seen = num_tokens - remaining;
-        let mut lengths = Vec::new();
-        while remaining > 0 {
-            let length = self.span_length(random).min(remaining);
+        let wanted = (f64::from(num_tokens) * self.masked_share) as u32;
+        let (mut lengths, mut num_masked) = (Vec::new(), 0);
+        while num_masked < wanted {
+            // GLM leaves out a text that has no room for its spans; here the last one is as long as there is room.
+            let room = num_tokens - num_masked - lengths.len() as u32;
+            let length = self.span_length(random).min(room);
             lengths.push(length);
-            remaining -= length;
-        }
-        // A span stands before one of the seen tokens or behind the last, and no two at the same place.
-        let places = random.choose(lengths.len() as u32, num_seen + 1);
-        let mut num_masked = 0;
-        let span = |(place, length)| {
-            let start = place + num_masked;
             num_masked += length;
-            start..start + length
-        };
-        places.into_iter().zip(lengths).map(span).collect()
+        }
+        // The last one drawn is longer than others in the mean, and may stand anywhere.
+        random.shuffle(&mut lengths);
+        apart(&lengths, num_tokens, random)
     }
 
     fn span_length(&self, random: &mut KeyedRandom) -> u32 {
         let mut draws = (0..DRAWS_BEFORE_ONE).map(|_| random.poisson(self.mean_span_length));
         draws.find(|length| (1..=LONGEST_SPAN).contains(length)).unwrap_or(1)
     }
+}
+
+// Spans of these lengths among so many tokens, at places that are drawn each by itself (`sample_spans`).
+fn apart(lengths: &[u32], num_tokens: u32, random: &mut KeyedRandom) -> Vec<Range<u32>> {
+    let num_spans = lengths.len() as u32;
+    let num_seen = num_tokens - lengths.iter().sum::<u32>();
+    // One seen token stands behind each span but the last, and the others may stand anywhere.
+    let mut places: Vec<u32> = lengths.iter().map(|_| random.within(0, num_seen + 2 - num_spans)).collect();
+    places.sort_unstable();
+    let mut before = 0;
+    let span = |(place, &length)| {
+        let start = place + before;
+        before += length + 1;
+        start..start + length
+    };
+    places.into_iter().zip(lengths).map(span).collect()
 }
 
 #[cfg(test)]
@@ -159,17 +170,62 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_masked_in_spans_apart_of_the_truncated_poisson_lengths() {
-        let (mut num_spans, mut num_ones) = (0, 0);
+    fn spans_apart_of_the_truncated_poisson_lengths_reach_the_share_and_none_is_shortened() {
+        let (mut num_spans, mut num_ones, mut num_beyond) = (0, 0, 0);
         for number in 0..100_000 {
             let spans = BlankInfilling::default().spans(200, &mut stream(number));
-            assert_eq!(spans.iter().map(|span| span.end - span.start).sum::<u32>(), 30);
+            let num_masked = spans.iter().map(|span| span.end - span.start).sum::<u32>();
+            let longest = spans.iter().map(|span| span.end - span.start).max().unwrap_or(0);
+            assert!((30..30 + longest).contains(&num_masked), "{spans:?}");
             assert!(spans.windows(2).all(|pair| pair[0].end < pair[1].start), "{spans:?}");
+            assert!(spans.last().is_some_and(|last| last.end <= 200), "{spans:?}");
             num_spans += 1;
             num_ones += usize::from(BlankInfilling::default().span_length(&mut stream(number)) == 1);
+            num_beyond += num_masked - 30;
         }
         let at_least_one = 1.0 - (-3.0_f64).exp();
         check_share(num_ones, num_spans, 3.0 * (-3.0_f64).exp() / at_least_one);
+        // A length X goes beyond by (E[X (X - 1)] / 2) / E[X] in the mean: 9 / 2 over 3, whatever was cut off at 0. Four
+        // standard deviations of the mean are 0.02.
+        let beyond = f64::from(num_beyond) / 100_000.0;
+        assert!((beyond - 1.5).abs() < 0.02, "{beyond}");
+    }
+
+    #[test]
+    fn places_are_drawn_each_by_itself_so_that_spans_are_seldom_as_near_as_can_be() {
+        let mut counts = std::collections::BTreeMap::<_, usize>::new();
+        for number in 0..100_000 {
+            let spans = apart(&[1, 1], 4, &mut stream(number));
+            *counts.entry(spans.iter().map(|span| span.start).collect::<Vec<_>>()).or_default() += 1;
+        }
+        let expected = [(vec![0, 2], 0.25), (vec![0, 3], 0.5), (vec![1, 3], 0.25)];
+        assert_eq!(counts.len(), expected.len());
+        expected.into_iter().for_each(|(starts, share)| check_share(counts[&starts], 100_000, share));
+    }
+
+    #[test]
+    fn any_span_of_a_document_may_be_the_one_that_reaches_the_share() {
+        // Of two spans, the one that was drawn first is shorter than what is wanted.
+        let settings = BlankInfilling { masked_share: 0.25, ..BlankInfilling::default() };
+        let (mut num_pairs, mut num_longer_first) = (0, 0);
+        for number in 0..100_000 {
+            let spans = settings.spans(20, &mut stream(number));
+            if let [first, second] = &spans[..] {
+                num_pairs += usize::from(first.len() != second.len());
+                num_longer_first += usize::from(first.len() > second.len());
+            }
+        }
+        check_share(num_longer_first, num_pairs, 0.5);
+    }
+
+    #[test]
+    fn a_document_without_room_for_its_last_span_has_as_much_of_it_as_there_is() {
+        let settings = BlankInfilling { mean_span_length: 39.0, ..BlankInfilling::default() };
+        for number in 0..1000 {
+            assert_eq!(settings.spans(7, &mut stream(number)), [0..7]);
+            let most = BlankInfilling { masked_share: 0.5, mean_span_length: 0.01, ..BlankInfilling::default() };
+            assert!(most.spans(9, &mut stream(number)).last().is_some_and(|last| last.end <= 9));
+        }
     }
 
     #[test]

@@ -14,8 +14,8 @@ pub(super) struct Boundaries {
     pub(super) lead: bool,
 }
 
-/// The segments of a block, in order, none empty. Its two ends are boundaries, too.
-pub(super) fn segments(tokens: &[TokenId], boundaries: Option<Boundaries>) -> Vec<Range<u32>> {
+/// The segments of a block, in order, none empty, without the tokens in front of this one. Its two ends are boundaries, too.
+pub(super) fn segments(tokens: &[TokenId], boundaries: Option<Boundaries>, first: u32) -> Vec<Range<u32>> {
     let Some(boundaries) = boundaries else {
         return Vec::new();
     };
@@ -23,7 +23,7 @@ pub(super) fn segments(tokens: &[TokenId], boundaries: Option<Boundaries>) -> Ve
     let inner = (1..num_tokens).filter(|&position| tokens[position as usize] == boundaries.token);
     let ends: Vec<u32> = std::iter::once(0).chain(inner).chain([num_tokens]).collect();
     let left_out = u32::from(!boundaries.lead);
-    let between = ends.windows(2).map(|pair| pair[0] + left_out..pair[1]);
+    let between = ends.windows(2).map(|pair| (pair[0] + left_out).max(first)..pair[1]);
     between.filter(|segment| segment.start < segment.end).collect()
 }
 
@@ -63,8 +63,15 @@ mod tests {
     #[test]
     fn a_leading_boundary_is_in_the_segment_behind_it() {
         let tokens = [1, 2, B, 3, B, B, 4];
-        assert_eq!(segments(&tokens, Some(Boundaries { token: B, lead: true })), [0..2, 2..4, 4..5, 5..7]);
-        assert_eq!(segments(&tokens, Some(Boundaries { token: B, lead: false })), [1..2, 3..4, 6..7]);
+        assert_eq!(segments(&tokens, Some(Boundaries { token: B, lead: true }), 0), [0..2, 2..4, 4..5, 5..7]);
+        assert_eq!(segments(&tokens, Some(Boundaries { token: B, lead: false }), 1), [1..2, 3..4, 6..7]);
+    }
+
+    #[test]
+    fn what_stands_in_front_of_the_first_token_that_may_move_is_in_no_segment() {
+        let tokens = [1, 2, B, 3, 4, 5];
+        assert_eq!(segments(&tokens, Some(Boundaries { token: B, lead: false }), 2), [3..6]);
+        assert_eq!(segments(&tokens, Some(Boundaries { token: B, lead: false }), 4), [4..6]);
     }
 
     #[test]

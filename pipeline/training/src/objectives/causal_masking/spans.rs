@@ -19,7 +19,7 @@ pub(super) fn choose(document: &TokenDocument, rules: &Rules, random: &mut Keyed
     if document.tokens.is_empty() || num_spans == 0 {
         return Vec::new();
     }
-    let segments = segments::segments(&document.tokens, rules.segments);
+    let segments = segments::segments(&document.tokens, rules.segments, first_to_move(document, rules));
     if let Some(whole) = segments::whole(&segments, num_spans, rules.full_segments, random) {
         return whole;
     }
@@ -40,10 +40,7 @@ fn num_spans(rules: &Rules, random: &mut KeyedRandom) -> u32 {
             random.poisson(rules.lambda).max(rules.min_spans).min(rules.max_spans)
         }
         // A truncated distribution is not a clamped one: what lies outside is drawn again.
-        (NumSpans::Poisson, SpanPlacement::RedrawAll) => (0..SETS_BEFORE_ONE_FEWER)
-            .map(|_| random.poisson(rules.lambda))
-            .find(|drawn| (rules.min_spans..=rules.max_spans).contains(drawn))
-            .unwrap_or(rules.min_spans),
+        (NumSpans::Poisson, SpanPlacement::RedrawAll) => rules.min_spans + random.weighted(&rules.truncated) as u32,
     }
 }
 
@@ -101,14 +98,14 @@ fn candidate(document: &TokenDocument, num_spans: u32, rules: &Rules, random: &m
     for _ in 0..DRAWS_BEFORE_DROPPING {
         let (first, second) = (random.uniform(), random.uniform());
         let mut span = place(first, second, num_tokens);
-        if rules.keeps_first_token && (num_spans == 1 || !rules.as_reference) {
-            span.start = span.start.max(1);
+        if rules.image_spans == ImageSpans::Whole && span.start < span.end {
+            span = around_images(span, &document.images);
+        }
+        if num_spans == 1 || !rules.as_reference {
+            span.start = span.start.max(first_to_move(document, rules));
         }
         if span.start < span.end {
-            return Some(match rules.image_spans {
-                ImageSpans::Cut => span,
-                ImageSpans::Whole => around_images(span, &document.images),
-            });
+            return Some(span);
         }
         if rules.as_reference {
             // The published code masks nothing where a single span is empty, but lets one of several be so.
@@ -116,6 +113,15 @@ fn candidate(document: &TokenDocument, num_spans: u32, rules: &Rules, random: &m
         }
     }
     None
+}
+
+// Which token is the first that a span may begin with: not one of an image that keeps its first token, and its others.
+fn first_to_move(document: &TokenDocument, rules: &Rules) -> u32 {
+    let kept_image = document.images.first().filter(|image| rules.image_spans == ImageSpans::Whole && image.start == 0);
+    match rules.keeps_first_token {
+        true => kept_image.map_or(1, |image| image.end),
+        false => 0,
+    }
 }
 
 // A single span: the smaller draw is rounded down and the larger one half up, as in the published code.

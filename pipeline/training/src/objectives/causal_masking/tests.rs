@@ -74,6 +74,25 @@ fn a_block_of_metaseq_loses_the_end_of_its_span_and_one_of_cm3leon_the_end_of_it
     assert_eq!(example.num_source_tokens(), 57);
 }
 
+// A block in front of an image that is kept whole, and the last of all, are shorter than a row.
+#[test]
+fn a_block_loses_nothing_as_long_as_its_row_has_room() {
+    for (row_length, max_tokens, expected) in [(63, None, 63), (100, None, 63), (61, None, 61), (100, Some(50), 50)] {
+        let block = TokenDocument { row_length: NonZeroU32::new(row_length), ..text(60) };
+        let settings = CausalMasking { max_tokens: max_tokens.and_then(NonZeroU32::new), ..variant(Variant::Metaseq) };
+        let example = example_of(&settings, &block, 3);
+        assert_eq!(example.input_ids.len(), expected);
+        assert_eq!(example.input_ids.last() == Some(&E), expected == 63);
+    }
+}
+
+#[test]
+fn no_block_outgrows_its_row_for_any_max_tokens() {
+    let block = TokenDocument { row_length: NonZeroU32::new(60), ..text(60) };
+    let settings = CausalMasking { max_tokens: NonZeroU32::new(100), ..variant(Variant::Metaseq) };
+    assert_eq!(example_of(&settings, &block, 3).input_ids.len(), 60);
+}
+
 #[test]
 fn a_block_keeps_the_ends_of_its_documents() {
     let mut block = text(60);
@@ -88,7 +107,11 @@ fn fairseq_masks_a_long_document_in_pieces() {
     let settings = CausalMasking { max_tokens: NonZeroU32::new(20), ..variant(Variant::Fairseq) };
     let examples = examples_of(&settings, &text(45), 0);
     assert_eq!(examples.iter().map(|example| example.branch).collect::<Vec<_>>(), [0, 1, 2]);
-    assert!(examples.iter().all(|example| example.input_ids.len() <= 20 && example.input_ids.ends_with(&[END])));
+    assert!(examples.iter().all(|example| example.input_ids.len() <= 20));
+    // As in the published code, a piece is cut behind its last token, and only a document has an end.
+    let ends: Vec<_> = examples.iter().map(|example| example.input_ids.iter().position(|&id| id == END)).collect();
+    assert_eq!(ends, [None, None, Some(examples[2].input_ids.len() - 1)]);
+    assert_eq!([0, 1].map(|piece: usize| examples[piece].input_ids.len()), [20, 20]);
     assert!(examples[2].source.iter().all(|range| range.start >= 40 && range.end <= 45), "{:?}", examples[2].source);
 }
 

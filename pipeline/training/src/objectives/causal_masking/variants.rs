@@ -45,9 +45,9 @@ pub enum Variant {
 pub(super) enum Unit {
     /// A document, which then ends in its token.
     Document,
-    /// A document in pieces of at most so many tokens as an example has.
+    /// A document in pieces of at most so many tokens as an example has, of which the last ends in the document's token.
     Pieces,
-    /// A block that is as long as a row, and must stay so.
+    /// A block, whose example has room in a row.
     Block,
 }
 
@@ -68,6 +68,8 @@ pub(super) struct Rules {
     pub(super) min_spans: u32,
     pub(super) max_spans: u32,
     pub(super) placement: SpanPlacement,
+    /// How likely each number of spans is from `min_spans` on, where their distribution is truncated; else empty.
+    pub(super) truncated: Vec<f64>,
     pub(super) keeps_first_token: bool,
     pub(super) segments: Option<Boundaries>,
     pub(super) full_segments: f64,
@@ -158,16 +160,22 @@ impl CausalMasking {
         // A span without a sentinel of its own would take some other token's id.
         let num_sentinels = self.num_sentinels().min(specials.num_sentinels);
         let max_spans = self.max_spans.unwrap_or(variant.max_spans(num_sentinels)).min(num_sentinels);
+        let min_spans = self.min_spans.unwrap_or(variant.min_spans()).min(max_spans);
+        let placement = match variant {
+            Variant::Incoder => SpanPlacement::RedrawAll,
+            _ => SpanPlacement::AcceptFitting,
+        };
         Rules {
             name: variant.name(),
             unit: variant.unit(),
             num_spans: self.num_spans,
             lambda: self.lambda,
-            min_spans: self.min_spans.unwrap_or(variant.min_spans()).min(max_spans),
+            min_spans,
             max_spans,
-            placement: match variant {
-                Variant::Incoder => SpanPlacement::RedrawAll,
-                _ => SpanPlacement::AcceptFitting,
+            placement,
+            truncated: match placement {
+                SpanPlacement::RedrawAll => poisson_weights(self.lambda, min_spans, max_spans),
+                SpanPlacement::AcceptFitting => Vec::new(),
             },
             keeps_first_token: variant == Variant::Cm3leon,
             segments: self.clips().then(|| variant.boundaries(specials)),
@@ -181,4 +189,17 @@ impl CausalMasking {
             as_reference: self.reference_compat,
         }
     }
+}
+
+// How likely a Poisson number of mean `lambda` is each of these, as multiples of the likeliest; the first alone where none is.
+fn poisson_weights(lambda: f64, from: u32, upto: u32) -> Vec<f64> {
+    let mut log_weight = 0.0;
+    let mut of_next = |number: u32| {
+        // What all have in common, such as what those before `from` differ by, is of no account.
+        log_weight += if number > from { libm::log(lambda / f64::from(number)) } else { 0.0 };
+        log_weight
+    };
+    let log_weights: Vec<f64> = (from..=upto).map(&mut of_next).collect();
+    let largest = log_weights.iter().copied().fold(0.0, f64::max);
+    log_weights.into_iter().map(|log_weight| libm::exp(log_weight - largest)).collect()
 }

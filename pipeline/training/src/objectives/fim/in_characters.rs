@@ -47,7 +47,7 @@ impl MiddleLast {
         let mut pieces = Pieces::default();
         for part in parts(&block.tokens, 0..num_tokens, Some(self.specials.end_of_document)) {
             let end = part.end..(part.end + 1).min(num_tokens);
-            let room = num_tokens.saturating_sub(pieces.len() + (end.end - end.start));
+            let room = block.room().saturating_sub(pieces.len() + (end.end - end.start));
             let characters = Characters::of(block, part.clone(), &self.specials, text);
             let drawn = characters.and_then(|characters| Some((self.draw(&characters, random)?, characters)));
             match drawn {
@@ -65,7 +65,7 @@ impl MiddleLast {
             }
             pieces.tokens(end);
         }
-        pieces.drop_end(pieces.len().saturating_sub(num_tokens));
+        pieces.drop_end(pieces.len().saturating_sub(block.room()));
         pieces
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::super::Specials;
 use super::super::super::testing::{SPECIALS, check_share};
-use super::super::{CausalMasking, Variant};
+use super::super::{CausalMasking, SpansAcross, Variant};
 use super::*;
 
 fn document(num_tokens: usize, images: &[Range<u32>]) -> TokenDocument {
@@ -50,6 +50,28 @@ fn cm3leon_without_breaks_masks_as_metaseq() {
 #[test]
 fn incoder_draws_its_truncated_number_of_spans() {
     check_distribution(Variant::Incoder, &[0.0, 0.582, 0.291, 0.097, 0.024], None);
+}
+
+// Of means far above, the most that there may be is the likeliest.
+#[test]
+fn a_truncated_number_of_spans_is_near_the_end_that_its_mean_lies_beyond() {
+    let settings = CausalMasking { variant: Variant::Incoder, lambda: 60.0, max_spans: Some(16), ..Default::default() };
+    let rules = settings.rules(&SPECIALS);
+    let mut random = KeyedRandom::new(3, "number", b"", 0);
+    let drawn: Vec<u32> = (0..100_000).map(|_| num_spans(&rules, &mut random)).collect();
+    // Each number is 60 / n times as likely as the one below.
+    let mut weights = vec![1.0];
+    (1..16).rev().for_each(|number| weights.push(weights[weights.len() - 1] * f64::from(number + 1) / 60.0));
+    let all: f64 = weights.iter().sum();
+    for (number, weight) in (1..=16).rev().zip(&weights).take(4) {
+        check_share(drawn.iter().filter(|&&drawn| drawn == number).count(), 100_000, weight / all);
+    }
+    assert!(drawn.iter().all(|number| (1..=16).contains(number)));
+    for (lambda, expected) in [(0.0, 2), (1000.0, 5)] {
+        let limits = CausalMasking { lambda, min_spans: Some(2), max_spans: Some(5), ..settings.clone() };
+        let number = num_spans(&limits.rules(&SPECIALS), &mut random);
+        assert!(lambda > 0.0 && (4..=5).contains(&number) || number == expected, "{number}");
+    }
 }
 
 #[test]
@@ -243,5 +265,32 @@ fn whole_images_are_never_cut() {
             assert!(!images.iter().any(|image| image.start < end && end < image.end), "{spans:?}");
         }
         assert!(spans.windows(2).all(|pair| pair[0].end <= pair[1].start), "{spans:?}");
+    }
+}
+
+// An image that a block begins with keeps its first token in `cm3leon`, and so all of them.
+#[test]
+fn no_whole_image_is_cut_at_the_start_of_a_block() {
+    let mut block = document(40, &[0..4, 20..24]);
+    block.tokens[4] = SPECIALS.break_;
+    let settings = CausalMasking {
+        variant: Variant::Cm3leon,
+        lambda: 3.0,
+        image_spans: ImageSpans::Whole,
+        ..CausalMasking::default()
+    };
+    let ways = [
+        settings.clone(),
+        CausalMasking { spans_across: Some(SpansAcross::Allow), ..settings.clone() },
+        CausalMasking { full_document_rotation: 1.0, num_spans: NumSpans::Fixed, lambda: 1.0, ..settings },
+    ];
+    for settings in ways {
+        let chosen = choose_for(1000, &block, &settings);
+        assert!(chosen.iter().any(|spans| !spans.is_empty()));
+        for span in chosen.iter().flatten() {
+            let is_cut = |image: &Range<u32>, end| image.start < end && end < image.end;
+            let cut = block.images.iter().any(|image| is_cut(image, span.start) || is_cut(image, span.end));
+            assert!(!cut && span.start >= 4, "{span:?}");
+        }
     }
 }
