@@ -47,6 +47,8 @@ pub struct ColorFrom {
 }
 
 /// Stored noise, of which a view's images share one crop and its flips; each image takes one of the patterns.
+///
+/// The patterns of all colors are in memory together, with 4 bytes for each of their cells: at most 1 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SharedWindow {
@@ -55,6 +57,9 @@ pub struct SharedWindow {
     /// Each pattern has so many rows and columns.
     pub size: u32,
 }
+
+/// What the patterns of all colors may take.
+const MOST_STORED_BYTES: u64 = 1 << 30;
 
 /// The filter of white noise W, where G is a Gaussian blur. Its numbers are fitted to the publication's figure of
 /// spectra, because neither the paper's text nor its repository states them.
@@ -99,6 +104,14 @@ impl Default for ColorNoise {
 impl Default for SharedWindow {
     fn default() -> Self {
         Self { patterns: 3072, size: 64 }
+    }
+}
+
+impl SharedWindow {
+    // Of one color's patterns.
+    fn bytes(&self) -> u64 {
+        let cells = u64::from(self.size) * u64::from(self.size);
+        cells.saturating_mul(u64::from(self.patterns)).saturating_mul(size_of::<f32>() as u64)
     }
 }
 
@@ -184,6 +197,16 @@ impl StrategySettings for ColorNoise {
             }
             if !(1..=65_536).contains(&window.patterns) {
                 problems.push(format!("shared_window.patterns is {}, not between 1 and 65536", window.patterns));
+            }
+            let colors = self.schedule.len() as u64 + 1;
+            let bytes = window.bytes().saturating_mul(colors);
+            if bytes > MOST_STORED_BYTES {
+                problems.push(format!(
+                    "shared_window has {} patterns of {size} x {size} for each of {colors} colors, which take {bytes} \
+                     bytes, but at most {MOST_STORED_BYTES} may be stored: lower `patterns` or `size`",
+                    window.patterns,
+                    size = window.size
+                ));
             }
         }
         problems

@@ -35,10 +35,13 @@ pub enum FieldKind {
     Halton,
     /// Visible cells as evenly spread as can be: a window of a torus of void-and-cluster ranks, mirrored at random.
     BlueNoise {
-        /// The torus has so many rows and columns.
+        /// The torus has so many rows and columns, as many as the grid at least and 128 at most.
         side: u32,
     },
 }
+
+/// The work on a torus grows with the square of its cells: this one takes seconds.
+const LARGEST_SIDE: usize = 128;
 
 impl Default for Field {
     fn default() -> Self {
@@ -59,8 +62,13 @@ impl StrategySettings for Field {
             FieldKind::Perlin { spacing } if !(1.0..=1024.0).contains(&spacing) => {
                 problems.push(format!("spacing is {spacing}, but it must lie between 1 and 1024"));
             }
-            FieldKind::BlueNoise { side } if !(least..=128.max(least)).contains(&(side as usize)) => {
-                problems.push(format!("side is {side}, but it must lie between {least} and {}", 128.max(least)));
+            FieldKind::BlueNoise { .. } if least > LARGEST_SIDE => problems.push(format!(
+                "blue noise is for grids of at most {LARGEST_SIDE} rows and columns, but this one has {} and {}",
+                grid.rows(),
+                grid.columns()
+            )),
+            FieldKind::BlueNoise { side } if !(least..=LARGEST_SIDE).contains(&(side as usize)) => {
+                problems.push(format!("side is {side}, but it must lie between {least} and {LARGEST_SIDE}"));
             }
             _ => {}
         }
@@ -149,5 +157,21 @@ impl Strategy for ByField {
         repeat_frames(bits, &mut layers[0].1);
         draw.scratch.scores_rank_cells = self.grid.frames() == 1;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blue_noise_is_refused_where_its_torus_would_take_hours() {
+        let problems = |side, rows| {
+            let kind = FieldKind::BlueNoise { side };
+            Field { kind, ..Field::default() }.check(Grid::image(rows, 14).unwrap())
+        };
+        assert_eq!(problems(128, 128), [""; 0]);
+        assert!(problems(129, 14)[0].contains("between 14 and 128"));
+        assert!(problems(256, 256)[0].contains("at most 128 rows and columns, but this one has 256 and 14"));
     }
 }
