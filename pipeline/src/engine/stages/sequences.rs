@@ -204,7 +204,7 @@ fn push_examples(
     let watch = Stopwatch::start();
     let mut row = from;
     while row < batch.num_rows() && rows.len() < ROWS_AT_ONCE {
-        let document = Key::from_slice(key.value(row)).unwrap_or_default();
+        let document = Key::of(key, row)?;
         log.at_work().did("packed", &document.to_string());
         let joined = joined_parts(batch, row)?;
         let runs = shows_images.then(|| image_runs_of(images, row)).transpose()?;
