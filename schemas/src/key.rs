@@ -37,11 +37,6 @@ impl Key {
         (0..column.len()).map(|row| Self::of(column, row)).collect()
     }
 
-    /// Reads a key out of a column's value; `None` unless it is 16 bytes long.
-    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
-    }
-
     /// Reads 32 hexadecimal digits.
     pub fn from_hex(text: &str) -> Option<Self> {
         // Rust reads a sign in front of a number, too.
