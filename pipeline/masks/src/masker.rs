@@ -170,7 +170,7 @@ impl Masker {
             return Err(MaskError::Settings(problems));
         }
         let streams = KeyedStreams::new(seed, &format!("patch masks: {}", config.name()));
-        let strategy = config.build(grid, &streams);
+        let strategy = config.build(grid);
         Ok(Self { config: config.clone(), seed, scratch: strategy.scratch(), strategy, streams, grid })
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pageloom_training::random::KeyedStreams;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -67,7 +66,7 @@ impl StrategySettings for Block {
         problems
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         Arc::new(Rectangles { settings: self.clone(), grid })
     }
 }

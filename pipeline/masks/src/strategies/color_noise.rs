@@ -1,7 +1,7 @@
 //! Masks by the rank of filtered noise, the highest values visible (ColorMAE, arXiv 2407.13036).
 
 use std::f64::consts::PI;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pageloom_training::random::KeyedStreams;
 use serde::{Deserialize, Serialize};
@@ -147,6 +147,10 @@ impl Filter {
         libm::ceil(6.0 * self.s1.max(self.s2) * libm::sqrt(f64::from(self.passes))) as usize
     }
 
+    fn spectrum(&self, rows: usize, columns: usize) -> Spectrum {
+        Spectrum::new(rows, columns, self.margin(), |at| self.response(at))
+    }
+
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         // The torus grows with the blur, and a draw with the torus.
@@ -218,18 +222,12 @@ impl StrategySettings for ColorNoise {
         colors.all(|color| color == Color::White) && self.shared_window.is_none()
     }
 
-    fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         let scheduled = self.schedule.iter().map(|entry| (entry.view, entry.color.filter()));
         let source = |filter: Filter| match self.shared_window {
-            Some(window) => {
-                let spectrum = |size| Spectrum::new(size, size, filter.margin(), |at| filter.response(at));
-                Source::Stored(Bank::new(&spectrum(window.size as usize), window.patterns, streams))
-            }
+            Some(window) => Source::Stored(Stored { filter, window, bank: OnceLock::new() }),
             None if filter.color == Color::White => Source::White,
-            None => {
-                let response = |at| filter.response(at);
-                Source::Filtered(Spectrum::new(grid.rows(), grid.columns(), filter.margin(), response))
-            }
+            None => Source::Filtered(filter.spectrum(grid.rows(), grid.columns())),
         };
         let sources =
             std::iter::once((0, self.filter())).chain(scheduled).map(|(view, filter)| (view, source(filter))).collect();
@@ -249,7 +247,22 @@ struct ByFilteredNoise {
 enum Source {
     White,
     Filtered(Spectrum),
-    Stored(Bank),
+    Stored(Stored),
+}
+
+/// Noise that all images share.
+#[derive(Debug)]
+struct Stored {
+    filter: Filter,
+    window: SharedWindow,
+    bank: OnceLock<Bank>,
+}
+
+impl Stored {
+    fn bank(&self, streams: &KeyedStreams) -> &Bank {
+        let size = self.window.size as usize;
+        self.bank.get_or_init(|| Bank::new(&self.filter.spectrum(size, size), self.window.patterns, streams))
+    }
 }
 
 impl Strategy for ByFilteredNoise {
@@ -275,7 +288,8 @@ impl Strategy for ByFilteredNoise {
         match self.sources.iter().rev().find(|(first, _)| *first <= view).map(|(_, source)| source) {
             Some(Source::Filtered(spectrum)) => spectrum.draw(&mut random, words, partial, scores),
             // Every image has the key of the view's crop in common, which no image's own key can be: it has no byte.
-            Some(Source::Stored(bank)) => {
+            Some(Source::Stored(stored)) => {
+                let bank = stored.bank(draw.streams);
                 bank.window(self.grid, &mut random, &mut draw.streams.of(b"", view), scores);
             }
             Some(Source::White) | None => white(&mut random, words, scores),

@@ -1,8 +1,8 @@
 //! Masks by the rank of other fields: Perlin noise, Halton's order, or blue noise by void and cluster.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use pageloom_training::random::{KeyedRandom, KeyedStreams};
+use pageloom_training::random::KeyedRandom;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -80,21 +80,16 @@ impl StrategySettings for Field {
         self.kind == FieldKind::Halton
     }
 
-    fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         let source = match self.kind {
             FieldKind::Perlin { spacing } => Source::Perlin(spacing),
-            FieldKind::Halton => Source::Torus(Torus {
+            FieldKind::Halton => Source::Halton(Torus {
                 rows: grid.rows(),
                 columns: grid.columns(),
                 ranks: halton(grid.rows(), grid.columns()),
                 mirrors: false,
             }),
-            FieldKind::BlueNoise { side } => Source::Torus(Torus {
-                rows: side as usize,
-                columns: side as usize,
-                ranks: blue_noise(side as usize, &mut streams.of(b"", u32::MAX)),
-                mirrors: true,
-            }),
+            FieldKind::BlueNoise { side } => Source::BlueNoise { side: side as usize, torus: OnceLock::new() },
         };
         Arc::new(ByField { ratio: self.ratio, grid, source })
     }
@@ -110,7 +105,8 @@ struct ByField {
 #[derive(Debug)]
 enum Source {
     Perlin(f64),
-    Torus(Torus),
+    Halton(Torus),
+    BlueNoise { side: usize, torus: OnceLock<Torus> },
 }
 
 #[derive(Debug)]
@@ -122,6 +118,10 @@ struct Torus {
 }
 
 impl Torus {
+    fn of_blue_noise(side: usize, random: &mut KeyedRandom) -> Self {
+        Self { rows: side, columns: side, ranks: blue_noise(side, random), mirrors: true }
+    }
+
     // The grid's window of the torus, from a drawn cell on.
     fn window(&self, grid: Grid, random: &mut KeyedRandom, field: &mut [f32]) {
         let down = random.within(0, self.rows as u32) as usize;
@@ -151,7 +151,11 @@ impl Strategy for ByField {
         let Scratch { scores, bits, .. } = &mut *draw.scratch;
         match &self.source {
             Source::Perlin(spacing) => perlin(self.grid.columns(), *spacing, &mut random, scores),
-            Source::Torus(torus) => torus.window(self.grid, &mut random, scores),
+            Source::Halton(torus) => torus.window(self.grid, &mut random, scores),
+            Source::BlueNoise { side, torus } => {
+                let torus = torus.get_or_init(|| Torus::of_blue_noise(*side, &mut draw.streams.of(b"", u32::MAX)));
+                torus.window(self.grid, &mut random, scores);
+            }
         }
         mask_all_but_lowest(scores, self.rule().visible(scores.len(), self.ratio.at(draw.image.view)), bits);
         repeat_frames(bits, &mut layers[0].1);

@@ -3,7 +3,7 @@
 use std::f64::consts::FRAC_PI_2;
 use std::sync::Arc;
 
-use pageloom_training::random::{KeyedRandom, KeyedStreams};
+use pageloom_training::random::KeyedRandom;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -158,7 +158,7 @@ impl StrategySettings for TokenSchedule {
         self.order == TokenOrder::Random
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         let fixed = (self.order == TokenOrder::Halton).then(|| {
             let frame = halton(grid.rows(), grid.columns());
             frame.iter().copied().cycle().take(grid.cells()).collect()
