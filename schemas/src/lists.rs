@@ -71,9 +71,16 @@ pub fn list_of_structs(values: StructArray, lengths: &[usize]) -> Result<ArrayRe
 
 /// One row of a `list<struct>` column; an error if its structs have other fields than these.
 pub fn struct_row(list: &ListArray, row: usize, fields: &Fields) -> Result<StructArray, SchemaError> {
-    let values = list.value(row);
-    let values = values.as_struct_opt().filter(|values| values.fields() == fields);
-    values.cloned().ok_or_else(|| SchemaError::OtherType {
+    let offsets = list.value_offsets();
+    let (start, end) = (offsets[row] as usize, offsets[row + 1] as usize);
+    Ok(structs(list, fields)?.slice(start, end - start))
+}
+
+/// The structs of all rows of a `list<struct>` column, which its offsets count; an error if they have other fields than
+/// these.
+pub fn structs<'a>(list: &'a ListArray, fields: &Fields) -> Result<&'a StructArray, SchemaError> {
+    let values = list.values().as_struct_opt().filter(|values| values.fields() == fields);
+    values.ok_or_else(|| SchemaError::OtherType {
         name: "item".into(),
         expected: list_of(DataType::Struct(fields.clone())),
         found: list.data_type().clone(),
