@@ -470,11 +470,7 @@ fn check_masks(loaded: &LoadedJob, images: &dyn ImageTokenizer, problems: &mut V
     for (index, step) in loaded.draft.images.iter().flatten().enumerate() {
         let StepConfig::draw_masks(masks) = step else { continue };
         let place = format!("images.{index}.{}", step.name());
-        // A file that can't be read at all is reported where all are read.
-        let guide = masks
-            .wrong_guide(loaded.text.folder())
-            .filter(|_| masks.guide.as_ref().is_some_and(|guide| loaded.resolve(guide).is_file()));
-        for message in masks.misfits(images.grid()).into_iter().chain(guide) {
+        for message in masks.misfits(images.grid(), loaded.text.folder()) {
             problems.push(loaded.text.problem_at(&place, message, None));
         }
         if !has_table && !shown.is_some_and(|shown| shown.masks.contains(&masks.name)) {

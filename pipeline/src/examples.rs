@@ -1,14 +1,13 @@
 //! Examples of documents as a column, and back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
-};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Float32Type, Int32Type, UInt32Type};
-use pageloom_schemas::lists::{ListColumn, Rows, list_of_structs};
-use pageloom_schemas::{Column, SchemaError, columns, runs};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, StringArray, StructArray, UInt32Array};
+use arrow::datatypes::{ArrowPrimitiveType, Fields, Float32Type, Int32Type, UInt32Type};
+use pageloom_schemas::lists::{ListColumn, Rows, list_of_structs, structs};
+use pageloom_schemas::runs::RunRows;
+use pageloom_schemas::{SchemaError, columns, runs};
 
 use crate::error::StepError;
 use crate::objectives::{Example, Predicts};
@@ -68,57 +67,104 @@ fn list<P: ArrowPrimitiveType>(
     Ok(column.finish()?)
 }
 
-/// The examples of one document.
-pub fn examples_of(column: &ListArray, row: usize) -> Result<Vec<PlacedExample>, SchemaError> {
-    let examples = RecordBatch::from(column.value(row).as_struct().clone());
-    let (input_ids, labels) = (rows::<Int32Type>(&examples, "input_ids")?, rows::<Int32Type>(&examples, "labels")?);
-    let positions = rows::<UInt32Type>(&examples, "position_ids")?;
-    let blocks = rows::<UInt32Type>(&examples, "block_position_ids")?;
-    let image_sources = rows::<UInt32Type>(&examples, "image_sources")?;
-    let segments = rows::<UInt32Type>(&examples, "token_type_ids")?;
-    let random_next = field::<BooleanArray>(&examples, "is_random_next")?;
-    let weights = rows::<Float32Type>(&examples, "loss_weights")?;
-    let (images, source) = (field::<ListArray>(&examples, "image_runs")?, field::<ListArray>(&examples, "source")?);
-    let here = field::<BooleanArray>(&examples, "predicts_here")?;
-    let names = field::<StringArray>(&examples, "objective")?;
-    let number = |name: &str, index: usize| Ok::<u32, SchemaError>(field::<UInt32Array>(&examples, name)?.value(index));
-    let example = |index: usize| -> Result<PlacedExample, SchemaError> {
+/// A column of [`columns::examples`] to read from, whose parts are borrowed once for all of its rows.
+#[derive(Debug)]
+pub struct Examples<'a> {
+    /// Where the examples of each document end.
+    offsets: &'a [i32],
+    input_ids: Rows<'a, Int32Type>,
+    labels: Rows<'a, Int32Type>,
+    images: RunRows<'a>,
+    image_sources: Rows<'a, UInt32Type>,
+    predicts_here: &'a BooleanArray,
+    prefix_len: &'a [u32],
+    position_ids: Rows<'a, UInt32Type>,
+    block_position_ids: Rows<'a, UInt32Type>,
+    loss_weights: Rows<'a, Float32Type>,
+    token_type_ids: Rows<'a, UInt32Type>,
+    is_random_next: &'a BooleanArray,
+    objectives: Vec<&'static str>,
+    part: &'a [u32],
+    branch: &'a [u32],
+    view: &'a [u32],
+    source: RunRows<'a>,
+    left_out: &'a [u32],
+}
+
+impl<'a> Examples<'a> {
+    /// Borrows the column; an error if its items are no examples.
+    pub fn of(column: &'a ListArray) -> Result<Self, SchemaError> {
+        let fields = columns::example_fields();
+        let examples = structs(column, &fields)?;
+        let part = |name: &str| -> Result<&'a ArrayRef, SchemaError> {
+            examples
+                .column_by_name(name)
+                .ok_or_else(|| SchemaError::Missing { name: name.into(), present: names(&fields) })
+        };
+        // A struct of these fields has arrays of their types.
+        let list = |name: &str| part(name).map(|part| part.as_list::<i32>());
+        let numbers = |name: &str| part(name).map(|part| &part.as_primitive::<UInt32Type>().values()[..]);
+        Ok(Self {
+            offsets: column.value_offsets(),
+            input_ids: Rows::new(list("input_ids")?)?,
+            labels: Rows::new(list("labels")?)?,
+            images: RunRows::new(list("image_runs")?)?,
+            image_sources: Rows::new(list("image_sources")?)?,
+            predicts_here: part("predicts_here")?.as_boolean(),
+            prefix_len: numbers("prefix_len")?,
+            position_ids: Rows::new(list("position_ids")?)?,
+            block_position_ids: Rows::new(list("block_position_ids")?)?,
+            loss_weights: Rows::new(list("loss_weights")?)?,
+            token_type_ids: Rows::new(list("token_type_ids")?)?,
+            is_random_next: part("is_random_next")?.as_boolean(),
+            objectives: objectives(part("objective")?.as_string()),
+            part: numbers("part")?,
+            branch: numbers("branch")?,
+            view: numbers("view")?,
+            source: RunRows::new(list("source")?)?,
+            left_out: numbers("left_out")?,
+        })
+    }
+
+    /// The examples of one document.
+    pub fn document(&self, row: usize) -> impl Iterator<Item = PlacedExample> {
+        (self.offsets[row] as usize..self.offsets[row + 1] as usize).map(|index| self.example(index))
+    }
+
+    fn example(&self, index: usize) -> PlacedExample {
         let example = Example {
-            input_ids: input_ids.row(index).to_vec(),
-            labels: labels.row(index).to_vec(),
-            images: runs::runs_of(images, index)?,
-            image_sources: image_sources.row(index).to_vec(),
-            predicts: if here.value(index) { Predicts::Here } else { Predicts::Next },
-            prefix_len: number("prefix_len", index)?,
-            position_ids: positions.row(index).to_vec(),
-            block_position_ids: blocks.row(index).to_vec(),
-            loss_weights: weights.row(index).to_vec(),
-            token_type_ids: segments.row(index).to_vec(),
-            is_random_next: random_next.is_valid(index).then(|| random_next.value(index)),
-            objective: known(names.value(index)),
-            part: number("part", index)?,
-            branch: number("branch", index)?,
-            view: number("view", index)?,
-            source: runs::runs_of(source, index)?,
+            input_ids: self.input_ids.row(index).to_vec(),
+            labels: self.labels.row(index).to_vec(),
+            images: self.images.row(index),
+            image_sources: self.image_sources.row(index).to_vec(),
+            predicts: if self.predicts_here.value(index) { Predicts::Here } else { Predicts::Next },
+            prefix_len: self.prefix_len[index],
+            position_ids: self.position_ids.row(index).to_vec(),
+            block_position_ids: self.block_position_ids.row(index).to_vec(),
+            loss_weights: self.loss_weights.row(index).to_vec(),
+            token_type_ids: self.token_type_ids.row(index).to_vec(),
+            is_random_next: self.is_random_next.is_valid(index).then(|| self.is_random_next.value(index)),
+            objective: self.objectives[index],
+            part: self.part[index],
+            branch: self.branch[index],
+            view: self.view[index],
+            source: self.source.row(index),
             joined: None,
             shown: None,
             passages: Vec::new(),
         };
-        Ok(PlacedExample { example, left_out: number("left_out", index)? })
-    };
-    (0..examples.num_rows()).map(example).collect()
+        PlacedExample { example, left_out: self.left_out[index] }
+    }
 }
 
-fn rows<'a, P: ArrowPrimitiveType>(examples: &'a RecordBatch, name: &str) -> Result<Rows<'a, P>, SchemaError> {
-    Rows::new(field::<ListArray>(examples, name)?)
+fn names(fields: &Fields) -> Vec<String> {
+    fields.iter().map(|field| field.name().clone()).collect()
 }
 
-fn field<'a, A: Array + 'static>(examples: &'a RecordBatch, name: &str) -> Result<&'a A, SchemaError> {
-    let fields = columns::example_fields();
-    let data_type = fields.find(name).map(|(_, field)| field.data_type().clone());
-    let is_optional = fields.find(name).is_some_and(|(_, field)| field.is_nullable());
-    let column = if is_optional { Column::<A>::optional } else { Column::<A>::required };
-    column(name, data_type.unwrap_or(DataType::Null)).of(examples)
+/// The objective of each example.
+fn objectives(names: &StringArray) -> Vec<&'static str> {
+    let mut found = BTreeMap::new();
+    names.iter().map(|name| *found.entry(name).or_insert_with(|| known(name.unwrap_or_default()))).collect()
 }
 
 /// The name of an objective, which lives as long as the program: there are a few of them, and each is kept once.
@@ -165,8 +211,9 @@ mod tests {
         let rows = vec![vec![placed(&full, 9), placed(&plain, 0)], vec![], vec![placed(&plain, 1)]];
         let column = examples_column(&rows).unwrap();
         assert_eq!(column.data_type(), columns::examples().field().data_type());
+        let examples = Examples::of(column.as_list()).unwrap();
         for (row, expected) in rows.iter().enumerate() {
-            assert_eq!(&examples_of(column.as_list(), row).unwrap(), expected);
+            assert_eq!(&examples.document(row).collect::<Vec<_>>(), expected);
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
 use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
-use pageloom_schemas::lists::{key_values, list_of_structs, struct_row};
+use pageloom_schemas::lists::{list_of_structs, struct_row};
 use pageloom_schemas::{Key, SchemaError, columns};
 
 pub use pageloom_training::image_runs::ImageRun;
@@ -20,7 +20,7 @@ pub fn image_runs(rows: &[Vec<ImageRun>]) -> Result<ArrayRef, ArrowError> {
         vec![
             number(|run| run.tokens.start),
             number(|run| run.tokens.end),
-            key_values(runs().map(|run| run.image))?,
+            Key::column(runs().map(|run| Key(run.image)))?,
             number(|run| run.offset),
         ],
         None,
@@ -33,12 +33,12 @@ pub fn image_runs_of(list: &ListArray, row: usize) -> Result<Vec<ImageRun>, Sche
     let values = struct_row(list, row, &columns::image_run_fields())?;
     let number = |index: usize| values.column(index).as_primitive::<UInt32Type>().values();
     let (starts, ends, keys, offsets) = (number(0), number(1), values.column(2).as_fixed_size_binary(), number(3));
-    let run = |index: usize| ImageRun {
-        image: Key::from_slice(keys.value(index)).unwrap_or_default().0,
+    let run = |(index, key): (usize, Key)| ImageRun {
+        image: key.0,
         tokens: starts[index]..ends[index],
         offset: offsets[index],
     };
-    Ok((0..values.len()).map(run).collect())
+    Ok(Key::all_of(keys)?.into_iter().enumerate().map(run).collect())
 }
 
 /// Where they stand, whatever images they are of.

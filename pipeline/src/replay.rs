@@ -165,7 +165,7 @@ impl<'a> Steps<'a> {
         let resources = &run.checked.resources;
         let words = Words { ids: resources.ids.clone(), image_grid: image_grid(resources) };
         let (key, url) = (pageloom_schemas::columns::key(), pageloom_schemas::columns::url());
-        let key = Key::from_slice(key.of(&rows)?.value(0)).unwrap_or_default().to_string();
+        let key = Key::of(key.of(&rows)?, 0)?.to_string();
         let url = url.of(&rows)?.value(0).to_owned();
         let empty = RecordBatch::new_empty(Arc::new(Schema::empty()));
         let mut steps = Self { run, kind, words, rows: empty, key, url, done: Vec::new() };

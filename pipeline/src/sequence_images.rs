@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, RecordBatch, StringArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, UInt32Type};
-use pageloom_schemas::lists::{ListColumn, key_values, list_offset};
+use pageloom_schemas::lists::{ListColumn, list_offset};
 use pageloom_schemas::{Column, Key, columns};
 use pageloom_vq::ImageTokenizer;
 use serde::{Deserialize, Serialize};
@@ -139,7 +139,7 @@ fn masks(step: &dyn Step, name: &str, of_rows: &[Vec<ImageRun>]) -> Result<Array
 
 /// What masks are drawn of: keys alone, so that there is nothing to say in the other columns that the step reads.
 fn known(of_rows: &[Vec<ImageRun>]) -> Result<RecordBatch, StepError> {
-    let keys = key_values(of_rows.iter().flatten().map(|run| run.image))?;
+    let keys = Key::column(of_rows.iter().flatten().map(|run| Key(run.image)))?;
     let count = keys.len();
     let mut codes = ListColumn::<UInt32Type>::default();
     (0..count).try_for_each(|_| codes.push(&[]))?;

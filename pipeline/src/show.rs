@@ -229,7 +229,7 @@ async fn urls<'a>(
         while let Some(batch) = batches.try_next().await? {
             let (key, url) = (columns::key(), columns::url());
             let (key, url) = (key.of(&batch)?, url.of(&batch)?);
-            let rows = key.iter().zip(url.iter()).filter_map(|(key, url)| Some((Key::from_slice(key?)?, url?)));
+            let rows = Key::all_of(key)?.into_iter().zip(url.iter().flatten());
             found.extend(rows.filter(|(key, _)| wanted.contains(key)).map(|(key, url)| (key.to_string(), url.into())));
         }
     }

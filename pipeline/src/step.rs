@@ -296,8 +296,7 @@ impl Rejects {
         refusal: Refusal,
     ) -> Result<Reject, StepError> {
         let key = columns::key();
-        let key = Key::from_slice(key.of(batch)?.value(row));
-        let key = key.ok_or_else(|| StepError::Bug("a key is not 16 bytes long".into()))?;
+        let key = Key::of(key.of(batch)?, row)?;
         let row_url = columns::url();
         let row_url = row_url.of(batch)?;
         Ok(Reject {

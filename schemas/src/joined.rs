@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
 use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
 
-use crate::lists::{key_values, list_of_structs, struct_row};
+use crate::lists::{list_of_structs, struct_row};
 use crate::{Key, SchemaError, columns};
 
 /// A stretch of a row's tokens that is from one document.
@@ -28,7 +28,7 @@ pub fn joined(rows: &[Vec<JoinedPart>]) -> Result<ArrayRef, ArrowError> {
     let values = StructArray::try_new(
         columns::joined_fields(),
         vec![
-            key_values(parts().map(|part| part.document.0))?,
+            Key::column(parts().map(|part| part.document))?,
             number(|part| part.tokens.start),
             number(|part| part.tokens.end),
             number(|part| part.document_offset),
@@ -44,12 +44,12 @@ pub fn joined_of(list: &ListArray, row: usize) -> Result<Vec<JoinedPart>, Schema
     let keys = values.column(0).as_fixed_size_binary();
     let number = |index: usize| values.column(index).as_primitive::<UInt32Type>().values();
     let (starts, ends, offsets) = (number(1), number(2), number(3));
-    let part = |index: usize| JoinedPart {
-        document: Key::from_slice(keys.value(index)).unwrap_or_default(),
+    let part = |(index, document): (usize, Key)| JoinedPart {
+        document,
         tokens: starts[index]..ends[index],
         document_offset: offsets[index],
     };
-    Ok((0..values.len()).map(part).collect())
+    Ok(Key::all_of(keys)?.into_iter().enumerate().map(part).collect())
 }
 
 #[cfg(test)]

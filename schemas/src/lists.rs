@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, ListArray, PrimitiveArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, StructArray};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Fields, Int32Type, UInt32Type};
 use arrow::error::ArrowError;
@@ -39,15 +39,9 @@ impl<P: ArrowPrimitiveType> ListColumn<P> {
     }
 }
 
-/// A column of keys, one per row; there may be none.
-pub fn key_values(keys: impl IntoIterator<Item = [u8; Key::BYTES]>) -> Result<ArrayRef, ArrowError> {
-    let bytes: Vec<u8> = keys.into_iter().flatten().collect();
-    Ok(Arc::new(FixedSizeBinaryArray::try_new(Key::BYTES as i32, bytes.into(), None)?))
-}
-
 /// A column of lists of keys, one list per row.
 pub fn key_lists(rows: &[Vec<Key>]) -> Result<ArrayRef, ArrowError> {
-    let values = key_values(rows.iter().flatten().map(|key| key.0))?;
+    let values = Key::column(rows.iter().flatten().copied())?;
     let item = Arc::new(Field::new("item", key_type(), false));
     let offsets = OffsetBuffer::from_lengths(rows.iter().map(Vec::len));
     Ok(Arc::new(ListArray::try_new(item, offsets, values, None)?))
@@ -56,12 +50,11 @@ pub fn key_lists(rows: &[Vec<Key>]) -> Result<ArrayRef, ArrowError> {
 /// Reads one row of a column of lists of keys; an error if its items have another type.
 pub fn keys_of(list: &ListArray, row: usize) -> Result<Vec<Key>, SchemaError> {
     let values = list.value(row);
-    let keys = values.as_fixed_size_binary_opt().ok_or_else(|| SchemaError::OtherType {
+    Key::all_of(values.as_fixed_size_binary_opt().ok_or_else(|| SchemaError::OtherType {
         name: "item".into(),
         expected: key_type(),
         found: list.value_type(),
-    })?;
-    Ok(keys.iter().flatten().filter_map(Key::from_slice).collect())
+    })?)
 }
 
 /// Offset of a list's end; an error past 2^31 - 1 values.
@@ -78,9 +71,16 @@ pub fn list_of_structs(values: StructArray, lengths: &[usize]) -> Result<ArrayRe
 
 /// One row of a `list<struct>` column; an error if its structs have other fields than these.
 pub fn struct_row(list: &ListArray, row: usize, fields: &Fields) -> Result<StructArray, SchemaError> {
-    let values = list.value(row);
-    let values = values.as_struct_opt().filter(|values| values.fields() == fields);
-    values.cloned().ok_or_else(|| SchemaError::OtherType {
+    let offsets = list.value_offsets();
+    let (start, end) = (offsets[row] as usize, offsets[row + 1] as usize);
+    Ok(structs(list, fields)?.slice(start, end - start))
+}
+
+/// The structs of all rows of a `list<struct>` column, which its offsets count; an error if they have other fields than
+/// these.
+pub fn structs<'a>(list: &'a ListArray, fields: &Fields) -> Result<&'a StructArray, SchemaError> {
+    let values = list.values().as_struct_opt().filter(|values| values.fields() == fields);
+    values.ok_or_else(|| SchemaError::OtherType {
         name: "item".into(),
         expected: list_of(DataType::Struct(fields.clone())),
         found: list.data_type().clone(),

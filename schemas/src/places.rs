@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray
 use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
 
-use crate::lists::{key_values, list_of_structs};
+use crate::lists::list_of_structs;
 use crate::{Key, SchemaError, columns};
 
 /// What a page says about an image.
@@ -47,7 +47,7 @@ pub fn image_places(rows: &[Vec<ImagePlace>]) -> Result<ArrayRef, ArrowError> {
     let values = StructArray::try_new(
         columns::image_place_fields(),
         vec![
-            key_values(places().map(|place| place.key.0))?,
+            Key::column(places().map(|place| place.key))?,
             Arc::new(StringArray::from(places().map(|place| place.url.as_str()).collect::<Vec<_>>())),
             number(|place| place.tag_start),
             number(|place| place.src),
@@ -71,15 +71,15 @@ pub fn image_places_of(list: &ListArray, row: usize) -> Result<Vec<ImagePlace>, 
     let (alt, title, caption) = (columns::alt(), columns::title(), columns::caption());
     let (alt, title, caption) = (alt.of(&places)?, title.of(&places)?, caption.of(&places)?);
     let text = |column: &StringArray, row: usize| column.is_valid(row).then(|| column.value(row).to_owned());
-    let place = |index: usize| ImagePlace {
-        key: Key::from_slice(key.value(index)).unwrap_or_default(),
+    let place = |(index, key): (usize, Key)| ImagePlace {
+        key,
         url: url.value(index).to_owned(),
         tag_start: tag_start.value(index),
         src: src.value(index),
         tag_end: tag_end.value(index),
         texts: PlaceTexts { alt: text(alt, index), title: text(title, index), caption: text(caption, index) },
     };
-    Ok((0..places.num_rows()).map(place).collect())
+    Ok(Key::all_of(key)?.into_iter().enumerate().map(place).collect())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, AsArray, ListArray, StructArray, UInt32Array};
 use arrow::datatypes::UInt32Type;
 use arrow::error::ArrowError;
 
-use crate::lists::{list_of_structs, struct_row};
+use crate::lists::{list_of_structs, structs};
 use crate::{SchemaError, columns};
 
 /// Builds a column of runs, one list per row.
@@ -20,9 +20,30 @@ pub fn runs(rows: &[Vec<Range<u32>>]) -> Result<ArrayRef, ArrowError> {
 
 /// Reads one row's runs.
 pub fn runs_of(list: &ListArray, row: usize) -> Result<Vec<Range<u32>>, SchemaError> {
-    let values = struct_row(list, row, &columns::run_fields())?;
-    let (starts, ends) = (values.column(0).as_primitive::<UInt32Type>(), values.column(1).as_primitive::<UInt32Type>());
-    Ok(starts.values().iter().zip(ends.values()).map(|(start, end)| *start..*end).collect())
+    Ok(RunRows::new(list)?.row(row))
+}
+
+/// Row access to a column of runs without nulls.
+#[derive(Debug, Clone, Copy)]
+pub struct RunRows<'a> {
+    offsets: &'a [i32],
+    starts: &'a [u32],
+    ends: &'a [u32],
+}
+
+impl<'a> RunRows<'a> {
+    /// Borrows a column of runs; an error if its items are no runs.
+    pub fn new(list: &'a ListArray) -> Result<Self, SchemaError> {
+        let values = structs(list, &columns::run_fields())?;
+        let number = |index: usize| values.column(index).as_primitive::<UInt32Type>().values();
+        Ok(Self { offsets: list.value_offsets(), starts: number(0), ends: number(1) })
+    }
+
+    /// One row's runs.
+    pub fn row(&self, index: usize) -> Vec<Range<u32>> {
+        let row = self.offsets[index] as usize..self.offsets[index + 1] as usize;
+        self.starts[row.clone()].iter().zip(&self.ends[row]).map(|(start, end)| *start..*end).collect()
+    }
 }
 
 #[cfg(test)]

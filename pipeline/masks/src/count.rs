@@ -19,7 +19,7 @@ pub enum CountRule {
     MaskCeil,
     /// Masked are `round(cells * ratio)`, halves to even, but at least one: Muse, aMUSEd.
     MaskRoundedAtLeastOne,
-    /// Masked are as many as were asked for or fewer, as rectangles happen to fall: BEiT.
+    /// Masked are as many as were asked for or fewer, such as rectangles that happen not to fit: BEiT.
     AtMost,
     /// The pattern itself says which cells are masked.
     Pattern,

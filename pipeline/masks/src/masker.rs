@@ -31,8 +31,14 @@ pub enum Guide<'a> {
     Scores(&'a [f32]),
     /// Rectangles `[left, top, right, bottom]` in shares of the image's width and height.
     Boxes(&'a [[f32; 4]]),
-    /// One bit per cell in raster order, the lowest bit of a byte first: the cells of a region.
-    Bitmap(&'a [u8]),
+    /// The cells of a region.
+    Bitmap {
+        /// So many cells there are, inside the region and outside.
+        cells: usize,
+        /// One bit per cell in raster order, the lowest bit of a byte first, 1 inside; what is behind the last cell says
+        /// nothing.
+        bits: &'a [u8],
+    },
 }
 
 impl Guide<'_> {
@@ -42,7 +48,7 @@ impl Guide<'_> {
             Self::None => "nothing".to_owned(),
             Self::Scores(scores) => format!("{} scores", scores.len()),
             Self::Boxes(boxes) => format!("{} boxes", boxes.len()),
-            Self::Bitmap(bits) => format!("a bitmap of {} bytes", bits.len()),
+            Self::Bitmap { cells, bits } => format!("a bitmap of {cells} cells in {} bytes", bits.len()),
         }
     }
 }
@@ -164,7 +170,7 @@ impl Masker {
             return Err(MaskError::Settings(problems));
         }
         let streams = KeyedStreams::new(seed, &format!("patch masks: {}", config.name()));
-        let strategy = config.build(grid, &streams);
+        let strategy = config.build(grid);
         Ok(Self { config: config.clone(), seed, scratch: strategy.scratch(), strategy, streams, grid })
     }
 

@@ -193,8 +193,8 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, FixedSizeBinaryArray, StringArray};
-    use pageloom_schemas::columns;
+    use arrow::array::{ArrayRef, StringArray};
+    use pageloom_schemas::{Key, columns};
 
     use super::*;
 
@@ -210,8 +210,8 @@ mod tests {
     }
 
     fn batch(urls: &[&str]) -> RecordBatch {
-        let keys = FixedSizeBinaryArray::try_from_iter(urls.iter().map(|_| [0u8; 16])).unwrap();
-        let columns: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(StringArray::from(urls.to_vec()))];
+        let keys = Key::column(urls.iter().map(|_| Key::default())).unwrap();
+        let columns: Vec<ArrayRef> = vec![keys, Arc::new(StringArray::from(urls.to_vec()))];
         let schema = arrow::datatypes::Schema::new(vec![columns::key().field(), columns::url().field()]);
         RecordBatch::try_new(Arc::new(schema), columns).unwrap()
     }

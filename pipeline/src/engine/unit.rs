@@ -192,7 +192,11 @@ impl UnitLog {
 
     /// Adds to a count.
     pub fn count(&self, name: &str, rows: u64) {
-        *self.books().counts.entry(name.into()).or_default() += rows;
+        let mut books = self.books();
+        match books.counts.get_mut(name) {
+            Some(count) => *count += rows,
+            None => drop(books.counts.insert(name.into(), rows)),
+        }
     }
 
     /// A count so far.

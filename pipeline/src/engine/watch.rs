@@ -194,7 +194,7 @@ impl Hand {
         let (url, key) = (columns::url(), columns::key());
         let url = url.of(&self.rows).ok().filter(|url| row < url.len()).map(|url| shorten(url.value(row), SHOWN));
         let key = key.of(&self.rows).ok().filter(|key| row < key.len());
-        let key = key.and_then(|key| Key::from_slice(key.value(row))).map(|key| format!("(key {key})"));
+        let key = key.and_then(|key| Key::of(key, row).ok()).map(|key| format!("(key {key})"));
         let named = url.into_iter().chain(key).collect::<Vec<_>>().join(" ");
         format!("{which}{named}")
     }
@@ -266,14 +266,14 @@ impl Watcher {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, FixedSizeBinaryArray, StringArray};
+    use arrow::array::{ArrayRef, StringArray};
     use arrow::datatypes::Schema;
 
     use super::*;
 
     fn rows(urls: &[&str]) -> RecordBatch {
-        let keys = FixedSizeBinaryArray::try_from_iter(urls.iter().map(|_| [7u8; 16])).unwrap();
-        let columns: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(StringArray::from(urls.to_vec()))];
+        let keys = Key::column(urls.iter().map(|_| Key([7; 16]))).unwrap();
+        let columns: Vec<ArrayRef> = vec![keys, Arc::new(StringArray::from(urls.to_vec()))];
         let schema = Schema::new(vec![columns::key().field(), columns::url().field()]);
         RecordBatch::try_new(Arc::new(schema), columns).unwrap()
     }

@@ -7,7 +7,7 @@ use pageloom_schemas::passages::{PassagePlace, passages_of};
 use pageloom_schemas::places::image_places_of;
 use pageloom_schemas::{Key, columns};
 
-use crate::examples::examples_of;
+use crate::examples::Examples;
 use crate::image_runs::{ImageRun, image_runs_of};
 use crate::objectives::Example;
 use crate::words::Words;
@@ -69,8 +69,8 @@ fn ids(ids: &[i32], words: &Words) -> String {
 }
 
 fn examples(column: &ArrayRef, words: &Words) -> String {
-    let examples = examples_of(column.as_list(), 0).unwrap_or_default();
-    let texts: Vec<String> = examples.iter().map(|placed| example(&placed.example, words)).collect();
+    let Ok(examples) = Examples::of(column.as_list()) else { return String::new() };
+    let texts: Vec<String> = examples.document(0).map(|placed| example(&placed.example, words)).collect();
     texts.join("\n")
 }
 

@@ -108,7 +108,7 @@ fn named(batch: &RecordBatch, id: &str) -> Result<Option<Key>, RunError> {
         Some(wanted) => key.value(*row) == wanted.0,
         None => url.value(*row) == id,
     };
-    Ok((0..batch.num_rows()).find(is_it).and_then(|row| Key::from_slice(key.value(row))))
+    Ok((0..batch.num_rows()).find(is_it).map(|row| Key::of(key, row)).transpose()?)
 }
 
 /// Reads a page of a unit again. An error if its files are gone or have changed: its steps would leave something else.

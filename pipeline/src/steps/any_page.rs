@@ -135,7 +135,7 @@ fn each_page_ends_once(steps: &[StepConfig]) -> (usize, BTreeSet<&'static str>) 
     assert!(panics.is_empty(), "{steps:?}: {panics:?}");
 
     let key = columns::key();
-    let kept_keys = key.of(&kept).unwrap().iter().flatten().map(|key| Key::from_slice(key).unwrap().to_string());
+    let kept_keys = Key::all_of(key.of(&kept).unwrap()).unwrap().into_iter().map(|key| key.to_string());
     let mut ends: Vec<String> = kept_keys.chain(rejects.iter().map(|reject| reject.key.clone())).collect();
     ends.sort();
     let mut expected: Vec<String> = pages.iter().map(|(key, _)| key.to_string()).collect();

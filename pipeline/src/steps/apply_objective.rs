@@ -96,7 +96,7 @@ impl Inverse {
         for row in 0..batch.num_rows() {
             inputs.read(row, &mut document)?;
             for placed in self.0.examples(&inputs.random_key(row), &document).unwrap_or_default() {
-                let name = Key::from_slice(inputs.key.value(row)).unwrap_or_default();
+                let name = Key::of(inputs.key, row)?;
                 match self.0.objective.invert(&placed.example) {
                     Ok(found) if found == document.tokens_of(&placed.example.source) => inverted += 1,
                     Ok(_) => lost.push(format!("document {name}: its example gives other tokens back")),

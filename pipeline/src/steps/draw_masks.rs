@@ -35,7 +35,8 @@ pub struct Settings {
     pub grid: Option<Grid>,
     /// For strategies that look at the image: a file with a line of JSON for each, with its `url` or `key`, and `scores`
     /// (one for each cell), `boxes` (`[left, top, right, bottom]`, in shares of what is masked) or `cells` (0 or 1 for
-    /// each). An image that it doesn't name is rejected as `image_without_guide`.
+    /// each). An image that it doesn't name is rejected as `image_without_guide`; a line that doesn't fit the strategy and
+    /// its grid is a mistake in the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guide: Option<PathBuf>,
 }
@@ -76,23 +77,30 @@ impl Settings {
         Masker::new(&self.strategy, self.grid(tokens)?, seed)
     }
 
-    /// What is wrong with the strategy on its grid, in the user's words.
-    pub fn misfits(&self, tokens: pageloom_vq::Grid) -> Vec<String> {
-        match self.masker(tokens, 0) {
-            Err(MaskError::Settings(problems)) => problems,
-            Err(error) => vec![error.to_string()],
-            Ok(mut masker) if self.guide.is_none() => {
+    /// What is wrong with the strategy on its grid, in the user's words; and with the file of guides in this folder, of
+    /// which every line is held against both.
+    pub fn misfits(&self, tokens: pageloom_vq::Grid, folder: &Path) -> Vec<String> {
+        let mut masker = match self.masker(tokens, 0) {
+            Ok(masker) => masker,
+            Err(MaskError::Settings(problems)) => return problems,
+            Err(error) => return vec![error.to_string()],
+        };
+        let wrong = match self.guide.as_ref().map(|guide| folder.join(guide)) {
+            None => {
                 let drawn = masker.views(&[], 0..1, Guide::None).err();
-                drawn.map(|error| format!("{error}: name a file of them as `guide`")).into_iter().collect()
+                drawn.map(|error| format!("{error}: name a file of them as `guide`"))
             }
-            Ok(_) => Vec::new(),
-        }
-    }
-
-    /// What is wrong with the file of guides, if anything is.
-    pub fn wrong_guide(&self, folder: &Path) -> Option<String> {
-        let path = folder.join(self.guide.as_ref()?);
-        Guides::read(&path).err().map(|error| error.to_string())
+            // A file that can't be read at all is reported where all are read.
+            Some(path) if !path.is_file() => None,
+            Some(path) => match lines_of(&path) {
+                Ok(lines) => lines.into_iter().find_map(|(number, _, guide)| {
+                    let error = masker.views(&[], 0..1, guide.borrowed()).err()?;
+                    Some(format!("{}:{number}: {error}", path.display()))
+                }),
+                Err(error) => Some(error.to_string()),
+            },
+        };
+        wrong.into_iter().collect()
     }
 
     fn described(&self, tokens: pageloom_vq::Grid, seed: u64) -> Field {
@@ -152,9 +160,10 @@ struct DrawMasks {
 impl Step for DrawMasks {
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
         let key = columns::key();
+        let key = key.of(&batch)?;
         let mut masker = self.masker.clone();
-        let outcomes: Vec<_> =
-            key.of(&batch)?.iter().map(|key| self.bitmaps(&mut masker, key.unwrap_or_default())).collect();
+        let outcomes = (0..batch.num_rows()).map(|row| self.bitmaps(&mut masker, Key::of(key, row)?));
+        let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
         let (batch, masks) = rejects.keep_ok(&batch, outcomes)?;
         let item = Field::new("item", DataType::Binary, false);
         let mut column = ListBuilder::new(BinaryBuilder::new()).with_field(item);
@@ -168,14 +177,15 @@ impl Step for DrawMasks {
 }
 
 impl DrawMasks {
-    fn bitmaps(&self, masker: &mut Masker, key: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
-        let guide = match &self.guides {
-            Some(guides) => guides.of(key)?,
+    fn bitmaps(&self, masker: &mut Masker, key: Key) -> Result<Result<Vec<Vec<u8>>, Refusal>, StepError> {
+        let guide = match self.guides.as_ref().map(|guides| guides.of(key)) {
+            Some(Ok(guide)) => guide,
+            Some(Err(refusal)) => return Ok(Err(refusal)),
             None => Guide::None,
         };
-        let views = masker.views(key, 0..self.settings.views, guide);
-        let views = views.map_err(|error| Refusal::new("image_guide_misfits", error.to_string()))?;
-        Ok(views.into_iter().flat_map(|masks| masks.layers).map(|(_, mask)| mask.bits().to_vec()).collect())
+        let views = masker.views(&key.0, 0..self.settings.views, guide);
+        let views = views.map_err(|error| StepError::File(format!("masks of image {key}: {error}")))?;
+        Ok(Ok(views.into_iter().flat_map(|masks| masks.layers).map(|(_, mask)| mask.bits().to_vec()).collect()))
     }
 }
 
@@ -187,7 +197,17 @@ struct Guides(BTreeMap<Key, Owned>);
 enum Owned {
     Scores(Vec<f32>),
     Boxes(Vec<[f32; 4]>),
-    Bitmap(Vec<u8>),
+    Bitmap { cells: usize, bits: Vec<u8> },
+}
+
+impl Owned {
+    fn borrowed(&self) -> Guide<'_> {
+        match self {
+            Self::Scores(scores) => Guide::Scores(scores),
+            Self::Boxes(boxes) => Guide::Boxes(boxes),
+            Self::Bitmap { cells, bits } => Guide::Bitmap { cells: *cells, bits },
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -202,26 +222,27 @@ struct Line {
 
 impl Guides {
     fn read(path: &Path) -> Result<Self, StepError> {
-        let wrong = |number: usize, error: &dyn std::fmt::Display| {
-            StepError::File(format!("{}:{number}: {error}", path.display()))
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(0, &error))?;
-        let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-        let guides = lines.map(|(number, line)| {
-            let line: Line = serde_json::from_str(line).map_err(|error| wrong(number, &error))?;
-            line.guide().map_err(|message| wrong(number, &message))
-        });
-        guides.collect::<Result<_, _>>().map(Self)
+        Ok(Self(lines_of(path)?.into_iter().map(|(_, key, guide)| (key, guide)).collect()))
     }
 
-    fn of(&self, key: &[u8]) -> Result<Guide<'_>, Refusal> {
-        let guide = Key::from_slice(key).and_then(|key| self.0.get(&key));
-        match guide.ok_or_else(|| Refusal::new("image_without_guide", "the file of guides has no line for it"))? {
-            Owned::Scores(scores) => Ok(Guide::Scores(scores)),
-            Owned::Boxes(boxes) => Ok(Guide::Boxes(boxes)),
-            Owned::Bitmap(bits) => Ok(Guide::Bitmap(bits)),
-        }
+    fn of(&self, key: Key) -> Result<Guide<'_>, Refusal> {
+        let guide = self.0.get(&key).map(Owned::borrowed);
+        guide.ok_or_else(|| Refusal::new("image_without_guide", "the file of guides has no line for it"))
     }
+}
+
+/// The lines of a file of guides, each with its number, in their order.
+fn lines_of(path: &Path) -> Result<Vec<(usize, Key, Owned)>, StepError> {
+    let wrong =
+        |number: usize, error: &dyn std::fmt::Display| StepError::File(format!("{}:{number}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(0, &error))?;
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let guides = lines.map(|(number, line)| {
+        let line: Line = serde_json::from_str(line).map_err(|error| wrong(number, &error))?;
+        let (key, guide) = line.guide().map_err(|message| wrong(number, &message))?;
+        Ok((number, key, guide))
+    });
+    guides.collect()
 }
 
 impl Line {
@@ -236,7 +257,7 @@ impl Line {
         let guide = match (self.scores, self.boxes, self.cells) {
             (Some(scores), None, None) => Owned::Scores(scores),
             (None, Some(boxes), None) => Owned::Boxes(boxes),
-            (None, None, Some(cells)) => Owned::Bitmap(packed(&cells)),
+            (None, None, Some(cells)) => Owned::Bitmap { cells: cells.len(), bits: packed(&cells) },
             _ => return Err("a line has one of `scores`, `boxes` and `cells`".into()),
         };
         Ok((key, guide))
@@ -269,13 +290,34 @@ mod tests {
         assert!(guide(r#"{"url": "https://a.example/", "cells": [1], "boxes": []}"#).is_err());
     }
 
+    fn named(strategy: &str) -> Settings {
+        let strategy = MaskConfig::examples().into_iter().find(|config| config.name() == strategy).unwrap();
+        Settings { strategy, ..Settings::example() }
+    }
+
     #[test]
     fn a_strategy_that_looks_at_images_wants_a_guide() {
-        let attention = MaskConfig::examples().into_iter().find(|config| config.name() == "attention").unwrap();
-        let mut settings = Settings { strategy: attention, ..Settings::example() };
         let grid = pageloom_vq::Grid { width: 16, height: 16 };
-        assert!(settings.misfits(grid)[0].contains("`guide`"));
-        settings.guide = Some("guides.jsonl".into());
-        assert!(settings.misfits(grid).is_empty());
+        assert!(named("attention").misfits(grid, Path::new(""))[0].contains("`guide`"));
+        let with_guide = Settings { guide: Some("guides.jsonl".into()), ..named("attention") };
+        assert!(with_guide.misfits(grid, Path::new("")).is_empty());
+    }
+
+    #[test]
+    fn a_guide_of_other_cells_is_named_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let misfits = |second: &str| {
+            let lines = format!("{{\"url\": \"https://a.example/\", \"boxes\": []}}\n{second}\n");
+            std::fs::write(folder.path().join("guides.jsonl"), lines).unwrap();
+            let grid = Some(Grid::image(3, 3).unwrap());
+            let settings = Settings { guide: Some("guides.jsonl".into()), grid, ..named("roi") };
+            settings.misfits(pageloom_vq::Grid { width: 16, height: 16 }, folder.path())
+        };
+        let cells = |count: usize| format!("{{\"url\": \"https://b.example/\", \"cells\": {:?}}}", vec![1; count]);
+        assert_eq!(misfits(&cells(9)), [""; 0]);
+        // As bytes, nine cells and ten are the same.
+        assert!(misfits(&cells(10))[0].contains("guides.jsonl:2: this strategy needs boxes"));
+        let scores = misfits("{\"url\": \"https://b.example/\", \"scores\": [1, 2, 3, 4, 5, 6, 7, 8, 9]}");
+        assert!(scores[0].ends_with("but got 9 scores for 9 cells"));
     }
 }

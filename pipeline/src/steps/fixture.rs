@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, FixedSizeBinaryArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array,
-    UInt64Array, new_null_array,
+    ArrayRef, BinaryArray, ListArray, RecordBatch, StringArray, StructArray, UInt32Array, UInt64Array, new_null_array,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{concat_batches, take};
@@ -143,7 +142,7 @@ fn located_images(images: &[ImageLocation]) -> RecordBatch {
     let places: Vec<Option<&ImageLocation>> = held.iter().copied().map(Some).chain(none).collect();
     let place = || places.iter().map(|image| image.map(|image| &image.location));
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(FixedSizeBinaryArray::try_from_iter(urls.clone().map(|url| image_key(url).0)).unwrap()),
+        Key::column(urls.clone().map(image_key)).unwrap(),
         Arc::new(urls.map(Some).collect::<StringArray>()),
         Arc::new(place().map(|place| place.map(|_| 0)).collect::<UInt32Array>()),
         Arc::new(place().map(|place| place.map(|place| place.container.word())).collect::<StringArray>()),

@@ -248,7 +248,7 @@ fn codes(images: &ListArray, row: usize) -> Result<BTreeMap<Key, Vec<u32>>, Step
     let (key, codes) = (key.of(&batch)?, codes.of(&batch)?);
     let mut found = BTreeMap::new();
     for image in 0..batch.num_rows() {
-        let key = Key::from_slice(key.value(image)).unwrap_or_default();
+        let key = Key::of(key, image)?;
         found.insert(key, codes.value(image).as_primitive::<UInt32Type>().values().to_vec());
     }
     Ok(found)

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pageloom_training::random::KeyedStreams;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -36,6 +35,11 @@ impl Block {
     fn max_aspect(&self) -> f64 {
         self.max_aspect.unwrap_or(1.0 / self.min_aspect)
     }
+
+    // Cells of a frame that are to be masked.
+    fn wanted(&self, grid: Grid) -> usize {
+        CountRule::AtMost.masked(grid.frame_cells(), self.ratio)
+    }
 }
 
 impl StrategySettings for Block {
@@ -43,10 +47,18 @@ impl StrategySettings for Block {
         vec![("beit", Self::default()), ("data2vec", Self { ratio: 0.6123, ..Self::default() })]
     }
 
-    fn check(&self, _: Grid) -> Vec<String> {
+    fn check(&self, grid: Grid) -> Vec<String> {
         let mut problems = crate::ratio::Ratio::Fixed(self.ratio).problems("ratio");
         if self.min_cells == 0 || self.max_cells == Some(0) {
             problems.push("min_cells and max_cells must be at least 1".to_owned());
+        }
+        let most = self.max_cells.map_or(self.wanted(grid), |most| self.wanted(grid).min(most as usize));
+        if self.min_cells as usize > most {
+            problems.push(format!(
+                "min_cells is {}, but a rectangle may add {most} cells at most here, so that hardly any would fit: lower \
+                 min_cells, or raise ratio or max_cells",
+                self.min_cells
+            ));
         }
         if !(self.min_aspect > 0.0 && self.min_aspect <= self.max_aspect() && self.max_aspect().is_finite()) {
             problems.push(format!("min_aspect is {} and max_aspect {}", self.min_aspect, self.max_aspect()));
@@ -54,7 +66,7 @@ impl StrategySettings for Block {
         problems
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         Arc::new(Rectangles { settings: self.clone(), grid })
     }
 }
@@ -68,7 +80,7 @@ struct Rectangles {
 impl Rectangles {
     // Rectangles until the frame has enough masked cells, or ten in a row don't fit.
     fn cover(&self, mask: &mut PatchMask, uniform: &mut dyn FnMut() -> f64) {
-        let wanted = CountRule::AtMost.masked(self.grid.frame_cells(), self.settings.ratio);
+        let wanted = self.settings.wanted(self.grid);
         let mut masked = 0;
         while masked < wanted {
             let most = (wanted - masked).min(self.settings.max_cells.map_or(wanted, |cells| cells as usize));
@@ -115,5 +127,20 @@ impl Strategy for Rectangles {
         self.cover(mask, &mut || random.uniform());
         mask.repeat_first_frame();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rectangles_larger_than_the_mask_are_refused() {
+        let problems = |min_cells, max_cells| {
+            Block { min_cells, max_cells, ..Block::default() }.check(Grid::image(14, 14).unwrap())
+        };
+        assert_eq!(problems(75, None), [""; 0]);
+        assert!(problems(1000, None)[0].contains("may add 75 cells at most here"));
+        assert!(problems(16, Some(15))[0].contains("may add 15 cells at most here"));
     }
 }

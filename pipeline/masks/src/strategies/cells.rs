@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pageloom_training::random::KeyedStreams;
 use serde::{Deserialize, Serialize};
 
 use super::{ByBlocks, Strategy, StrategySettings};
@@ -36,7 +35,7 @@ impl StrategySettings for Cells {
         true
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         Arc::new(ByBlocks { ratio: self.ratio, count: CountRule::MaskCeil, blocks: Blocks::of(grid, self.block) })
     }
 }

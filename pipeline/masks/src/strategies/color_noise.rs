@@ -1,7 +1,7 @@
 //! Masks by the rank of filtered noise, the highest values visible (ColorMAE, arXiv 2407.13036).
 
 use std::f64::consts::PI;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pageloom_training::random::KeyedStreams;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,8 @@ pub struct ColorFrom {
 }
 
 /// Stored noise, of which a view's images share one crop and its flips; each image takes one of the patterns.
+///
+/// The patterns of all colors are in memory together, with 4 bytes for each of their cells: at most 1 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SharedWindow {
@@ -55,6 +57,9 @@ pub struct SharedWindow {
     /// Each pattern has so many rows and columns.
     pub size: u32,
 }
+
+/// What the patterns of all colors may take.
+const MOST_STORED_BYTES: u64 = 1 << 30;
 
 /// The filter of white noise W, where G is a Gaussian blur. Its numbers are fitted to the publication's figure of
 /// spectra, because neither the paper's text nor its repository states them.
@@ -102,6 +107,14 @@ impl Default for SharedWindow {
     }
 }
 
+impl SharedWindow {
+    // Of one color's patterns.
+    fn bytes(&self) -> u64 {
+        let cells = u64::from(self.size) * u64::from(self.size);
+        cells.saturating_mul(u64::from(self.patterns)).saturating_mul(size_of::<f32>() as u64)
+    }
+}
+
 impl Color {
     fn filter(self) -> Filter {
         let (s1, s2, passes) = match self {
@@ -132,6 +145,10 @@ impl Filter {
     // At six standard deviations of the widest kernel, what opposite borders have in common is under 1/8000.
     fn margin(&self) -> usize {
         libm::ceil(6.0 * self.s1.max(self.s2) * libm::sqrt(f64::from(self.passes))) as usize
+    }
+
+    fn spectrum(&self, rows: usize, columns: usize) -> Spectrum {
+        Spectrum::new(rows, columns, self.margin(), |at| self.response(at))
     }
 
     fn problems(&self) -> Vec<String> {
@@ -185,6 +202,16 @@ impl StrategySettings for ColorNoise {
             if !(1..=65_536).contains(&window.patterns) {
                 problems.push(format!("shared_window.patterns is {}, not between 1 and 65536", window.patterns));
             }
+            let colors = self.schedule.len() as u64 + 1;
+            let bytes = window.bytes().saturating_mul(colors);
+            if bytes > MOST_STORED_BYTES {
+                problems.push(format!(
+                    "shared_window has {} patterns of {size} x {size} for each of {colors} colors, which take {bytes} \
+                     bytes, but at most {MOST_STORED_BYTES} may be stored: lower `patterns` or `size`",
+                    window.patterns,
+                    size = window.size
+                ));
+            }
         }
         problems
     }
@@ -195,18 +222,12 @@ impl StrategySettings for ColorNoise {
         colors.all(|color| color == Color::White) && self.shared_window.is_none()
     }
 
-    fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         let scheduled = self.schedule.iter().map(|entry| (entry.view, entry.color.filter()));
         let source = |filter: Filter| match self.shared_window {
-            Some(window) => {
-                let spectrum = |size| Spectrum::new(size, size, filter.margin(), |at| filter.response(at));
-                Source::Stored(Bank::new(&spectrum(window.size as usize), window.patterns, streams))
-            }
+            Some(window) => Source::Stored(Stored { filter, window, bank: OnceLock::new() }),
             None if filter.color == Color::White => Source::White,
-            None => {
-                let response = |at| filter.response(at);
-                Source::Filtered(Spectrum::new(grid.rows(), grid.columns(), filter.margin(), response))
-            }
+            None => Source::Filtered(filter.spectrum(grid.rows(), grid.columns())),
         };
         let sources =
             std::iter::once((0, self.filter())).chain(scheduled).map(|(view, filter)| (view, source(filter))).collect();
@@ -226,7 +247,22 @@ struct ByFilteredNoise {
 enum Source {
     White,
     Filtered(Spectrum),
-    Stored(Bank),
+    Stored(Stored),
+}
+
+/// Noise that all images share.
+#[derive(Debug)]
+struct Stored {
+    filter: Filter,
+    window: SharedWindow,
+    bank: OnceLock<Bank>,
+}
+
+impl Stored {
+    fn bank(&self, streams: &KeyedStreams) -> &Bank {
+        let size = self.window.size as usize;
+        self.bank.get_or_init(|| Bank::new(&self.filter.spectrum(size, size), self.window.patterns, streams))
+    }
 }
 
 impl Strategy for ByFilteredNoise {
@@ -252,7 +288,8 @@ impl Strategy for ByFilteredNoise {
         match self.sources.iter().rev().find(|(first, _)| *first <= view).map(|(_, source)| source) {
             Some(Source::Filtered(spectrum)) => spectrum.draw(&mut random, words, partial, scores),
             // Every image has the key of the view's crop in common, which no image's own key can be: it has no byte.
-            Some(Source::Stored(bank)) => {
+            Some(Source::Stored(stored)) => {
+                let bank = stored.bank(draw.streams);
                 bank.window(self.grid, &mut random, &mut draw.streams.of(b"", view), scores);
             }
             Some(Source::White) | None => white(&mut random, words, scores),

@@ -1,8 +1,8 @@
 //! Masks by the rank of other fields: Perlin noise, Halton's order, or blue noise by void and cluster.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use pageloom_training::random::{KeyedRandom, KeyedStreams};
+use pageloom_training::random::KeyedRandom;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -35,10 +35,13 @@ pub enum FieldKind {
     Halton,
     /// Visible cells as evenly spread as can be: a window of a torus of void-and-cluster ranks, mirrored at random.
     BlueNoise {
-        /// The torus has so many rows and columns.
+        /// The torus has so many rows and columns, as many as the grid at least and 128 at most.
         side: u32,
     },
 }
+
+/// The work on a torus grows with the square of its cells: this one takes seconds.
+const LARGEST_SIDE: usize = 128;
 
 impl Default for Field {
     fn default() -> Self {
@@ -59,8 +62,13 @@ impl StrategySettings for Field {
             FieldKind::Perlin { spacing } if !(1.0..=1024.0).contains(&spacing) => {
                 problems.push(format!("spacing is {spacing}, but it must lie between 1 and 1024"));
             }
-            FieldKind::BlueNoise { side } if !(least..=128.max(least)).contains(&(side as usize)) => {
-                problems.push(format!("side is {side}, but it must lie between {least} and {}", 128.max(least)));
+            FieldKind::BlueNoise { .. } if least > LARGEST_SIDE => problems.push(format!(
+                "blue noise is for grids of at most {LARGEST_SIDE} rows and columns, but this one has {} and {}",
+                grid.rows(),
+                grid.columns()
+            )),
+            FieldKind::BlueNoise { side } if !(least..=LARGEST_SIDE).contains(&(side as usize)) => {
+                problems.push(format!("side is {side}, but it must lie between {least} and {LARGEST_SIDE}"));
             }
             _ => {}
         }
@@ -72,21 +80,16 @@ impl StrategySettings for Field {
         self.kind == FieldKind::Halton
     }
 
-    fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         let source = match self.kind {
             FieldKind::Perlin { spacing } => Source::Perlin(spacing),
-            FieldKind::Halton => Source::Torus(Torus {
+            FieldKind::Halton => Source::Halton(Torus {
                 rows: grid.rows(),
                 columns: grid.columns(),
                 ranks: halton(grid.rows(), grid.columns()),
                 mirrors: false,
             }),
-            FieldKind::BlueNoise { side } => Source::Torus(Torus {
-                rows: side as usize,
-                columns: side as usize,
-                ranks: blue_noise(side as usize, &mut streams.of(b"", u32::MAX)),
-                mirrors: true,
-            }),
+            FieldKind::BlueNoise { side } => Source::BlueNoise { side: side as usize, torus: OnceLock::new() },
         };
         Arc::new(ByField { ratio: self.ratio, grid, source })
     }
@@ -102,7 +105,8 @@ struct ByField {
 #[derive(Debug)]
 enum Source {
     Perlin(f64),
-    Torus(Torus),
+    Halton(Torus),
+    BlueNoise { side: usize, torus: OnceLock<Torus> },
 }
 
 #[derive(Debug)]
@@ -114,6 +118,10 @@ struct Torus {
 }
 
 impl Torus {
+    fn of_blue_noise(side: usize, random: &mut KeyedRandom) -> Self {
+        Self { rows: side, columns: side, ranks: blue_noise(side, random), mirrors: true }
+    }
+
     // The grid's window of the torus, from a drawn cell on.
     fn window(&self, grid: Grid, random: &mut KeyedRandom, field: &mut [f32]) {
         let down = random.within(0, self.rows as u32) as usize;
@@ -143,11 +151,31 @@ impl Strategy for ByField {
         let Scratch { scores, bits, .. } = &mut *draw.scratch;
         match &self.source {
             Source::Perlin(spacing) => perlin(self.grid.columns(), *spacing, &mut random, scores),
-            Source::Torus(torus) => torus.window(self.grid, &mut random, scores),
+            Source::Halton(torus) => torus.window(self.grid, &mut random, scores),
+            Source::BlueNoise { side, torus } => {
+                let torus = torus.get_or_init(|| Torus::of_blue_noise(*side, &mut draw.streams.of(b"", u32::MAX)));
+                torus.window(self.grid, &mut random, scores);
+            }
         }
         mask_all_but_lowest(scores, self.rule().visible(scores.len(), self.ratio.at(draw.image.view)), bits);
         repeat_frames(bits, &mut layers[0].1);
         draw.scratch.scores_rank_cells = self.grid.frames() == 1;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blue_noise_is_refused_where_its_torus_would_take_hours() {
+        let problems = |side, rows| {
+            let kind = FieldKind::BlueNoise { side };
+            Field { kind, ..Field::default() }.check(Grid::image(rows, 14).unwrap())
+        };
+        assert_eq!(problems(128, 128), [""; 0]);
+        assert!(problems(129, 14)[0].contains("between 14 and 128"));
+        assert!(problems(256, 256)[0].contains("at most 128 rows and columns, but this one has 256 and 14"));
     }
 }

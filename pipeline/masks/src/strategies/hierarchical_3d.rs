@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pageloom_training::random::KeyedStreams;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -43,7 +42,7 @@ impl StrategySettings for Hierarchical3d {
         true
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         Arc::new(Cubes { ratio: self.ratio, scale: self.scale as usize, grid })
     }
 }

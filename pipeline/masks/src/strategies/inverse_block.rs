@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pageloom_training::random::{KeyedRandom, KeyedStreams};
+use pageloom_training::random::KeyedRandom;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -42,7 +42,7 @@ impl StrategySettings for InverseBlock {
         problems
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         Arc::new(Stamps { settings: self.clone(), grid })
     }
 }

@@ -22,7 +22,6 @@ mod uniform;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use pageloom_training::random::KeyedStreams;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -89,8 +88,9 @@ pub(crate) trait StrategySettings: Serialize + DeserializeOwned + Default {
         false
     }
 
-    /// The strategy, whose `check` has found nothing wrong. What is the same for all images is drawn from `streams`.
-    fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy>;
+    /// The strategy, whose `check` has found nothing wrong. It costs little, because strategies are also built to be
+    /// described: noise that all images share is made when the first of them is drawn.
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy>;
 }
 
 /// Makes the enum that a job file's `masks` table names, from the one list of all strategies.
@@ -132,8 +132,8 @@ macro_rules! register {
                 match self { $(Self::$variant(settings) => settings.favours_no_cell(),)+ }
             }
 
-            pub(crate) fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy> {
-                match self { $(Self::$variant(settings) => settings.build(grid, streams),)+ }
+            pub(crate) fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
+                match self { $(Self::$variant(settings) => settings.build(grid),)+ }
             }
         }
     };

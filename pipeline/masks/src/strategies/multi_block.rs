@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pageloom_training::random::KeyedStreams;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -53,6 +52,9 @@ impl Default for MultiBlock {
 // After so many draws without enough cells, one target less has to be avoided.
 const TRIES: u32 = 20;
 
+/// So many draws of a target's sides, and one at the end, are looked at before a run.
+const DRAWS_LOOKED_AT: u32 = 1024;
+
 impl StrategySettings for MultiBlock {
     fn check(&self, grid: Grid) -> Vec<String> {
         let mut problems = Vec::new();
@@ -73,24 +75,30 @@ impl StrategySettings for MultiBlock {
             problems.push("the grid must have at least 2 rows and 2 columns".to_owned());
         }
         if problems.is_empty() {
-            let (rows, columns) = self.sides(grid, self.target_scale, self.target_aspect, 0.0);
-            if rows * columns <= self.min_keep as usize {
-                problems.push(format!(
-                    "the smallest target has {} cells, but min_keep is {}",
-                    rows * columns,
-                    self.min_keep
-                ));
+            let smallest = self.smallest_target(grid);
+            if smallest <= self.min_keep as usize {
+                problems.push(format!("the smallest target has {smallest} cells, but min_keep is {}", self.min_keep));
             }
         }
         problems
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         Arc::new(ContextAndTargets { settings: self.clone(), grid })
     }
 }
 
 impl MultiBlock {
+    // Sides are rounded and cut at the grid's, so that the smallest target may be that of any draw.
+    fn smallest_target(&self, grid: Grid) -> usize {
+        let draws = (0..=DRAWS_LOOKED_AT).map(|draw| f64::from(draw) / f64::from(DRAWS_LOOKED_AT));
+        let cells = draws.map(|drawn| {
+            let (rows, columns) = self.sides(grid, self.target_scale, self.target_aspect, drawn);
+            rows * columns
+        });
+        cells.min().unwrap_or(0)
+    }
+
     // The sides of a block at this draw. A block is at least one cell shorter than the grid in both directions.
     fn sides(&self, grid: Grid, scale: [f64; 2], aspect: [f64; 2], drawn: f64) -> (usize, usize) {
         let scale = scale[0] + drawn * (scale[1] - scale[0]);
@@ -121,7 +129,7 @@ impl ContextAndTargets {
         let Some(((_, masked), targets)) = layers.split_first_mut() else { return };
         for (_, mask) in targets.iter_mut() {
             mask.clear();
-            // `check` has made sure that a target has enough cells.
+            // `check` has looked whether targets have enough cells: another place would give no more.
             self.drop_block(target, places).cells(self.grid).for_each(|cell| mask.set(cell));
         }
         let mut avoided = if settings.allow_overlap { 0 } else { targets.len() };
@@ -176,6 +184,15 @@ impl Strategy for ContextAndTargets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_is_checked_at_the_draw_that_makes_it_smallest() {
+        let grid = Grid::image(8, 8).unwrap();
+        // 9 cells as 3 x 3 at the lowest aspect, 7 as 7 x 1 at the highest one, and 6 x 1 between them.
+        let settings = |high| MultiBlock { min_keep: 8, target_aspect: [0.75, high], ..MultiBlock::default() };
+        assert_eq!(settings(1.5).check(grid), [""; 0]);
+        assert_eq!(settings(30.0).check(grid), ["the smallest target has 6 cells, but min_keep is 8"]);
+    }
 
     #[test]
     fn targets_that_leave_no_context_are_given_up_one_by_one() {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pageloom_training::random::KeyedStreams;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -44,7 +43,7 @@ impl StrategySettings for Regular {
         self.random_phase
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         Arc::new(Repeated { grid, random_phase: self.random_phase, pattern: Pattern::OneOf(self.step as usize) })
     }
 }
@@ -58,7 +57,7 @@ impl StrategySettings for Checkerboard {
         self.random_phase
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         Arc::new(Repeated { grid, random_phase: self.random_phase, pattern: Pattern::EveryOther })
     }
 }

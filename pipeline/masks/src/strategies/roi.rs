@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pageloom_training::random::KeyedStreams;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -10,7 +9,7 @@ use crate::count::CountRule;
 use crate::field::white;
 use crate::grid::Grid;
 use crate::masker::Guide;
-use crate::rank::{mask_all_but_lowest, repeat_frames};
+use crate::rank::{clear_behind, mask_all_but_lowest, repeat_frames};
 use crate::ratio::Ratio;
 
 /// Settings of `roi`. Every image needs boxes, or a bitmap of one frame's cells.
@@ -56,7 +55,7 @@ impl StrategySettings for Roi {
         problems
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         Arc::new(ByRegions { settings: self.clone(), grid })
     }
 }
@@ -72,10 +71,13 @@ impl ByRegions {
         bits.fill(0);
         match guide {
             Guide::Boxes(boxes) => boxes.iter().for_each(|region| self.mark_box(region, bits)),
-            Guide::Bitmap(bitmap) if bitmap.len() == bits.len() => bits.copy_from_slice(bitmap),
+            Guide::Bitmap { cells, bits: bitmap } if cells == self.grid.frame_cells() && bitmap.len() == bits.len() => {
+                bits.copy_from_slice(bitmap);
+                clear_behind(bits, cells);
+            }
             other => {
-                let needed = "boxes, or a bitmap of a frame's cells";
-                return Err(MaskError::Guide { needed, got: other.describe() });
+                let got = format!("{} for {} cells", other.describe(), self.grid.frame_cells());
+                return Err(MaskError::Guide { needed: "boxes, or a bitmap of a frame's cells", got });
             }
         }
         Ok(())
@@ -121,7 +123,7 @@ impl Strategy for ByRegions {
             None => {
                 let cells = self.grid.frame_cells();
                 bits.iter_mut().for_each(|byte| *byte = !*byte);
-                crate::rank::clear_behind(bits, cells);
+                clear_behind(bits, cells);
             }
             Some(ratio) => {
                 white(&mut random, words, scores);
@@ -160,7 +162,19 @@ mod tests {
     #[test]
     fn kept_regions_are_all_that_is_visible() {
         let settings = Roi { regions: Regions::Keep, ..Roi::default() };
-        assert_eq!(masked(settings, Guide::Bitmap(&[0xf0, 0xff])), [0, 1, 2, 3]);
+        assert_eq!(masked(settings, Guide::Bitmap { cells: 16, bits: &[0xf0, 0xff] }), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_bitmap_has_as_many_cells_as_the_grid() {
+        let grid = Grid::image(3, 3).unwrap();
+        let mut masker = crate::Masker::new(&MaskConfig::Roi(Roi::default()), grid, 1).unwrap();
+        let mut bits = |cells| {
+            let masks = masker.views(b"image", 0..1, Guide::Bitmap { cells, bits: &[255, 3] })?;
+            Ok::<_, MaskError>(masks[0].masked().bits().to_vec())
+        };
+        assert_eq!(bits(9), Ok(vec![255, 1]));
+        assert!(bits(10).unwrap_err().to_string().ends_with("a bitmap of 10 cells in 2 bytes for 9 cells"));
     }
 
     #[test]

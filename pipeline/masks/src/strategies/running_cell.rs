@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pageloom_training::random::KeyedStreams;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings, tube::Tube};
@@ -40,8 +39,8 @@ impl StrategySettings for RunningCell {
         true
     }
 
-    fn build(&self, grid: Grid, streams: &KeyedStreams) -> Arc<dyn Strategy> {
-        let encoder = Tube { ratio: Ratio::Fixed(self.ratio) }.build(grid, streams);
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
+        let encoder = Tube { ratio: Ratio::Fixed(self.ratio) }.build(grid);
         Arc::new(TurningCells { encoder, skipped: CountRule::MaskTruncated.masked(4, self.decoder_ratio), grid })
     }
 }
@@ -100,7 +99,7 @@ mod tests {
     #[test]
     fn two_of_four_places_turn_by_one_per_frame() {
         let grid = Grid::video(4, 2, 2).unwrap();
-        let cells = RunningCell::default().build(grid, &KeyedStreams::new(0, ""));
+        let cells = RunningCell::default().build(grid);
         let cells = TurningCells { encoder: cells, skipped: 2, grid };
         let mut mask = PatchMask::visible(grid, CountRule::Pattern);
         cells.turn(0, &mut mask);

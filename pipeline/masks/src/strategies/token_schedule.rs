@@ -3,7 +3,7 @@
 use std::f64::consts::FRAC_PI_2;
 use std::sync::Arc;
 
-use pageloom_training::random::{KeyedRandom, KeyedStreams};
+use pageloom_training::random::KeyedRandom;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -25,7 +25,8 @@ pub struct TokenSchedule {
     pub count: CountRule,
     /// Which tokens are masked.
     pub order: TokenOrder,
-    /// This share of tokens, rounded up, is also left out of the encoder's input, all of them masked: 0.5 for MAGE.
+    /// This share of tokens, rounded up, is also left out of the encoder's input, all of them masked: 0.5 for MAGE. Where
+    /// `count` masks fewer, as one that rounds down may at `min_ratio`, it is those.
     pub dropped: Option<f64>,
 }
 
@@ -157,7 +158,7 @@ impl StrategySettings for TokenSchedule {
         self.order == TokenOrder::Random
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         let fixed = (self.order == TokenOrder::Halton).then(|| {
             let frame = halton(grid.rows(), grid.columns());
             frame.iter().copied().cycle().take(grid.cells()).collect()
@@ -184,7 +185,10 @@ impl Strategy for DrawnShare {
     }
 
     fn rule_beside(&self) -> CountRule {
-        CountRule::MaskCeil
+        let cells = self.grid.cells();
+        let dropped = CountRule::MaskCeil.masked(cells, self.settings.dropped.unwrap_or(0.0));
+        let fewest_masked = self.rule().masked(cells, self.settings.min_ratio);
+        if dropped <= fewest_masked { CountRule::MaskCeil } else { CountRule::AtMost }
     }
 
     fn scratch(&self) -> Scratch {
@@ -201,9 +205,10 @@ impl Strategy for DrawnShare {
             Some(fixed) => scores.copy_from_slice(fixed),
             None => white(&mut random, words, scores),
         }
-        mask_all_but_lowest(scores, self.rule().visible(cells, share), layers[0].1.bits_mut());
+        let visible = self.rule().visible(cells, share);
+        mask_all_but_lowest(scores, visible, layers[0].1.bits_mut());
         if let (Some(dropped), Some((_, mask))) = (self.settings.dropped, layers.get_mut(1)) {
-            mask_all_but_lowest(scores, CountRule::MaskCeil.visible(cells, dropped), mask.bits_mut());
+            mask_all_but_lowest(scores, CountRule::MaskCeil.visible(cells, dropped).max(visible), mask.bits_mut());
         }
         draw.scratch.scores_rank_cells = true;
         Ok(())
@@ -272,6 +277,16 @@ mod tests {
             assert_eq!(dropped.num_masked(), 128);
             assert!(dropped.ids_masked().into_iter().all(|cell| masked.is_masked(cell as usize)));
         }
+    }
+
+    #[test]
+    fn no_more_tokens_are_dropped_than_are_masked() {
+        // 0.2 of 256 is 51.2: 51 are masked where nothing more is drawn, and 52 would be dropped.
+        let settings = TokenSchedule { min_ratio: 0.2, dropped: Some(0.2), ..TokenSchedule::default() };
+        let least = draws(settings, 50).into_iter().min_by_key(|masks| masks.masked().num_masked()).unwrap();
+        assert_eq!(least.masked().num_masked(), 51);
+        assert_eq!(least.layers[1].1.bits(), least.masked().bits());
+        assert_eq!(least.layers[1].1.rule(), CountRule::AtMost);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pageloom_training::random::KeyedStreams;
 use serde::{Deserialize, Serialize};
 
 use super::{ByBlocks, Strategy, StrategySettings};
@@ -34,7 +33,7 @@ impl StrategySettings for Tube {
         true
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         Arc::new(ByBlocks { ratio: self.ratio, count: CountRule::MaskTruncated, blocks: Blocks::of(grid, 1) })
     }
 }

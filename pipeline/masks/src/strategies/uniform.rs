@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pageloom_training::random::KeyedStreams;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -37,7 +36,7 @@ impl StrategySettings for Uniform {
         true
     }
 
-    fn build(&self, grid: Grid, _: &KeyedStreams) -> Arc<dyn Strategy> {
+    fn build(&self, grid: Grid) -> Arc<dyn Strategy> {
         Arc::new(OnePerBlock { secondary_ratio: self.secondary_ratio, grid, blocks: Blocks::of(grid, 2) })
     }
 }

@@ -44,9 +44,8 @@ pub fn copies<T: Clone + Send + Sync + 'static>(
 /// All that is said of the rows of a batch, each with its row.
 fn said_of<T>(batch: &RecordBatch, of_key: &impl Fn(&Key) -> Vec<T>) -> Result<Vec<(u32, T)>, StepError> {
     let mut said = Vec::new();
-    for (row, key) in columns::key().of(batch)?.iter().enumerate() {
-        let of_row = of_key(&key.and_then(Key::from_slice).unwrap_or_default());
-        said.extend(of_row.into_iter().map(|of_row| (row as u32, of_row)));
+    for (row, key) in Key::all_of(columns::key().of(batch)?)?.iter().enumerate() {
+        said.extend(of_key(key).into_iter().map(|of_row| (row as u32, of_row)));
     }
     Ok(said)
 }
@@ -67,16 +66,16 @@ pub fn only(
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{AsArray, FixedSizeBinaryArray};
+    use arrow::array::AsArray;
     use arrow::datatypes::{Schema, UInt32Type};
 
     use super::*;
 
     #[tokio::test]
     async fn a_document_that_many_want_is_copied_a_few_at_a_time() {
-        let keys = FixedSizeBinaryArray::try_from_iter([[1; 16], [2; 16], [3; 16]].iter()).unwrap();
+        let keys = Key::column([1, 2, 3].map(|key| Key([key; 16]))).unwrap();
         let schema = Arc::new(Schema::new(vec![columns::key().field()]));
-        let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(keys)]).unwrap();
+        let batch = RecordBatch::try_new(schema.clone(), vec![keys]).unwrap();
         let documents = RecordBatchStreamAdapter::new(schema, stream::iter([Ok(batch)]));
         let of_key = |key: &Key| (0..[0, 1, 0, 150][usize::from(key.0[0])]).collect::<Vec<u32>>();
         let schema = Arc::new(Schema::new(vec![columns::for_bucket().field(), columns::key().field()]));

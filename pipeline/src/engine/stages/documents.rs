@@ -7,7 +7,6 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array, UInt64Array}
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionContext, col};
 use futures::try_join;
-use pageloom_schemas::lists::key_values;
 use pageloom_schemas::passages::passages;
 use pageloom_schemas::places::{ImagePlace, PlaceTexts, image_places_of};
 use pageloom_schemas::{Key, columns, tables};
@@ -127,7 +126,7 @@ fn count_images(plan: Arc<dyn ExecutionPlan>, log: &Arc<UnitLog>) -> Arc<dyn Exe
 
 fn references(batch: &RecordBatch, buckets: u32) -> Result<RecordBatch, StepError> {
     let (key, url, slots) = (columns::key(), columns::url(), columns::image_slots());
-    let (key, url, slots) = (key.of(batch)?, url.of(batch)?, slots.of(batch)?);
+    let (keys, url, slots) = (Key::all_of(key.of(batch)?)?, url.of(batch)?, slots.of(batch)?);
     let mut shown: Vec<(usize, ImagePlace)> = Vec::new();
     for row in 0..batch.num_rows() {
         let mut seen = BTreeSet::new();
@@ -143,9 +142,9 @@ fn references(batch: &RecordBatch, buckets: u32) -> Result<RecordBatch, StepErro
     };
     let columns: Vec<ArrayRef> = vec![
         Arc::new(UInt32Array::from_iter_values(places().map(|place| image_bucket(&place.key, buckets)))),
-        key_values(places().map(|place| place.key.0))?,
+        Key::column(places().map(|place| place.key))?,
         Arc::new(StringArray::from_iter_values(places().map(|place| &place.url))),
-        key_values(shown.iter().map(|(row, _)| Key::from_slice(key.value(*row)).unwrap_or_default().0))?,
+        Key::column(shown.iter().map(|(row, _)| keys[*row]))?,
         Arc::new(StringArray::from_iter_values(shown.iter().map(|(row, _)| url.value(*row)))),
         text(|texts| &texts.alt),
         text(|texts| &texts.title),

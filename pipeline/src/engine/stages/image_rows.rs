@@ -146,8 +146,7 @@ impl Shown {
         }
         if self.documents.len() < settings.max_documents as usize {
             let (key, url) = (columns::document_key(), columns::document_url());
-            let key = Key::from_slice(key.of(batch)?.value(row)).unwrap_or_default();
-            self.documents.push((key, url.of(batch)?.value(row).to_owned()));
+            self.documents.push((Key::of(key.of(batch)?, row)?, url.of(batch)?.value(row).to_owned()));
         }
         self.count = self.count.saturating_add(1);
         Ok(())
@@ -156,12 +155,12 @@ impl Shown {
 
 fn rows_of(batch: &RecordBatch, shown: &[Shown], made: &Made, schema: &SchemaRef) -> Result<RecordBatch, StepError> {
     let (key, sha256, url) = (columns::key(), columns::sha256(), columns::url());
-    let keys = key.of(batch)?.iter().flatten().map(|key| Key::from_slice(key).unwrap_or_default().to_string());
+    let keys: Vec<String> = Key::all_of(key.of(batch)?)?.iter().map(Key::to_string).collect();
     let digests = sha256.of(batch)?.iter().flatten().map(hex);
     let same = |text: &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(shown.iter().map(|_| text))) };
     let columns = schema.fields().iter().map(|field| -> Result<ArrayRef, StepError> {
         Ok(match field.name().as_str() {
-            "image_key" => Arc::new(StringArray::from_iter_values(keys.clone())),
+            "image_key" => Arc::new(StringArray::from_iter_values(&keys)),
             "sha256" => Arc::new(StringArray::from_iter_values(digests.clone())),
             "url" => Arc::new(url.of(batch)?.clone()),
             "tokens" => codes(batch, field)?,

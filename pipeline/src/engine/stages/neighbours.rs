@@ -10,7 +10,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionContext, col};
 use futures::try_join;
-use pageloom_schemas::lists::{key_lists, key_values, keys_of};
+use pageloom_schemas::lists::{key_lists, keys_of};
 use pageloom_schemas::{Key, columns, tables};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -142,7 +142,7 @@ impl Chosen {
         let columns: Vec<ArrayRef> = vec![
             Arc::new(bucket),
             Arc::new(UInt64Array::from(self.orders)),
-            key_values(self.keys.iter().map(|key| key.0))?,
+            Key::column(self.keys)?,
             key_lists(&self.neighbours)?,
         ];
         Ok(RecordBatch::try_new(tables::chosen_neighbours(), columns)?)
@@ -154,7 +154,7 @@ fn find_twice(rows: Arc<dyn ExecutionPlan>, twice: Arc<Mutex<Option<Key>>>) -> A
     let last = Mutex::new(None);
     let look = move |batch: RecordBatch| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in columns::key().of(&batch)?.iter().flatten().filter_map(Key::from_slice) {
+        for key in Key::all_of(columns::key().of(&batch)?)? {
             if last.replace(key) == Some(key) {
                 twice.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(key);
             }
@@ -194,7 +194,7 @@ fn by_neighbour(batch: &RecordBatch, seed: u64, buckets: u32) -> Result<RecordBa
     let bucket = keys.iter().map(|key| bucket_of(order_hash(seed, &key.0), buckets));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(UInt32Array::from_iter_values(bucket)),
-        key_values(keys.iter().map(|key| key.0))?,
+        Key::column(keys)?,
         Arc::new(UInt32Array::from(for_buckets)),
     ];
     Ok(RecordBatch::try_new(tables::wanted_neighbours(), columns)?)
@@ -206,9 +206,9 @@ fn once(rows: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     let keep = move |batch: RecordBatch| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         let (key, for_bucket) = (columns::key(), columns::for_bucket());
-        let each = key.of(&batch)?.iter().zip(for_bucket.of(&batch)?.values());
+        let each = Key::all_of(key.of(&batch)?)?.into_iter().zip(for_bucket.of(&batch)?.values());
         let is_new = each.map(|(key, bucket)| {
-            let here = (key.and_then(Key::from_slice), *bucket);
+            let here = (key, *bucket);
             Some(last.replace(here) != Some(here))
         });
         let is_new: BooleanArray = is_new.collect();

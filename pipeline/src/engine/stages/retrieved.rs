@@ -36,7 +36,7 @@ pub async fn run(run: &Run, unit: &Unit, log: &Arc<UnitLog>, before: &Before) ->
     let (schema, keys) = (documents.schema(), wanted.clone());
     let filter = move |batch: RecordBatch| {
         let (key, keys) = (columns::key(), open(&keys));
-        let keep = key.of(&batch)?.iter().map(|key| Some(keys.contains_key(&key.and_then(Key::from_slice)?)));
+        let keep = Key::all_of(key.of(&batch)?)?.into_iter().map(|key| Some(keys.contains_key(&key)));
         Ok(filter_record_batch(&batch, &keep.collect::<BooleanArray>())?)
     };
     let documents = MapExec::plan("wanted", documents, schema, Arc::new(filter));
@@ -61,9 +61,9 @@ async fn wanted(run: &Run, context: &SessionContext, before: &Before, index: u32
     let mut wanted = Wanted::new();
     while let Some(batch) = rows.try_next().await? {
         let (key, for_bucket) = (columns::key(), columns::for_bucket());
-        let each = key.of(&batch)?.iter().zip(for_bucket.of(&batch)?.values());
+        let each = Key::all_of(key.of(&batch)?)?.into_iter().zip(for_bucket.of(&batch)?.values());
         for (key, for_bucket) in each {
-            wanted.entry(key.and_then(Key::from_slice).unwrap_or_default()).or_default().push(*for_bucket);
+            wanted.entry(key).or_default().push(*for_bucket);
         }
     }
     Ok(wanted)

@@ -24,7 +24,7 @@ use crate::engine::store::Store;
 use crate::engine::table_writer::{TableFile, TableSink};
 use crate::engine::unit::{Files, Run, UnitLog};
 use crate::error::{RunError, StepError};
-use crate::examples::{PlacedExample, examples_of};
+use crate::examples::{Examples, PlacedExample};
 use crate::image_runs::{ImageRun, image_runs_of};
 use crate::job::Sequences;
 use crate::packing::{PackedRow, Packer};
@@ -167,9 +167,11 @@ async fn pack(
                 run.progress.worked(batch.num_rows() as u64);
             }
         }
+        let given = columns::examples();
+        let given = Given { batch: &batch, examples: Examples::of(given.of(&batch)?)?, shows_images };
         let mut next = 0;
         while next < batch.num_rows() {
-            next = push_examples((&batch, shows_images), next, packer.as_mut(), &mut rows, log)?;
+            next = push_examples(&given, next, packer.as_mut(), &mut rows, log)?;
             write_rows(&rows, &others, &mut writers, log).await?;
             packer.reuse(&mut rows);
         }
@@ -188,27 +190,32 @@ async fn pack(
     Ok(files)
 }
 
+/// Documents, or blocks, with their examples.
+struct Given<'a> {
+    batch: &'a RecordBatch,
+    examples: Examples<'a>,
+    /// Whether rows know which images stand in them.
+    shows_images: bool,
+}
+
 /// Packs the examples of documents from the one at `from` on, until there are enough rows to write; gives the next one.
-/// Rows know which images stand in them where they show them.
 fn push_examples(
-    (batch, shows_images): (&RecordBatch, bool),
+    Given { batch, examples, shows_images }: &Given<'_>,
     from: usize,
     packer: &mut dyn Packer,
     rows: &mut Vec<PackedRow>,
     log: &UnitLog,
 ) -> Result<usize, StepError> {
-    let (key, examples) = (columns::key(), columns::examples());
-    let (key, examples) = (key.of(batch)?, examples.of(batch)?);
-    let images = columns::image_runs();
-    let images = images.of(batch)?;
+    let (key, images) = (columns::key(), columns::image_runs());
+    let (key, images) = (key.of(batch)?, images.of(batch)?);
     let watch = Stopwatch::start();
     let mut row = from;
     while row < batch.num_rows() && rows.len() < ROWS_AT_ONCE {
-        let document = Key::from_slice(key.value(row)).unwrap_or_default();
+        let document = Key::of(key, row)?;
         log.at_work().did("packed", &document.to_string());
         let joined = joined_parts(batch, row)?;
         let runs = shows_images.then(|| image_runs_of(images, row)).transpose()?;
-        for PlacedExample { mut example, left_out } in examples_of(examples, row)? {
+        for PlacedExample { mut example, left_out } in examples.document(row) {
             example.joined.clone_from(&joined);
             example.shown = runs.as_deref().map(|runs| ImageRun::of_example(runs, &example).into());
             log.count("examples", 1);

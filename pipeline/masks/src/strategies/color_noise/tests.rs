@@ -163,3 +163,16 @@ fn drawn_purple_noise_has_the_figures_spectrum() {
     assert!(peak <= 0.03 && first <= 0.02 && last >= 0.55, "{peak} {first} {last}");
     assert!(most(&shares, 12..45) < 0.25 && most(&shares, 58..72) > 0.4, "{shares:?}");
 }
+
+#[test]
+fn patterns_that_would_fill_memory_are_refused() {
+    let grid = Grid::image(14, 14).unwrap();
+    let problems = |patterns, schedule: &[ColorFrom]| {
+        let shared_window = Some(SharedWindow { patterns, size: 1024 });
+        ColorNoise { schedule: schedule.to_vec(), shared_window, ..ColorNoise::default() }.check(grid)
+    };
+    assert_eq!(problems(256, &[]), [""; 0]);
+    assert!(problems(257, &[])[0].contains("257 patterns of 1024 x 1024"));
+    let blue = ColorFrom { view: 200, color: Color::Blue };
+    assert!(problems(256, &[blue])[0].contains("each of 2 colors, which take 2147483648 bytes"));
+}

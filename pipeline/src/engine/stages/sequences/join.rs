@@ -12,7 +12,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::{TryStreamExt, stream};
 use pageloom_schemas::joined::{JoinedPart, joined, joined_of};
-use pageloom_schemas::lists::{ListColumn, int32_rows, key_values};
+use pageloom_schemas::lists::{ListColumn, int32_rows};
 use pageloom_schemas::passages::{PassagePlace, passages};
 use pageloom_schemas::{Key, columns, runs, tables};
 
@@ -127,7 +127,7 @@ impl Joiner {
             let retrieved = runs_in_front.unwrap_or_default();
             let images = tokens_of(&shown);
             let document = TokenDocument { tokens, images, retrieved, ..TokenDocument::default() };
-            let key = Key::from_slice(key.value(row)).unwrap_or_default().0;
+            let key = Key::of(key, row)?.0;
             let joined = has_neighbours.then(|| joined_of(of_documents.of(batch)?, row)).transpose()?;
             self.open.push(OpenDocument { key, url: url.value(row).to_owned(), images: shown, joined });
             self.log.count("joined_tokens", document.tokens.len() as u64);
@@ -197,7 +197,7 @@ impl Joiner {
             images.push(of_images);
         }
         let columns: Vec<ArrayRef> = vec![
-            key_values(blocks.iter().map(Block::key))?,
+            Key::column(blocks.iter().map(|block| Key(block.key())))?,
             Arc::new(StringArray::from(urls)),
             tokens.finish()?,
             image_runs(&images)?,

@@ -13,7 +13,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::{TryStreamExt, stream};
 use pageloom_schemas::joined::{JoinedPart, joined};
-use pageloom_schemas::lists::{ListColumn, int32_rows, key_values, keys_of};
+use pageloom_schemas::lists::{ListColumn, int32_rows, keys_of};
 use pageloom_schemas::passages::{PassagePlace, passages};
 use pageloom_schemas::{Key, columns, runs, tables};
 
@@ -86,7 +86,7 @@ async fn chosen(
         let (order, key, neighbours) = (columns::order(), columns::key(), columns::neighbours());
         let (order, key, neighbours) = (order.of(&batch)?, key.of(&batch)?, neighbours.of(&batch)?);
         for row in 0..batch.num_rows() {
-            let key = Key::from_slice(key.value(row)).unwrap_or_default();
+            let key = Key::of(key, row)?;
             let of_document = keys_of(neighbours, row)?;
             for (place, neighbour) in of_document.iter().enumerate() {
                 places.entry(*neighbour).or_default().push((order.value(row), key, place as u32));
@@ -106,7 +106,7 @@ fn in_their_places(
     let finish = |batch: &RecordBatch, places: Vec<Place>| {
         let of_places: Vec<ArrayRef> = vec![
             Arc::new(UInt64Array::from_iter_values(places.iter().map(|(order, ..)| *order))),
-            key_values(places.iter().map(|(_, document, _)| document.0))?,
+            Key::column(places.iter().map(|(_, document, _)| *document))?,
             Arc::new(UInt32Array::from_iter_values(places.iter().map(|(.., place)| *place))),
         ];
         only(batch, of_places, &["key", "document_tokens", "image_runs"], tables::documents_in_front())
@@ -153,12 +153,11 @@ impl Retrieved {
 
 /// Position and key of the document that a row stands in front of.
 fn position(batch: &RecordBatch, row: usize) -> Result<(u64, Key), StepError> {
-    let for_document = columns::for_document().of(batch)?.value(row);
-    Ok((columns::order().of(batch)?.value(row), Key::from_slice(for_document).unwrap_or_default()))
+    Ok((columns::order().of(batch)?.value(row), Key::of(columns::for_document().of(batch)?, row)?))
 }
 
 fn named(batch: &RecordBatch, row: usize) -> Result<(Key, Illustrated), StepError> {
-    Ok((Key::from_slice(columns::key().of(batch)?.value(row)).unwrap_or_default(), illustrated(batch, row)?))
+    Ok((Key::of(columns::key().of(batch)?, row)?, illustrated(batch, row)?))
 }
 
 fn illustrated(batch: &RecordBatch, row: usize) -> Result<Illustrated, StepError> {
@@ -182,7 +181,7 @@ impl Layer {
         let (order, key) = (order.of(batch).map_err(external)?, key.of(batch).map_err(external)?);
         let mut in_front = Vec::with_capacity(batch.num_rows());
         for row in 0..batch.num_rows() {
-            let key = Key::from_slice(key.value(row)).unwrap_or_default();
+            let key = Key::of(key, row).map_err(external)?;
             let found = self.retrieved.of((order.value(row), key)).await?;
             let chosen = self.chosen.remove(&key).unwrap_or_default();
             self.log.count("neighbours_missing", chosen.len().saturating_sub(found.len()) as u64);
@@ -210,7 +209,7 @@ fn joined_documents(
     let (mut images, mut in_fronts) = (Vec::new(), Vec::new());
     let (mut of_passages, mut parts) = (Vec::new(), Vec::new());
     for (row, found) in in_front_of.iter().enumerate() {
-        let key = Key::from_slice(key.value(row)).unwrap_or_default();
+        let key = Key::of(key, row)?;
         let own = illustrated(batch, row)?;
         let retrieved: Vec<&TokenDocument> = found.iter().map(|(_, there)| &there.document).collect();
         let together = in_front(&retrieved, &own.document, specials);
