@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::error::StepError;
 use crate::sources::{Container, FetchError, Fetched, Input, Location, fetch_response};
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
+use crate::steps::filter_robots::directives_for;
 
 /// Images come from the job's sources or from `data:` URLs; nothing is fetched from a network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,19 +150,10 @@ fn by_threads<T: Send>(
     fetched.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
-/// Whether a tag names one of the words for everybody: what follows a robot's name speaks to that robot alone.
+/// Whether a tag names one of the words for everybody.
 fn refuses(tag: &str, words: &[String]) -> bool {
-    let named = |directive: &str| words.iter().any(|word| word.eq_ignore_ascii_case(directive.trim()));
-    tag.split(',').take_while(|directive| !names_a_robot(directive)).any(named)
-}
-
-/// Whether a directive begins with a robot's name and a colon. Some directives have values, and a time has colons.
-fn names_a_robot(directive: &str) -> bool {
-    const WITH_VALUES: [&str; 4] = ["unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"];
-    directive.split_once(':').is_some_and(|(name, _)| {
-        let name = name.trim().to_ascii_lowercase();
-        !WITH_VALUES.contains(&name.as_str()) && !name.contains(char::is_whitespace)
-    })
+    let named = |directive: &str| words.iter().any(|word| word.eq_ignore_ascii_case(directive));
+    directives_for(&[], tag).iter().any(|directive| named(directive))
 }
 
 /// Each row's source and place; `None` where no source holds the image.
@@ -224,8 +216,8 @@ mod tests {
     #[test]
     fn an_image_is_refused_where_a_tag_says_so_to_everybody() {
         let words = Settings::default().refuse_robots;
-        let refused = ["noai", "noindex, NoImageAI", "max-snippet: 5, noai"].map(|tag| refuses(tag, &words));
-        assert_eq!(refused, [true, true, true]);
+        let refused = ["noai", "noindex, NoImageAI", "max-snippet: 5, noai", "*: noai", "otherbot: nofollow, *: noai"].map(|tag| refuses(tag, &words));
+        assert_eq!(refused, [true; 5]);
         let kept = ["", "noindex", "all", "somebot: noai", "noairplanes"].map(|tag| refuses(tag, &words));
         assert_eq!(kept, [false; 5]);
     }

@@ -89,19 +89,8 @@ impl Step for FilterRobots {
 impl FilterRobots {
     /// The first of a header's lines that forbids something.
     fn in_header(&self, lines: &str) -> Option<String> {
-        let forbids = |line: &&str| {
-            let mut is_meant = true;
-            line.to_ascii_lowercase().split(',').any(|part| {
-                let directive = match part.split_once(':') {
-                    Some((agent, directive)) if is_agent(agent.trim()) => {
-                        is_meant = agent.trim() == "*" || self.user_agents.iter().any(|name| name == agent.trim());
-                        directive
-                    }
-                    _ => part,
-                };
-                is_meant && self.forbids(directive)
-            })
-        };
+        let forbids =
+            |line: &&str| directives_for(&self.user_agents, line).iter().any(|directive| self.forbids(directive));
         lines.lines().find(forbids).map(|line| format!("X-Robots-Tag: {}", line.trim()))
     }
 
@@ -142,6 +131,26 @@ impl FilterRobots {
     fn forbids(&self, directive: &str) -> bool {
         self.directives.iter().any(|forbidden| forbidden == directive.trim())
     }
+}
+
+/// The directives of an `X-Robots-Tag` for everybody and for these agents, in lower case: what follows a name and a colon
+/// speaks to that one alone, and `*` is everybody.
+pub fn directives_for(agents: &[String], line: &str) -> Vec<String> {
+    let mut is_meant = true;
+    let mut directives = Vec::new();
+    for part in line.to_ascii_lowercase().split(',') {
+        let directive = match part.split_once(':') {
+            Some((agent, directive)) if is_agent(agent.trim()) => {
+                is_meant = agent.trim() == "*" || agents.iter().any(|name| name == agent.trim());
+                directive
+            }
+            _ => part,
+        };
+        if is_meant {
+            directives.push(directive.trim().to_owned());
+        }
+    }
+    directives
 }
 
 /// Whether what stands before a colon is an agent's name and not a directive with a value of its own.

@@ -71,17 +71,30 @@ fn encoding_of(bytes: &[u8], http_charset: Option<&str>) -> (&'static Encoding, 
         return named;
     }
     let beginning = |length: usize| &bytes[..bytes.len().min(length)];
-    if let Some(encoding) = prescan(beginning(PRESCAN)).or_else(|| prescan(beginning(LATE))) {
+    if let Some(encoding) = prescan(beginning(PRESCAN)) {
         return (encoding, DecidedBy::Meta);
     }
-    (guess(bytes), DecidedBy::Guess)
+    if is_utf_8(bytes) {
+        return (UTF_8, DecidedBy::Guess);
+    }
+    // What stands this late may be a script's own text; bytes that are UTF-8 know better.
+    match prescan(beginning(LATE)) {
+        Some(encoding) => (encoding, DecidedBy::Meta),
+        None => (guess(bytes), DecidedBy::Guess),
+    }
+}
+
+/// Whether there are characters beyond ASCII, all of them in UTF-8; crawlers cut pages in the middle of the last one.
+fn is_utf_8(bytes: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(text) => text.len(),
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        Err(_) => return false,
+    };
+    Encoding::ascii_valid_up_to(bytes) < valid
 }
 
 fn guess(bytes: &[u8]) -> &'static Encoding {
-    // What the detector would say too, sooner.
-    if Encoding::utf8_valid_up_to(bytes) == bytes.len() && Encoding::ascii_valid_up_to(bytes) < bytes.len() {
-        return UTF_8;
-    }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     detector.feed(bytes, true);
     detector.guess(None, Utf8Detection::Allow)
@@ -153,6 +166,17 @@ mod tests {
                 && !is_plain_text("text/html")
                 && !is_plain_text("text/plainer")
         );
+    }
+
+    #[test]
+    fn a_page_that_was_cut_in_its_last_character_is_utf_8_all_the_same() {
+        check(b"L\xc3\xa4nger\xc3", None, "UTF-8", DecidedBy::Guess, "L\u{e4}nger\u{fffd}");
+    }
+
+    #[test]
+    fn what_a_script_says_late_of_a_charset_is_not_believed_of_utf_8() {
+        let page = format!("<title>{}</title><script>'<meta charset=big5>'</script>K\u{f6}ln", "t".repeat(2000));
+        check(page.as_bytes(), None, "UTF-8", DecidedBy::Guess, &page);
     }
 
     #[test]

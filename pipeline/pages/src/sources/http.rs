@@ -90,7 +90,8 @@ pub fn body(head: &Head, block: &[u8], limit: u64) -> Result<Vec<u8>, BodyError>
     // Some archives keep the header but store the body already joined; then the body itself is not in chunks.
     let joined = if head.chunked() { dechunk(raw) } else { None };
     let mut bytes = joined.map_or(Cow::Borrowed(raw), Cow::Owned);
-    let lists = [head.each("content-encoding").join(","), head.each("transfer-encoding").join(",")];
+    // The transfer's is the outer one (RFC 9112, 6.1).
+    let lists = [head.each("transfer-encoding").join(","), head.each("content-encoding").join(",")];
     for encoding in lists.iter().flat_map(|list| list.split(',').rev()) {
         bytes = decode(&encoding.trim().to_ascii_lowercase(), bytes, limit)?;
     }
@@ -192,6 +193,15 @@ mod tests {
             let response = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{cut}");
             assert_eq!(body_of(response.as_bytes(), 100).unwrap(), b"abcd");
         }
+    }
+
+    #[test]
+    fn what_was_encoded_for_the_transfer_is_undone_first() {
+        let mut deflated = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        deflated.write_all(b"a page").unwrap();
+        let head = b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nTransfer-Encoding: gzip\r\n\r\n";
+        let response = [&head[..], &crate::sources::memory::gzip(&deflated.finish().unwrap())].concat();
+        assert_eq!(body_of(&response, 100).unwrap(), b"a page");
     }
 
     #[test]

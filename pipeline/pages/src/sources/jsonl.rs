@@ -1,5 +1,6 @@
 //! Pages as lines of JSON: one object with a URL and its HTML on each line.
 
+mod fields;
 mod images;
 
 use std::io::{BufRead, BufReader, Read};
@@ -17,6 +18,7 @@ use crate::sources::{
     SourceSettings, Split,
 };
 
+use fields::Fields;
 pub use images::base64;
 
 settings_with_paths! {
@@ -197,7 +199,10 @@ impl Lines<'_> {
             records.skip("blank_line");
             return ControlFlow::Continue(());
         }
-        let mut fields = match serde_json::from_slice::<Map<String, Value>>(line) {
+        let Settings { url_field, html_field, text_field, passages_field, .. } = self.settings;
+        let texts = [Some(url_field), Some(html_field), text_field.as_ref()].into_iter().flatten();
+        let wanted = Fields { texts: texts.map(String::as_str).collect(), whole: passages_field.as_deref() };
+        let mut fields = match wanted.of(line) {
             Ok(fields) => fields,
             Err(error) => {
                 // The only line that the parser knows is this one.

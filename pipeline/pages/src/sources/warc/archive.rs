@@ -17,6 +17,9 @@ use crate::sources::{Container, ImageLocation, Input, InputError, Location, RawD
 
 const CONTINUE: GoOn = GoOn::Continue(());
 
+/// Of a member no more records wait: one that holds so many holds none alone.
+const MOST_WAITING: usize = 64;
+
 /// One archive file.
 ///
 /// It is a chain of records: each plain one, and each member or frame with one or more of them, says where it ends, and
@@ -163,8 +166,8 @@ impl<'a> Archive<'a> {
         ControlFlow::Continue(Some(next))
     }
 
-    /// Reads a member as a stream; `None` if it is none. Its first record, and what is broken, wait for a second good one or
-    /// the member's end: only then is it known whether the member holds that record alone, how long it is, and whether its
+    /// Reads a member as a stream; `None` if it is none. Its first record, and some that are broken, wait for a second good one
+    /// or the member's end: only then is it known whether the member holds that record alone, how long it is, and whether its
     /// checksum is right.
     fn member(&mut self, form: Form, at: u64, records: &mut dyn Records) -> ControlFlow<(), Option<u64>> {
         let file = WindowReader { window: &mut self.window, at };
@@ -176,7 +179,8 @@ impl<'a> Archive<'a> {
             let Some(outcome) = next_record(&mut stream, sharing, self.settings) else { break };
             let broken = matches!(outcome, Outcome::Reject { .. });
             waiting.push(outcome);
-            if !broken && (given > 0 || waiting.len() > 1) {
+            let known = !broken && (given > 0 || waiting.len() > 1);
+            if known || waiting.len() > MOST_WAITING {
                 for outcome in waiting.drain(..) {
                     self.names.give(records, (at, given), outcome, None)?;
                     given += 1;

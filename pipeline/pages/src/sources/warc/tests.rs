@@ -363,3 +363,11 @@ fn a_storage_that_fails_is_no_reject() {
         assert_eq!(error.to_string(), "crawl/a.warc: the line is dead");
     }
 }
+
+#[test]
+fn more_broken_records_than_may_wait_are_each_a_reject_and_what_follows_is_read() {
+    let broken = b"WARC/1.0\nContent-Length: x\n\n".repeat(200);
+    let member = gzip(&[&broken[..], &records().concat()].concat());
+    let (found, _) = read("crawl/a.warc.gz", &member);
+    assert_eq!((found.reasons().len(), found.documents.len()), (200, 1), "{:?}", found.reasons());
+}
