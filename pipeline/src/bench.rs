@@ -3,13 +3,14 @@
 mod copies;
 mod figures;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::time::Instant;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use pageloom_storage::Settings;
 use serde::Serialize;
+use tokio::process::{Child, Command};
 
 use crate::check::check;
 use crate::engine::clock::children_cpu_seconds;
@@ -34,7 +35,7 @@ pub struct Bench {
     pub rounds: u32,
     /// Units in flight, and threads.
     pub parallel: usize,
-    /// Folder for corpora and outputs while they are needed.
+    /// Folder for corpora, outputs and what sorts spill, while they are needed.
     pub scratch: PathBuf,
 }
 
@@ -57,23 +58,27 @@ struct OneRun {
 }
 
 impl Bench {
-    /// Measures everything. Blocks; what it wrote is gone afterwards, on errors too. `tell` hears of each run.
-    pub fn measure(&self, tell: impl Fn(&str)) -> Result<Vec<Measured>, RunError> {
+    /// Measures everything. `tell` hears of each run. What it wrote is gone afterwards, and no run goes on: on errors too,
+    /// and where nobody awaits it any more.
+    pub async fn measure(&self, tell: impl Fn(&str)) -> Result<Vec<Measured>, RunError> {
         let load = || LoadedJob::read(&self.job, &self.sets);
-        check(load()?, tokio::runtime::Handle::current(), Arc::default())?;
+        let (job, runtime) = (load()?, tokio::runtime::Handle::current());
+        let checked = tokio::task::spawn_blocking(move || check(job, runtime).map(drop));
+        checked.await.map_err(|error| RunError::Bug(error.to_string()))??;
         let job = load()?;
         let cannot = |error: std::io::Error| not_writable(&self.scratch, &error);
         let scratch = tempfile::Builder::new().prefix("pageloom-bench-").tempdir_in(&self.scratch).map_err(cannot)?;
         let mut variants = Vec::new();
         for copies in &self.copies {
             let folder = scratch.path().join(format!("corpus-{copies}"));
-            let sources = sources_copied(&job, *copies, &folder).map_err(|error| not_writable(&folder, &error))?;
+            let sources =
+                sources_copied(&job, *copies, &folder).await.map_err(|error| not_writable(&folder, &error))?;
             let sets = self.sets.iter().cloned().chain(sources).collect::<Vec<_>>();
             variants.push((*copies, sets, Vec::new()));
         }
         for round in 1..=self.rounds {
             for (copies, sets, runs) in &mut variants {
-                let run = self.run_once(sets, &scratch.path().join("out"))?;
+                let run = self.run_once(sets, scratch.path()).await?;
                 let cpu = run.cpu_seconds.map_or(String::new(), |seconds| format!(", {seconds:.1} CPU seconds"));
                 tell(&format!("round {round}/{}, {copies} x: {:.1} s{cpu}", self.rounds, run.seconds));
                 runs.push(figures(&run));
@@ -83,23 +88,39 @@ impl Bench {
     }
 
     /// A process for each run, so that neither memory nor caches of one are in the next.
-    fn run_once(&self, sets: &[String], out: &Path) -> Result<OneRun, RunError> {
+    async fn run_once(&self, sets: &[String], scratch: &Path) -> Result<OneRun, RunError> {
         let failed = |cause: String| RunError::Unit { unit: "a run of the job".into(), cause };
-        let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
-        let mut command = Command::new(program);
-        command.arg("run").arg(&self.job).arg("--out").arg(out).args(["--parallel", &self.parallel.to_string()]);
-        command.args(sets.iter().flat_map(|set| ["--set", set])).stdin(Stdio::null());
+        let (program, out, said) = (std::env::current_exe(), scratch.join("out"), scratch.join("said"));
+        let mut command = Command::new(program.map_err(|error| failed(error.to_string()))?);
+        command.arg("run").arg(&self.job).arg("--out").arg(&out).args(["--parallel", &self.parallel.to_string()]);
+        let stderr = File::create(&said).map_err(|error| not_writable(&said, &error))?;
+        command.args(sets.iter().flat_map(|set| ["--set", set])).env("TMPDIR", scratch);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         let (started, cpu_before) = (Instant::now(), children_cpu_seconds());
-        let output = command.output().map_err(|error| failed(error.to_string()))?;
+        let mut run = Running(command.spawn().map_err(|error| failed(error.to_string()))?);
+        let ended = run.0.wait().await.map_err(|error| failed(error.to_string()))?;
         let seconds = started.elapsed().as_secs_f64();
         let cpu_seconds = cpu_before.zip(children_cpu_seconds()).map(|(before, after)| after - before);
-        if !output.status.success() {
-            return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        if !ended.success() {
+            let said = std::fs::read(&said).unwrap_or_default();
+            return Err(failed(String::from_utf8_lossy(&said).trim().to_owned()));
         }
-        let store = Store::open(&out.into(), &Settings::default())?;
-        let status = tokio::runtime::Handle::current().block_on(status(&store))?;
-        std::fs::remove_dir_all(out).map_err(|error| not_writable(out, &error))?;
+        let store = Store::open(&out.as_path().into(), &Settings::default())?;
+        let status = status(&store).await?;
+        std::fs::remove_dir_all(&out).map_err(|error| not_writable(&out, &error))?;
         Ok(OneRun { seconds, cpu_seconds, status })
+    }
+}
+
+/// A run that is ended where nobody awaits its end.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Until it has ended it may still write into the folder that is removed next.
+        while self.0.start_kill().is_ok() && matches!(self.0.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{Schema, SchemaRef};
@@ -23,7 +22,7 @@ use crate::neighbours;
 use crate::packing::PackingConfig;
 use crate::sources::{Input, Source, SourceConfig, SourceError};
 use crate::specials::Specials;
-use crate::step::{Ids, Resources, Step};
+use crate::step::{Ids, Resources, Step, UnusableLines};
 use crate::steps::StepConfig;
 use crate::steps::interleave_images::ImageTokens;
 
@@ -64,19 +63,20 @@ impl CheckedJob {
     }
 }
 
-/// Checks a job and loads what it names; reports every problem at once. Bytes read are counted into `read`.
-pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Result<CheckedJob, JobError> {
+/// Checks a job and loads what it names; reports every problem at once.
+pub fn check(mut loaded: LoadedJob, runtime: Handle) -> Result<CheckedJob, JobError> {
     let mut problems = std::mem::take(&mut loaded.problems);
     let folder = loaded.text.folder().to_owned();
     let storage = loaded.draft.storage.clone().unwrap_or_default();
-    let input = StoreInput::new(&folder, storage, runtime, read);
+    let input = StoreInput::new(&folder, storage, runtime);
     let input = input.map_err(|error| Problem::new(folder.display().to_string(), error.to_string()))?;
     if !loaded.is_record {
         check_sources(&loaded, &input, &mut problems);
         check_trees(&loaded, &input, &mut problems);
     }
     check_steps(&loaded, &mut problems);
-    let files = read_files(&loaded, &mut problems);
+    let mut warnings = Vec::new();
+    let files = read_files(&loaded, &mut problems, &mut warnings);
     check_numbers(&loaded, &mut problems);
     check_storage(&loaded, &mut problems);
     let tokenizers = load_tokenizers(&loaded, &mut problems);
@@ -92,7 +92,7 @@ pub fn check(mut loaded: LoadedJob, runtime: Handle, read: Arc<AtomicU64>) -> Re
         return Err(JobError(problems));
     };
     let input: Arc<dyn Input> = Arc::new(input);
-    let warnings = ids.iter().filter_map(|ids| loses_text(&ids.text)).collect();
+    warnings.extend(ids.iter().filter_map(|ids| loses_text(&ids.text)));
     let identity = identity(&job, &files, ids.as_ref(), images.as_ref());
     let inputs = job.sources.iter().map(|_| input.clone()).collect();
     let memory = Arc::new(Memory::new(job.units.memory_limit));
@@ -331,16 +331,24 @@ fn check_chain(
 type StepFile = (&'static str, PathBuf, String);
 
 /// The text files that steps read, in the job's order.
-fn read_files(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Vec<StepFile> {
+fn read_files(loaded: &LoadedJob, problems: &mut Vec<Problem>, warnings: &mut Vec<String>) -> Vec<StepFile> {
     let mut files = Vec::new();
     for (section, steps) in [("documents", &loaded.draft.documents), ("images", &loaded.draft.images)] {
         for (index, step) in steps.iter().flatten().enumerate() {
             for (setting, path) in step.files() {
                 let file = loaded.resolve(&path);
+                let place = format!("{section}.{index}.{}.{setting}", step.name());
                 match std::fs::read_to_string(&file) {
-                    Ok(text) => files.push((section, path, blake3::hash(text.as_bytes()).to_hex().to_string())),
+                    Ok(text) => {
+                        let unusable = step.unusable_lines(setting, &text);
+                        // What a run was made with is what it is.
+                        if unusable.all && !loaded.is_record {
+                            problems.push(without_names(loaded, &place, &file, &unusable));
+                        }
+                        warnings.extend(warnings_of(&file, unusable));
+                        files.push((section, path, blake3::hash(text.as_bytes()).to_hex().to_string()));
+                    }
                     Err(error) => {
-                        let place = format!("{section}.{index}.{}.{setting}", step.name());
                         let message = format!("`{}` can't be read: {error}", file.display());
                         let hint = "name a text file in UTF-8, relative to the job file's folder".to_owned();
                         problems.push(loaded.text.problem_at(&place, message, Some(hint)));
@@ -361,6 +369,22 @@ fn read_files(loaded: &LoadedJob, problems: &mut Vec<Problem>) -> Vec<StepFile> 
         }
     }
     files
+}
+
+/// A list that comes to nothing.
+fn without_names(loaded: &LoadedJob, place: &str, file: &Path, unusable: &UnusableLines) -> Problem {
+    let message = format!("`{}` has no line that can be used, so nothing would be rejected by it", file.display());
+    let of_first = unusable.first.first().map(|(line, wrong)| format!("line {line}: {wrong}"));
+    let hint = of_first.unwrap_or_else(|| "write a name on each line, or leave the file out".to_owned());
+    loaded.text.problem_at(place, message, Some(hint))
+}
+
+/// Lines of a list that nothing would be rejected by.
+fn warnings_of(file: &Path, unusable: UnusableLines) -> Vec<String> {
+    let more = unusable.count - unusable.first.len();
+    let first = unusable.first.into_iter().map(|(line, wrong)| format!("{}:{line}: {wrong}", file.display()));
+    let rest = (more > 0).then(|| format!("{}: {more} more lines are as little use", file.display()));
+    first.chain(rest).collect()
 }
 
 fn digest_of(file: &Path) -> std::io::Result<String> {

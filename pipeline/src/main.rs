@@ -13,7 +13,6 @@ use pageloom::bench::{self, Bench};
 use pageloom::check::check;
 use pageloom::clean::clean;
 use pageloom::engine::plan::Stage;
-use pageloom::engine::progress::Progress;
 use pageloom::engine::stages::shards::ShardedTable;
 use pageloom::engine::store::{Place, Store};
 use pageloom::error::{JobError, RunError};
@@ -134,7 +133,7 @@ enum Command {
         /// Units in flight, and threads that compute.
         #[arg(long, default_value_t = cores(), value_parser = parallel)]
         parallel: usize,
-        /// Folder for corpora and outputs while they are needed; on the corpus' own disk nothing need be copied.
+        /// Folder for corpora, outputs and what sorts spill, while they are needed; on the corpus' own disk nothing need be copied.
         #[arg(long, default_value_os_t = std::env::temp_dir())]
         scratch: PathBuf,
         /// Print JSON, with every round's values.
@@ -335,8 +334,7 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
         }
         Command::Bench { job: JobOptions { job, sets }, copies, rounds, parallel, scratch, json } => {
             let bench = Bench { job, sets, copies, rounds, parallel, scratch };
-            let measured = tokio::task::spawn_blocking(move || bench.measure(|line| tell!("{line}")));
-            let measured = measured.await.map_err(|error| RunError::Bug(error.to_string()))??;
+            let measured = bench.measure(|line| tell!("{line}")).await?;
             say::answer(format_args!("{}", if json { to_json(&measured)? + "\n" } else { bench::text(&measured) }))?;
             Ok(())
         }
@@ -449,8 +447,8 @@ async fn run_job(options: &JobOptions, out: &Place, parallel: usize, reuse: Opti
 }
 
 async fn check_job(options: &JobOptions) -> Result<(), RunError> {
-    let (loaded, runtime, progress) = (load(options)?, tokio::runtime::Handle::current(), Progress::default());
-    let checked = tokio::task::spawn_blocking(move || check(loaded, runtime, progress.bytes_read));
+    let (loaded, runtime) = (load(options)?, tokio::runtime::Handle::current());
+    let checked = tokio::task::spawn_blocking(move || check(loaded, runtime));
     let checked = checked.await.map_err(|error| RunError::Bug(error.to_string()))??;
     checked.warnings.iter().for_each(|warning| tell!("warning: {warning}"));
     answer!("{}: all right", options.job.display())?;
@@ -466,7 +464,7 @@ async fn check_job(options: &JobOptions) -> Result<(), RunError> {
 }
 
 async fn plan_job(options: &JobOptions, json: bool) -> Result<(), RunError> {
-    let (checked, plan) = run::plan(load(options)?, &Progress::default()).await?;
+    let (checked, plan) = run::plan(load(options)?).await?;
     if json {
         say::answer(format_args!("{}", run::describe_plan(&checked, &plan)?))?;
         return Ok(());

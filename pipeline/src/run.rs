@@ -151,10 +151,10 @@ async fn before(run: &Run, stage: Stage) -> Result<Before, RunError> {
 }
 
 /// Checks the job and makes its plan, without an output folder.
-pub async fn plan(job: LoadedJob, progress: &Progress) -> Result<(CheckedJob, RunPlan), RunError> {
-    let (runtime, read) = (Handle::current(), progress.bytes_read.clone());
+pub async fn plan(job: LoadedJob) -> Result<(CheckedJob, RunPlan), RunError> {
+    let runtime = Handle::current();
     let planned = tokio::task::spawn_blocking(move || {
-        let checked = check(job, runtime, read)?;
+        let checked = check(job, runtime)?;
         let plan = RunPlan::make(&checked)?;
         Ok((checked, plan))
     });
@@ -165,7 +165,7 @@ pub async fn plan(job: LoadedJob, progress: &Progress) -> Result<(CheckedJob, Ru
 async fn open(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     let progress = Arc::new(Progress::default());
     let (file, sets) = (job.text.file(), job.text.sets());
-    let (checked, plan) = plan(job, &progress).await?;
+    let (checked, plan) = plan(job).await?;
     let checked = Arc::new(checked);
     checked.warnings.iter().for_each(|warning| tell!("warning: {warning}"));
     refuse_output_in_input(&checked, out)?;
@@ -208,7 +208,7 @@ fn refuse_output_in_input(checked: &CheckedJob, out: &Place) -> Result<(), RunEr
 /// A job beside an output that was begun, by this job or another. Nothing is written.
 pub async fn look(job: LoadedJob, out: &Place) -> Result<Run, RunError> {
     let progress = Arc::new(Progress::default());
-    let (checked, plan) = plan(job, &progress).await?;
+    let (checked, plan) = plan(job).await?;
     let store = Store::open(out, &checked.job.storage)?;
     Ok(Run::new(Arc::new(checked), plan, store, progress))
 }
@@ -236,8 +236,7 @@ pub async fn reopen(store: &Store) -> Result<Run, RunError> {
     let job: Job = serde_json::from_value(record.job).map_err(unreadable)?;
     let (runtime, progress) = (Handle::current(), Arc::new(Progress::default()));
     let loaded = LoadedJob::of_record(job, &record.file);
-    let read = progress.bytes_read.clone();
-    let checked = tokio::task::spawn_blocking(move || check(loaded, runtime, read));
+    let checked = tokio::task::spawn_blocking(move || check(loaded, runtime));
     let checked = checked.await.map_err(|error| RunError::Bug(error.to_string()))??;
     if checked.digest != record.digest {
         let message =

@@ -42,8 +42,23 @@ pub trait StepSettings {
     fn files(&self) -> Vec<(&'static str, PathBuf)> {
         Vec::new()
     }
+    /// What it can't use of the text of one of these files, by the setting that names it.
+    fn unusable_lines(&self, _setting: &str, _text: &str) -> UnusableLines {
+        UnusableLines::default()
+    }
     /// The step, ready to run.
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError>;
+}
+
+/// Lines of a file that a step can't use.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct UnusableLines {
+    /// The first of them by their numbers, from 1, each with what is wrong with it and what to do.
+    pub first: Vec<(usize, String)>,
+    /// How many there are.
+    pub count: usize,
+    /// Whether there is no other line, so that the file comes to nothing.
+    pub all: bool,
 }
 
 /// What steps share: loaded once per process, read only.

@@ -129,6 +129,32 @@ fn a_process_that_outgrows_its_limit_ends_with_a_word_and_goes_on_with_more() {
 }
 
 #[test]
+fn rejects_take_no_more_memory_however_many_there_are() {
+    const LINES: usize = 1_500_000;
+    let site = Site::new();
+    fs::write(site.path("lines.jsonl"), "{}\n".repeat(LINES)).unwrap();
+    site.job_with_source("jsonl = { path = \"lines.jsonl\" }");
+    // Of this some 150 MB are left, and as structures so many rejects are twice that.
+    let said = limited(&site.job(), &site.path("out"), 300_000_000, &["--parallel", "1"]);
+    assert_eq!(said.code, 0, "{said:#?}");
+    let verified = done(&["verify", &text(&site.path("out"))]).stdout;
+    assert!(verified.contains(&format!("balanced: {LINES} records, 0 pages")), "{verified}");
+    let manifest = Finished::at(&site.path("out")).manifest();
+    let rejects: u64 = manifest["rejects"].as_object().unwrap().values().filter_map(serde_json::Value::as_u64).sum();
+    assert_eq!(rejects, LINES as u64);
+}
+
+#[test]
+fn the_work_done_of_a_packed_archive_is_counted_as_it_lies_there() {
+    let page = format!("<body>{}</body>", PARAGRAPH.repeat(10_000));
+    let archive = gzipped(&response("https://site.example/", "text/html", page.as_bytes()));
+    assert!(page.len() > 2_000_000 && archive.len() < 50_000);
+    let site = Site::of_warc(&archive);
+    let said = done(&["run", &text(&site.job()), "--out", &text(&site.path("out"))]).stderr;
+    assert!(said.contains("documents    1/1 units, 0.0 MB, "), "{said}");
+}
+
+#[test]
 fn a_slow_record_is_named_while_it_is_worked_on_and_no_unit_is_silent() {
     let site = Site::new().with("page.html", format!("<body>{PARAGRAPH}<img src=\"large.png\">{PARAGRAPH}</body>"));
     let site = site.with("large.png", large_png(9000));

@@ -165,6 +165,34 @@ fn a_run_in_the_middle_of_a_large_image_ends_soon_after_it_is_told_to() {
     assert!(!out.join("manifest.json").exists());
 }
 
+/// Where the system tells of the processes that a process has started.
+fn children(of: u32) -> Vec<PathBuf> {
+    // Behind the name of a process stand its state and the number of its parent.
+    let parent = |stat: &str| stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok();
+    let is_child =
+        |process: &PathBuf| fs::read_to_string(process.join("stat")).is_ok_and(|stat| parent(&stat) == Some(of));
+    fs::read_dir("/proc").unwrap().map(|process| process.unwrap().path()).filter(is_child).collect()
+}
+
+#[test]
+fn a_bench_that_is_told_to_end_leaves_neither_its_run_nor_a_file() {
+    let site = Site::new().with("page.html", format!("<body>{PARAGRAPH}<img src=\"large.png\">{PARAGRAPH}</body>"));
+    let row: Vec<u8> = (0..9000 * 3).map(|at| (at % 251) as u8).collect();
+    let site = site.with("large.png", png(9000, 9000, [8, 2], &row));
+    let scratch = site.path("scratch");
+    fs::create_dir(&scratch).unwrap();
+    let mut bench = command(&["bench", &text(&site.job()), "--scratch", &text(&scratch)]).spawn().unwrap();
+    let out = || fs::read_dir(&scratch).unwrap().next().map(|folder| folder.unwrap().path().join("out"));
+    while out().is_none_or(|out| commits(&out, "documents") == 0) {
+        assert!(bench.try_wait().unwrap().is_none(), "it has ended by itself");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let runs = children(bench.id());
+    ends_soon_after(&mut bench, "-TERM");
+    assert_eq!((runs.len(), fs::read_dir(&scratch).unwrap().count()), (1, 0));
+    assert!(!runs[0].exists(), "its run goes on");
+}
+
 /// Asks the system to do something with a process by its number.
 fn signal(child: &Child, signal: &str) {
     let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();

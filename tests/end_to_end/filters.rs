@@ -163,6 +163,22 @@ fn a_list_of_names_that_is_missing_is_refused_with_its_line() {
 }
 
 #[test]
+fn lines_of_a_list_that_are_no_names_are_told_and_a_list_of_nothing_else_is_refused() {
+    let site = filtered(Site::new()).with("page.html", page("", PROSE));
+    let job = fs::read_to_string(site.job()).unwrap();
+    fs::write(site.job(), job.replace("words = [\"casino\"]", "domain_files = [\"list.txt\"]")).unwrap();
+    fs::write(site.path("list.txt"), "https://ads.example/\nhttp://a.example\n").unwrap();
+    let said = pageloom(&["check", &text(&site.job())]);
+    assert_eq!(said.code, 1, "{said:#?}");
+    let message = ["job.toml:12: ", "list.txt` has no line that can be used", "hint: line 1: ", "write `ads.example`"];
+    assert!(message.iter().all(|word| said.stderr.contains(word)), "{}", said.stderr);
+    fs::write(site.path("list.txt"), "b.example\nhttp://a.example\n").unwrap();
+    let said = done(&["check", &text(&site.job())]).stderr;
+    assert!(said.contains("list.txt:2: `http://a.example` is no domain: write `a.example`"), "{said}");
+    assert!(said.starts_with("warning: "), "{said}");
+}
+
+#[test]
 fn a_list_of_names_that_changes_is_another_job() {
     let site = filtered(Site::new()).with("page.html", page("", PROSE));
     let job = fs::read_to_string(site.job()).unwrap();

@@ -10,8 +10,8 @@ use crate::sources::SourceConfig;
 ///
 /// A folder becomes a folder of such folders, with hard links for files: pages and images get new URLs, so there are more
 /// of both. Files (a tar, web archives) are read by so many sources: their pages are new documents, but their images keep
-/// their URLs, and are encoded once.
-pub fn sources_copied(job: &LoadedJob, copies: u32, folder: &Path) -> io::Result<Option<String>> {
+/// their URLs, and are encoded once. Who awaits it may stop between two copies.
+pub async fn sources_copied(job: &LoadedJob, copies: u32, folder: &Path) -> io::Result<Option<String>> {
     if copies == 1 {
         return Ok(None);
     }
@@ -22,6 +22,7 @@ pub fn sources_copied(job: &LoadedJob, copies: u32, folder: &Path) -> io::Result
             let several = folder.join(index.to_string());
             for copy in 0..copies {
                 link_tree(&path, &several.join(format!("{copy:04}")))?;
+                tokio::task::yield_now().await;
             }
             let several = std::path::absolute(several)?;
             sources.push(as_in_job(&source.with_path(&several.display().to_string()))?);
@@ -62,8 +63,8 @@ fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_folder_is_linked_several_times_and_a_file_is_read_several_times() {
+    #[tokio::test]
+    async fn a_folder_is_linked_several_times_and_a_file_is_read_several_times() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("site/img")).unwrap();
         std::fs::write(folder.path().join("site/img/a.png"), "a").unwrap();
@@ -72,7 +73,7 @@ mod tests {
         std::fs::write(folder.path().join("job.toml"), job).unwrap();
         let job = LoadedJob::read(&folder.path().join("job.toml"), &[]).unwrap();
         let copies = folder.path().join("copies");
-        let set = sources_copied(&job, 3, &copies).unwrap().unwrap();
+        let set = sources_copied(&job, 3, &copies).await.unwrap().unwrap();
         assert!(copies.join("0/0002/img/a.png").is_file() && !copies.join("0/0003").exists());
         let again = LoadedJob::read(&folder.path().join("job.toml"), &[set]).unwrap();
         let sources = again.draft.sources.unwrap();
@@ -82,9 +83,9 @@ mod tests {
         assert_eq!(paths, [("html_files", Some(copies.join("0").as_path())), warc, warc, warc]);
     }
 
-    #[test]
-    fn once_leaves_the_job_as_it_is() {
+    #[tokio::test]
+    async fn once_leaves_the_job_as_it_is() {
         let job = LoadedJob::read(Path::new("../jobs/demo.toml"), &[]).unwrap();
-        assert_eq!(sources_copied(&job, 1, Path::new("nowhere")).unwrap(), None);
+        assert_eq!(sources_copied(&job, 1, Path::new("nowhere")).await.unwrap(), None);
     }
 }

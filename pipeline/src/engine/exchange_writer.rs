@@ -64,6 +64,8 @@ impl ExchangeWriter {
     async fn push(&mut self, batch: RecordBatch) -> Result<(), RunError> {
         for (bucket, rows) in stretches(&batch)? {
             self.enter(bucket)?;
+            // What is left of many small buckets is as much as one large one.
+            self.hand_on(BYTES_AT_ONCE).await?;
             let Some(open) = &mut self.open else { continue };
             open.row_count += rows.len() as u64;
             open.rows.push(&batch.slice(rows.start, rows.len()))?;
@@ -188,4 +190,35 @@ fn stretches(batch: &RecordBatch) -> Result<Vec<(u32, Range<usize>)>, StepError>
         (run[0], rows)
     });
     Ok(runs.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, StringArray, UInt32Array};
+
+    use super::*;
+
+    /// One row of a bucket, with a text that is hard to compress.
+    fn row(bucket: u32) -> RecordBatch {
+        let hashes = (0..50).map(|part: u32| blake3::hash(&[bucket.to_le_bytes(), part.to_le_bytes()].concat()));
+        let text: String = hashes.map(|hash| hash.to_string()).collect();
+        let columns: [(&str, ArrayRef); 2] =
+            [("bucket", Arc::new(UInt32Array::from(vec![bucket]))), ("text", Arc::new(StringArray::from(vec![text])))];
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    #[tokio::test]
+    async fn small_buckets_are_handed_on_as_large_ones_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().into(), &Default::default()).unwrap();
+        let schema = row(0).schema();
+        let mut writer = ExchangeWriter::create(&store, "a.arrow".into(), schema, Arc::default()).unwrap();
+        for bucket in 0..2000 {
+            writer.write(row(bucket)).await.unwrap();
+            let held = writer.stream.get_ref().len();
+            assert!(held < BYTES_AT_ONCE + 10_000, "{held} bytes after bucket {bucket}");
+        }
+        let file = writer.finish().await.unwrap();
+        assert!(file.bytes > 3 * BYTES_AT_ONCE as u64 && file.segments.unwrap().len() == 2000, "{}", file.bytes);
+    }
 }

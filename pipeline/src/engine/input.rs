@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use pageloom_storage::Settings;
 use tokio::runtime::Handle;
@@ -15,6 +14,7 @@ use crate::sources::{FileReader, Files, Footers, Input, InputError, InputObject,
 mod ahead;
 mod beyond;
 mod buckets;
+pub mod counted;
 mod folder;
 
 use ahead::Ahead;
@@ -29,16 +29,15 @@ pub struct StoreInput {
     folder: PathBuf,
     buckets: Arc<Buckets>,
     runtime: Handle,
-    read: Arc<AtomicU64>,
     footers: Arc<Footers>,
 }
 
 impl StoreInput {
-    /// For the paths of a job file in `folder`; counts the bytes read into `read`.
-    pub fn new(folder: &Path, storage: Settings, runtime: Handle, read: Arc<AtomicU64>) -> std::io::Result<Self> {
+    /// For the paths of a job file in `folder`.
+    pub fn new(folder: &Path, storage: Settings, runtime: Handle) -> std::io::Result<Self> {
         let folder = std::path::absolute(folder)?;
         let buckets = Arc::new(Buckets::new(storage, runtime.clone()));
-        Ok(Self { folder, buckets, runtime, read, footers: Arc::default() })
+        Ok(Self { folder, buckets, runtime, footers: Arc::default() })
     }
 
     fn absolute(&self, path: &str) -> PathBuf {
@@ -139,34 +138,23 @@ impl Input for StoreInput {
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send>, InputError> {
-        let read = self.read.clone();
         if is_address(path) {
-            return Ok(Box::new(Counted { inner: self.buckets.open(path)?, read }));
+            return Ok(Box::new(self.buckets.open(path)?));
         }
-        let file = File::open(self.absolute(path)).map_err(|error| unreadable(path, &error))?;
-        Ok(Box::new(Counted { inner: file, read }))
+        Ok(Box::new(File::open(self.absolute(path)).map_err(|error| unreadable(path, &error))?))
     }
 
     fn read_range(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, InputError> {
-        let bytes = match is_address(path) {
-            true => self.buckets.read_range(path, offset, length)?,
-            false => range(&self.absolute(path), offset, length).map_err(|error| unreadable(path, &error))?,
-        };
-        self.read.fetch_add(length, Ordering::Relaxed);
-        Ok(bytes)
+        match is_address(path) {
+            true => self.buckets.read_range(path, offset, length),
+            false => range(&self.absolute(path), offset, length).map_err(|error| unreadable(path, &error)),
+        }
     }
 
     fn reader<'a>(&'a self, files: Files<'a>) -> FileReader<'a> {
         let far = files.filter(|file| is_address(&file.path));
         let mut ahead = Ahead::new(self.runtime.clone(), Box::new(far), |file| self.buckets.ask(file));
-        Box::new(move |file| {
-            if !is_address(&file.path) {
-                return read_file(self, file);
-            }
-            let bytes = ahead.read(file)?;
-            self.read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            Ok(bytes)
-        })
+        Box::new(move |file| if is_address(&file.path) { ahead.read(file) } else { read_file(self, file) })
     }
 
     fn at_once(&self, path: &str) -> usize {
@@ -183,19 +171,6 @@ impl Input for StoreInput {
 
     fn footers(&self) -> &Footers {
         &self.footers
-    }
-}
-
-struct Counted<R> {
-    inner: R,
-    read: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.read.fetch_add(count as u64, Ordering::Relaxed);
-        Ok(count)
     }
 }
 
@@ -220,8 +195,7 @@ mod tests {
         symlink("real", site.join("again")).unwrap();
         symlink("real/a.html", site.join("b.html")).unwrap();
         symlink(&site, folder.path().join("named")).unwrap();
-        let input =
-            StoreInput::new(folder.path(), Settings::default(), runtime.handle().clone(), Arc::default()).unwrap();
+        let input = StoreInput::new(folder.path(), Settings::default(), runtime.handle().clone()).unwrap();
         for named in ["site", "named"] {
             assert_eq!(input.list(named).unwrap().len(), 3, "{named}");
         }
@@ -240,8 +214,7 @@ mod tests {
         std::fs::create_dir_all(folder.path().join("site/sub dir")).unwrap();
         std::fs::write(folder.path().join("site/sub dir/ä?.html"), "abc").unwrap();
         let input =
-            StoreInput::new(&folder.path().join("jobs"), Settings::default(), runtime.handle().clone(), Arc::default())
-                .unwrap();
+            StoreInput::new(&folder.path().join("jobs"), Settings::default(), runtime.handle().clone()).unwrap();
         let found = input.list("../site").unwrap();
         assert_eq!(found.iter().map(|object| object.path.as_str()).collect::<Vec<_>>(), ["../site/sub dir/ä?.html"]);
         let mut text = String::new();

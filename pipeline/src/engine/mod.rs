@@ -16,6 +16,7 @@ pub mod nodes;
 pub mod plan;
 pub mod progress;
 pub mod reading;
+pub mod reject_table;
 pub mod reuse;
 pub mod session;
 pub mod stages;

@@ -26,7 +26,7 @@ pub enum Full {
 /// What was full, if that is what an error comes to.
 pub fn full(error: &RunError) -> Option<Full> {
     let full = find(error, &|error| error.downcast_ref::<std::io::Error>().is_some_and(no_room));
-    // Only DataFusion writes elsewhere than to a store.
+    // Only what is sorted is written elsewhere than to a store.
     let of_store = find(error, &|error| error.is::<object_store::Error>());
     full.then_some(if of_store { Full::Output } else { Full::Spill })
 }

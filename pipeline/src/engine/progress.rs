@@ -14,8 +14,6 @@ use crate::{say, tell};
 /// Counters of the stage that runs now. Work is what the time left is reckoned from.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Bytes that sources have read.
-    pub bytes_read: Arc<AtomicU64>,
     /// What the units are at.
     pub watch: Arc<Watch>,
     work_done: AtomicU64,
@@ -36,6 +34,11 @@ impl Progress {
         self.work_done.fetch_add(amount, Ordering::Relaxed);
     }
 
+    /// A part of the stage's work, of so many bytes.
+    pub fn part(self: &Arc<Self>, bytes: u64) -> Part {
+        Part { left: AtomicU64::new(bytes), progress: self.clone() }
+    }
+
     /// A row was rejected.
     pub fn rejected(&self, rows: u64) {
         self.rejects.fetch_add(rows, Ordering::Relaxed);
@@ -51,6 +54,27 @@ impl Progress {
         for counter in [&self.work_done, &self.units_done, &self.rejects] {
             counter.store(0, Ordering::Relaxed);
         }
+    }
+}
+
+/// A part of a stage's work. What is done twice, or beside it, is no more of it.
+#[derive(Debug)]
+pub struct Part {
+    left: AtomicU64,
+    progress: Arc<Progress>,
+}
+
+impl Part {
+    /// So many bytes are read.
+    pub fn read(&self, bytes: u64) {
+        let less = |left: u64| Some(left.saturating_sub(bytes));
+        let before = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).unwrap_or_default();
+        self.progress.worked(before.min(bytes));
+    }
+
+    /// All of it is done, what was passed over too.
+    pub fn done(&self) {
+        self.read(u64::MAX);
     }
 }
 
@@ -106,7 +130,7 @@ impl StageDisplay {
 impl Line {
     fn text(&self, progress: &Progress, end: &str) -> String {
         let seconds = self.started.elapsed().as_secs_f64();
-        let done = progress.work_done.load(Ordering::Relaxed);
+        let done = self.done(progress);
         let units = progress.units_done.load(Ordering::Relaxed);
         let rate = done as f64 / seconds.max(1e-3);
         let work = match self.measure {
@@ -128,7 +152,7 @@ impl Line {
 
     /// Nothing before there is a rate to go by: the first rows wait for whole batches, and what is refused costs nothing.
     fn time_left(&self, progress: &Progress) -> String {
-        let (done, passed) = (progress.work_done.load(Ordering::Relaxed) as f64, self.started.elapsed());
+        let (done, passed) = (self.done(progress) as f64, self.started.elapsed());
         let total = progress.work_total.load(Ordering::Relaxed) as f64;
         let open = total - self.settled(progress) as f64;
         if done == 0.0 || open <= 0.0 || passed < LEAST_TO_GO_BY {
@@ -137,9 +161,18 @@ impl Line {
         format!("{:.0} s left", passed.as_secs_f64() * open / done)
     }
 
+    /// Work that is done. Of bytes it is known how many there are: a unit that is tried again reads none beside them.
+    fn done(&self, progress: &Progress) -> u64 {
+        let done = progress.work_done.load(Ordering::Relaxed);
+        match self.measure {
+            Measure::Bytes => done.min(progress.work_total.load(Ordering::Relaxed)),
+            Measure::Rows(_) => done,
+        }
+    }
+
     /// Work of which nothing is left: a rejected row is settled too.
     fn settled(&self, progress: &Progress) -> u64 {
-        let done = progress.work_done.load(Ordering::Relaxed);
+        let done = self.done(progress);
         match self.measure {
             Measure::Bytes => done,
             Measure::Rows(_) => done + progress.rejects.load(Ordering::Relaxed),
@@ -165,5 +198,26 @@ async fn draw_bar(progress: Arc<Progress>, line: Line, total: u64) {
         tokio::time::sleep(Duration::from_millis(200)).await;
         bar.set_position(line.settled(&progress));
         bar.set_message(line.text(&progress, &line.time_left(&progress)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_twice_or_passed_over_is_done_once_and_a_second_attempt_adds_nothing() {
+        let progress = Arc::new(Progress::default());
+        progress.reset(100);
+        let line = Line { stage: "documents", units: 1, measure: Measure::Bytes, started: Instant::now() };
+        let part = progress.part(100);
+        for (read, done) in [(30, 30), (40, 70), (40, 100), (5, 100)] {
+            part.read(read);
+            assert_eq!(line.done(&progress), done);
+        }
+        let again = progress.part(100);
+        again.read(10);
+        again.done();
+        assert_eq!((progress.work_done.load(Ordering::Relaxed), line.done(&progress)), (200, 100));
     }
 }

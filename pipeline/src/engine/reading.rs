@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use crate::engine::clock::{Spent, Stopwatch};
 use crate::engine::exchange::image_bucket;
 use crate::engine::input::Beyond;
+use crate::engine::input::counted::Counted;
 use crate::engine::nodes::external;
 use crate::engine::plan::{PlannedSplit, whole_content};
 use crate::engine::unit::{Run, UnitLog};
@@ -56,6 +57,9 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
     log.charge("read", (0, 0), Spent::default());
     let thread = tokio::task::spawn_blocking(move || {
         let watch = Stopwatch::start();
+        let part = Arc::new(progress.part(split.split.pieces.iter().map(|piece| piece.length).sum()));
+        let told = part.clone();
+        let counted = Counted::new(Arc::new(input.clone()), Arc::new(move |bytes| told.read(bytes)));
         let mut collector = Collector {
             source: split.source,
             buckets,
@@ -66,10 +70,11 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
             location_sender,
             beyond: input.clone(),
             log: log.clone(),
-            progress,
+            failed: None,
         };
-        source.read(&split.split, &input, &mut collector)?;
+        source.read(&split.split, &counted, &mut collector)?;
         collector.finish()?;
+        part.done();
         let beyond = input.pieces();
         log.input(whole_content(&split.split, &beyond, &input)?, beyond);
         let rows = (log.counted("records"), log.counted("pages") + log.counted("image_locations"));
@@ -100,7 +105,8 @@ struct Collector {
     location_sender: Batches,
     beyond: Beyond,
     log: Arc<UnitLog>,
-    progress: Arc<crate::engine::progress::Progress>,
+    /// Why the source was told to stop.
+    failed: Option<RunError>,
 }
 
 impl Collector {
@@ -116,7 +122,7 @@ impl Collector {
     fn finish(mut self) -> Result<(), RunError> {
         // Nobody listens any more where the unit has failed; its own error is the one to report.
         let _ = (self.send_pages(), self.send_locations());
-        Ok(())
+        self.failed.map_or(Ok(()), Err)
     }
 }
 
@@ -139,7 +145,6 @@ impl Records for Collector {
         self.log.count("records", 1);
         self.log.count("pages", 1);
         self.log.count("page_bytes", document.body.len() as u64);
-        self.progress.worked(document.body.len() as u64);
         self.log.at_work().did("read", &document.url);
         self.pages.push(document_key(self.source, &document.locator), &document);
         if self.pages.full() { self.send_pages() } else { ControlFlow::Continue(()) }
@@ -149,7 +154,6 @@ impl Records for Collector {
         self.beyond.image(&image.location);
         self.log.count("records", 1);
         self.log.count("image_locations", 1);
-        self.progress.worked(image.location.length);
         self.log.at_work().did("read", &image.url);
         self.locations.push(self.source, self.buckets, &image);
         if self.locations.full() { self.send_locations() } else { ControlFlow::Continue(()) }
@@ -158,7 +162,7 @@ impl Records for Collector {
     fn reject(&mut self, reject: RejectedRecord) -> ControlFlow<()> {
         self.log.count("records", 1);
         self.log.at_work().did("rejected", &reject.locator);
-        self.log.reject(Reject {
+        let booked = self.log.reject(Reject {
             kind: Kind::Record,
             key: shorten(&reject.locator, 2048),
             url: shorten(&reject.url.unwrap_or_default(), 2048),
@@ -166,7 +170,8 @@ impl Records for Collector {
             reason: reject.reason,
             detail: shorten(&reject.detail, 512),
         });
-        ControlFlow::Continue(())
+        self.failed = booked.err();
+        if self.failed.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 
     fn skip(&mut self, kind: &'static str) {

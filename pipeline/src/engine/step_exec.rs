@@ -67,7 +67,7 @@ impl StepNode {
         let (rows, outcome) = outcome;
         let (spent, kept, rejects) = outcome.map_err(external)?;
         let rows_kept: usize = kept.iter().map(RecordBatch::num_rows).sum();
-        self.log.step(self.name, (rows as u64, rows_kept as u64), spent, rejects);
+        self.log.step(self.name, (rows as u64, rows_kept as u64), spent, rejects).map_err(external)?;
         Ok(Box::new(kept.into_iter().map(Ok)))
     }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use pageloom_schemas::tables;
 use parquet::file::properties::WriterProperties;
@@ -17,8 +16,9 @@ use crate::engine::exchange_writer::ExchangeWriter;
 use crate::engine::memory::Beside;
 use crate::engine::plan::{RunPlan, Unit};
 use crate::engine::progress::Progress;
+use crate::engine::reject_table::RejectTable;
 use crate::engine::store::{Store, attempt};
-use crate::engine::table_writer::{TableFile, TableSink, TableWriter, table_properties};
+use crate::engine::table_writer::{TableFile, TableWriter, table_properties};
 use crate::engine::watch::{AtWork, UnitAtWork};
 use crate::error::RunError;
 use crate::sources::Piece;
@@ -62,7 +62,6 @@ impl Run {
 }
 
 /// The books of a unit while it runs.
-#[derive(Debug)]
 pub struct UnitLog {
     began: f64,
     started: Instant,
@@ -79,10 +78,10 @@ pub struct UnitLog {
 /// A unit's files by table.
 pub type Files = Vec<(String, TableFile)>;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Books {
-    rejects: Vec<Reject>,
-    dropped: Vec<Reject>,
+    rejects: RejectTable,
+    dropped: RejectTable,
     skipped: BTreeMap<String, u64>,
     counts: BTreeMap<String, u64>,
     steps: Vec<StepReport>,
@@ -110,16 +109,16 @@ impl UnitLog {
     }
 
     /// One batch went through a step: rows in and out, and what that cost.
-    pub fn step(&self, name: &str, rows: (u64, u64), spent: Spent, rejects: Rejects) {
+    pub fn step(&self, name: &str, rows: (u64, u64), spent: Spent, rejects: Rejects) -> Result<(), RunError> {
         self.charge(name, rows, spent);
         if !self.books_rejects {
-            return;
+            return Ok(());
         }
         let (rows, dropped) = rejects.into_parts();
         self.progress.rejected(rows.len() as u64);
         let mut books = self.books();
-        books.rejects.extend(rows);
-        books.dropped.extend(dropped);
+        books.rejects.add(rows)?;
+        books.dropped.add(dropped)
     }
 
     /// Adds rows and cost to a step, which is listed where it was first named.
@@ -174,9 +173,9 @@ impl UnitLog {
     }
 
     /// A source could not keep a record.
-    pub fn reject(&self, reject: Reject) {
+    pub fn reject(&self, reject: Reject) -> Result<(), RunError> {
         self.progress.rejected(1);
-        self.books().rejects.push(reject);
+        self.books().rejects.add([reject])
     }
 
     /// A source passed over a record that is neither page nor image.
@@ -207,15 +206,13 @@ impl UnitLog {
     /// Writes the rejects and closes the books over the unit's files.
     pub async fn close(&self, run: &Run, unit: &Unit, files: Files) -> Result<Commit, RunError> {
         self.charge_task(files.iter().map(|(_, file)| file.rows).sum());
-        let mut books = std::mem::take(&mut *self.books());
-        books.rejects.sort();
-        books.dropped.sort();
+        let books = std::mem::take(&mut *self.books());
+        let (rejects, dropped) = (books.rejects.counts(), books.dropped.counts());
         let mut files: BTreeMap<String, TableFile> = files.into_iter().collect();
-        for (table, rows) in [("rejects", &books.rejects), ("dropped", &books.dropped)] {
+        for (table, rows) in [("rejects", books.rejects), ("dropped", books.dropped)] {
             if !rows.is_empty() {
-                let mut writer = self.table(run, unit, table, tables::rejects())?;
-                writer.write(reject_rows(rows)?).await?;
-                files.insert(table.into(), writer.finish().await?);
+                let writer = self.table(run, unit, table, tables::rejects())?;
+                files.insert(table.into(), rows.write(writer, (&run.store, run.memory_of_unit())).await?);
             }
         }
         Ok(Commit {
@@ -225,9 +222,9 @@ impl UnitLog {
             beyond: books.beyond,
             files,
             counts: books.counts,
-            rejects: tally(&books.rejects),
+            rejects,
             skipped: books.skipped,
-            dropped: tally(&books.dropped),
+            dropped,
             steps: books.steps,
             began: self.began,
             // Not by the clock on the wall, which may be set while the unit runs.
@@ -248,26 +245,4 @@ impl UnitLog {
         self.charge("scan_join_sort", (0, 0), plan);
         self.charge("write", (rows_written, rows_written), writing);
     }
-}
-
-fn tally(rejects: &[Reject]) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    for reject in rejects {
-        *counts.entry(format!("{}.{}", reject.kind.as_str(), reject.reason)).or_default() += 1;
-    }
-    counts
-}
-
-fn reject_rows(rejects: &[Reject]) -> Result<RecordBatch, RunError> {
-    let text =
-        |of: fn(&Reject) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(rejects.iter().map(of))) };
-    let columns = vec![
-        text(|reject| reject.kind.as_str()),
-        text(|reject| &reject.key),
-        text(|reject| &reject.url),
-        text(|reject| &reject.step),
-        text(|reject| reject.reason),
-        text(|reject| &reject.detail),
-    ];
-    Ok(RecordBatch::try_new(tables::rejects(), columns)?)
 }

@@ -2,7 +2,7 @@
 //! worked on.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,17 +37,32 @@ pub struct AtWork {
 /// Rows that one step is working on, on one thread.
 #[derive(Debug)]
 pub struct Hand {
+    unit: String,
     step: String,
     rows: RecordBatch,
-    began: Instant,
-    /// The row in hand; none where a step takes all at once.
-    row: AtomicUsize,
-    /// When it was taken, in milliseconds from the beginning.
-    taken: AtomicU64,
-    named: AtomicBool,
+    turn: Mutex<Turn>,
 }
 
-const ALL_ROWS: usize = usize::MAX;
+/// The row that it is the turn of.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    /// None where a step takes all at once.
+    row: Option<usize>,
+    began: Instant,
+    /// Whether it was said that it is slow.
+    named: bool,
+}
+
+impl Turn {
+    /// A row's turn begins now.
+    fn of(row: Option<usize>) -> Self {
+        Self { row, began: Instant::now(), named: false }
+    }
+
+    fn seconds(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.began).as_secs()
+    }
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -125,12 +140,10 @@ impl AtWork {
     pub fn take(self: &Arc<Self>, step: &str, rows: &RecordBatch) -> InHand {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let hand = Arc::new(Hand {
+            unit: self.unit.clone(),
             step: step.to_owned(),
             rows: rows.clone(),
-            began: Instant::now(),
-            row: AtomicUsize::new(ALL_ROWS),
-            taken: AtomicU64::new(0),
-            named: AtomicBool::new(false),
+            turn: Mutex::new(Turn::of(None)),
         });
         lock(&self.hands).insert(number, hand.clone());
         InHand { at_work: self.clone(), number, hand }
@@ -138,8 +151,7 @@ impl AtWork {
 
     fn lines(&self, now: Instant, silence: Duration, slow: Duration) -> Vec<String> {
         let hands: Vec<Arc<Hand>> = lock(&self.hands).values().cloned().collect();
-        let slow = hands.iter().filter(|hand| hand.held(now) >= slow && !hand.named.swap(true, Ordering::Relaxed));
-        let mut lines: Vec<String> = slow.map(|hand| format!("slow: {}: {}", self.unit, hand.what(now))).collect();
+        let mut lines: Vec<String> = hands.iter().filter_map(|hand| hand.slow(now, slow)).collect();
         let mut told = lock(&self.told);
         if now.saturating_duration_since(*told) >= silence {
             let seconds = now.saturating_duration_since(self.began).as_secs();
@@ -154,7 +166,7 @@ impl AtWork {
     /// The rows that have been in hand for longest, or what was done last.
     fn what(&self, now: Instant) -> String {
         let hands = lock(&self.hands);
-        let longest = hands.values().max_by_key(|hand| hand.held(now));
+        let longest = hands.values().min_by_key(|hand| hand.began());
         let last = lock(&self.last);
         match longest {
             Some(hand) => hand.what(now),
@@ -170,27 +182,48 @@ const SHOWN: usize = 300;
 impl Hand {
     /// Goes on to a row.
     pub fn at(&self, row: usize) {
-        self.taken.store(self.began.elapsed().as_millis() as u64, Ordering::Relaxed);
-        self.row.store(row, Ordering::Relaxed);
+        self.next(Some(row)).iter().for_each(|done| tell!("{done}"));
     }
 
-    fn held(&self, now: Instant) -> Duration {
-        let taken = Duration::from_millis(self.taken.load(Ordering::Relaxed));
-        now.saturating_duration_since(self.began).saturating_sub(taken)
+    /// Ends the turn of one row and begins the next; what is to be said of the one that ended, if it was named.
+    fn next(&self, row: Option<usize>) -> Option<String> {
+        let next = Turn::of(row);
+        let ended = std::mem::replace(&mut *lock(&self.turn), next);
+        ended.named.then(|| {
+            let seconds = ended.seconds(next.began);
+            format!("{}: `{}` is done with {}, after {seconds} s", self.unit, self.step, self.record(ended.row))
+        })
+    }
+
+    /// What is to be said of a row that is in hand for so long, once.
+    fn slow(&self, now: Instant, slow: Duration) -> Option<String> {
+        let mut turn = lock(&self.turn);
+        if turn.named || now.saturating_duration_since(turn.began) < slow {
+            return None;
+        }
+        turn.named = true;
+        Some(format!("slow: {}: {}", self.unit, self.of_turn(*turn, now)))
+    }
+
+    fn began(&self) -> Instant {
+        lock(&self.turn).began
     }
 
     fn what(&self, now: Instant) -> String {
-        format!("`{}` has {} in hand for {} s", self.step, self.record(), self.held(now).as_secs())
+        self.of_turn(*lock(&self.turn), now)
     }
 
-    /// The row by its address and key; the first one where all are taken at once.
-    fn record(&self) -> String {
-        let row = self.row.load(Ordering::Relaxed);
-        let (row, which) = match row {
-            ALL_ROWS if self.rows.num_rows() > 1 => (0, format!("{} records from ", self.rows.num_rows())),
-            ALL_ROWS => (0, String::new()),
-            row => (row, String::new()),
+    fn of_turn(&self, turn: Turn, now: Instant) -> String {
+        format!("`{}` has {} in hand for {} s", self.step, self.record(turn.row), turn.seconds(now))
+    }
+
+    /// A row by its address and key; the first one where all are taken at once.
+    fn record(&self, row: Option<usize>) -> String {
+        let which = match row {
+            None if self.rows.num_rows() > 1 => format!("{} records from ", self.rows.num_rows()),
+            _ => String::new(),
         };
+        let row = row.unwrap_or_default();
         let (url, key) = (columns::url(), columns::key());
         let url = url.of(&self.rows).ok().filter(|url| row < url.len()).map(|url| shorten(url.value(row), SHOWN));
         let key = key.of(&self.rows).ok().filter(|key| row < key.len());
@@ -218,11 +251,7 @@ impl InHand {
 impl Drop for InHand {
     fn drop(&mut self) {
         lock(&self.at_work.hands).remove(&self.number);
-        if self.hand.named.load(Ordering::Relaxed) {
-            let (unit, hand) = (&self.at_work.unit, &self.hand);
-            let seconds = hand.began.elapsed().as_secs();
-            tell!("{unit}: `{}` is done with {}, after {seconds} s", hand.step, hand.record());
-        }
+        self.hand.next(None).iter().for_each(|done| tell!("{done}"));
     }
 }
 
@@ -299,6 +328,21 @@ mod tests {
     }
 
     #[test]
+    fn each_slow_record_of_a_part_is_named_and_reported_by_its_own_name() {
+        let watch = Arc::new(Watch::default());
+        let unit = watch.begin("images unit 0".into());
+        let taken = unit.at_work().take("prepare_image", &rows(&["http://a/", "http://b/", "http://c/"]));
+        let hand = taken.hand();
+        for (row, url) in [(0, "http://a/"), (2, "http://c/")] {
+            hand.at(row);
+            assert!(lines(&watch, 11)[0].contains(url), "{url}");
+            let done = hand.next(Some(row + 1)).unwrap();
+            assert!(done.starts_with(&format!("images unit 0: `prepare_image` is done with {url} (key")), "{done}");
+            assert_eq!(hand.next(None), None);
+        }
+    }
+
+    #[test]
     fn by_default_no_unit_is_silent_for_half_a_minute() {
         let silence = Duration::from_secs(crate::job::Units::default().heartbeat_seconds.into());
         let (watch, begun) = (Arc::new(Watch::default()), Instant::now());
@@ -322,8 +366,9 @@ mod tests {
         assert!(lines(&watch, 40).is_empty());
         assert!(lines(&watch, 62)[0].ends_with("the last it did was: packed document 7"));
         let hand = unit.at_work().take("encode_image", &rows(&["http://a/", "http://b/"]));
-        hand.hand().named.store(true, Ordering::Relaxed);
-        assert!(lines(&watch, 93)[0].contains("`encode_image` has 2 records from http://a/"));
+        let told = lines(&watch, 93);
+        assert!(told[0].starts_with("slow: ") && told[0].contains("`encode_image` has 2 records from http://a/"));
+        assert!(told[1].contains("at work for 93 s; `encode_image` has 2 records from http://a/"), "{told:?}");
         drop((hand, unit));
         assert!(lines(&watch, 900).is_empty());
     }

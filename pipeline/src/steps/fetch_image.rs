@@ -78,7 +78,7 @@ impl Step for FetchImage {
         let fetch = |row: usize| self.bytes(url.value(row), locations[row].as_ref());
         let outcomes: Result<Vec<_>, StepError> = match self.at_once(&locations).min(locations.len()) {
             0 | 1 => rejects.each_row(&batch).map(fetch).collect(),
-            threads => by_threads(threads, rejects.each_row(&batch), fetch).into_iter().collect(),
+            threads => by_threads(threads, 0..batch.num_rows(), fetch).into_iter().collect(),
         };
         let (batch, images) = rejects.keep_ok(&batch, outcomes?)?;
         let digests: Vec<[u8; 32]> = images.iter().map(|image| Sha256::digest(image).into()).collect();

@@ -77,7 +77,8 @@ impl StepSettings for Settings {
 impl Step for Settings {
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
         let bytes = columns::bytes();
-        let outcomes = bytes.of(&batch)?.iter().flatten().map(|bytes| self.judge(bytes)).collect();
+        let bytes = bytes.of(&batch)?;
+        let outcomes = rejects.each_row(&batch).map(|row| self.judge(bytes.value(row))).collect();
         Ok(rejects.keep_ok(&batch, outcomes)?.0)
     }
 }

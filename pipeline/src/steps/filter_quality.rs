@@ -109,7 +109,8 @@ struct FilterQuality {
 impl Step for FilterQuality {
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
         let text = columns::text();
-        let outcomes = text.of(&batch)?.iter().flatten().map(|text| self.judge(text)).collect();
+        let text = text.of(&batch)?;
+        let outcomes = rejects.each_row(&batch).map(|row| self.judge(text.value(row))).collect();
         Ok(rejects.keep_ok(&batch, outcomes)?.0)
     }
 }

@@ -81,7 +81,7 @@ impl Step for FilterRobots {
                 None => Ok(()),
             }
         };
-        let outcomes = (0..batch.num_rows()).map(judge).collect();
+        let outcomes = rejects.each_row(&batch).map(judge).collect();
         Ok(rejects.keep_ok(&batch, outcomes)?.0)
     }
 }

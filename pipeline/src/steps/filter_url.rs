@@ -12,16 +12,17 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use crate::error::StepError;
-use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
+use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings, UnusableLines};
 
 use names::Names;
 
 /// The lists of datatrove's `URLFilter`, without any names in them: bring your own. Among the steps of `documents` it judges
 /// pages, among those of `images` images.
 ///
-/// A file of names has one on each line; what follows a `#` at the beginning of a line or behind a space is a comment. OBELICS
-/// (arXiv 2306.16527, its `04_merge_web_docs_with_images.py`) drops images with `logo`, `button`, `icon`, `plugin`, `widget`
-/// or a word of pornography anywhere in their addresses: `parts = ["logo", …]`.
+/// A file of names has one on each line; what follows a `#` at the beginning of a line or behind a space is a comment. Of
+/// lines that are no such names the job's check warns, and a file without any names is refused. OBELICS (arXiv 2306.16527,
+/// its `04_merge_web_docs_with_images.py`) drops images with `logo`, `button`, `icon`, `plugin`, `widget` or a word of
+/// pornography anywhere in their addresses: `parts = ["logo", …]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -73,8 +74,7 @@ impl StepSettings for Settings {
         wrong.extend(no_domains.map(|domain| format!("`{domain}` is no domain, such as `example.com`")));
         let no_urls = self.urls.iter().filter(|url| Url::parse(url).is_err());
         wrong.extend(no_urls.map(|url| format!("`{url}` is no absolute URL")));
-        let is_word = |word: &&String| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let no_words = self.words.iter().filter(|word| !is_word(word));
+        let no_words = self.words.iter().filter(|word| names::word(word).is_none());
         wrong.extend(no_words.map(|word| format!("`{word}` is no word of letters and digits; `parts` takes anything")));
         wrong.extend(
             self.parts
@@ -90,6 +90,14 @@ impl StepSettings for Settings {
         let lists =
             [("domain_files", &self.domain_files), ("url_files", &self.url_files), ("word_files", &self.word_files)];
         lists.into_iter().flat_map(|(name, files)| files.iter().map(move |file| (name, file.clone()))).collect()
+    }
+
+    fn unusable_lines(&self, setting: &str, text: &str) -> UnusableLines {
+        match setting {
+            "domain_files" => names::unusable_lines(text, names::domain, names::no_domain),
+            "url_files" => names::unusable_lines(text, names::url, names::no_url),
+            _ => names::unusable_lines(text, names::word, names::no_word),
+        }
     }
 
     fn build(&self, resources: &Resources) -> Result<Arc<dyn Step>, StepError> {
@@ -110,7 +118,8 @@ struct FilterUrl {
 impl Step for FilterUrl {
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
         let url = columns::url();
-        let outcomes = url.of(&batch)?.iter().flatten().map(|url| self.judge(url)).collect();
+        let url = url.of(&batch)?;
+        let outcomes = rejects.each_row(&batch).map(|row| self.judge(url.value(row))).collect();
         Ok(rejects.keep_ok(&batch, outcomes)?.0)
     }
 }

@@ -118,7 +118,7 @@ struct Interleaved {
 
 impl Step for InterleaveImages {
     fn process(&self, batch: RecordBatch, rejects: &mut Rejects) -> Result<RecordBatch, StepError> {
-        let outcomes: Result<Vec<_>, StepError> = self.outcomes(&batch)?;
+        let outcomes: Result<Vec<_>, StepError> = self.outcomes(&batch, rejects.each_row(&batch))?;
         let mut outcomes = outcomes?;
         for (row, outcome) in outcomes.iter_mut().enumerate() {
             let failed = outcome.as_mut().map(|document| std::mem::take(&mut document.failed)).unwrap_or_default();
@@ -155,7 +155,7 @@ impl Interleaved {
 type Outcomes = Result<Vec<Result<Interleaved, Refusal>>, StepError>;
 
 impl InterleaveImages {
-    fn outcomes(&self, batch: &RecordBatch) -> Result<Outcomes, StepError> {
+    fn outcomes(&self, batch: &RecordBatch, rows: impl Iterator<Item = usize>) -> Result<Outcomes, StepError> {
         let (key, tokens) = (columns::key(), columns::tokens());
         let (slots, images) = (columns::image_slots(), columns::images());
         let (key, tokens) = (key.of(batch)?, int32_rows(tokens.of(batch)?)?);
@@ -164,7 +164,7 @@ impl InterleaveImages {
             let mut random = KeyedRandom::new(self.seed, "layout", key.value(row), 0);
             self.document(tokens.row(row), &image_places_of(slots, row)?, codes(images, row)?, &mut random)
         };
-        Ok((0..batch.num_rows()).map(document).collect())
+        Ok(rows.map(document).collect())
     }
 
     fn document(

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
-use crate::step::{Columns, Resources, Step, StepSettings};
+use crate::step::{Columns, Resources, Step, StepSettings, UnusableLines};
 
 macro_rules! register {
     ($($name:ident),* $(,)?) => {
@@ -50,6 +50,11 @@ macro_rules! register {
             /// The text files it reads, each with the setting that names it.
             pub fn files(&self) -> Vec<(&'static str, PathBuf)> {
                 match self { $(Self::$name(settings) => settings.files(),)* }
+            }
+
+            /// What it can't use of the text of one of these files, by the setting that names it.
+            pub fn unusable_lines(&self, setting: &str, text: &str) -> UnusableLines {
+                match self { $(Self::$name(settings) => settings.unusable_lines(setting, text),)* }
             }
 
             /// The step, ready to run.

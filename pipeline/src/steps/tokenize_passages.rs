@@ -70,7 +70,7 @@ impl Step for TokenizePassages {
             let document = Passages::of_body(body.value(row)).map_err(|error| Refusal::new("no_passages", error))?;
             self.tokenize(&document)
         };
-        let outcomes = (0..batch.num_rows()).map(outcome).collect();
+        let outcomes = rejects.each_row(&batch).map(outcome).collect();
         let (batch, documents) = rejects.keep_ok(&batch, outcomes)?;
         let (mut tokens, mut places) = (ListColumn::<Int32Type>::default(), Vec::with_capacity(documents.len()));
         for (of_document, of_passages) in documents {

@@ -75,6 +75,17 @@ async fn a_bucket_has_its_rows_of_all_files_in_their_order() {
 }
 
 #[tokio::test]
+async fn small_buckets_are_whole_wherever_their_file_is_handed_on() {
+    let (_folder, store, context) = open();
+    let buckets: Vec<(u32, usize)> = (0..3000).map(|bucket| (bucket, 20)).collect();
+    let commits = [commit(&store, "a", &buckets).await];
+    for index in [0, 777, 1500, 2999] {
+        let found = texts(bucket(&context, &store, &commits, "table", index, &schema()).unwrap()).await.unwrap();
+        assert_eq!(found, texts_of(&rows(&[(index, 20)], "a")), "bucket {index}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_is_an_arrow_stream_that_other_tools_read() {
     let (folder, store, context) = open();
     let all = rows(&[(0, 70), (3, 200)], "a");

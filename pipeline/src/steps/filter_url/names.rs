@@ -5,6 +5,11 @@ use std::hash::{DefaultHasher, Hasher};
 
 use url::{Host, Url};
 
+use crate::step::{UnusableLines, shorten};
+
+/// A name in the form in which it is looked for, if it has one.
+type Form = fn(&str) -> Option<Cow<'_, str>>;
+
 /// Names in one text, and a table of where they are: a million domains take 20 MB of text, 8 MB of places in it and 8 MB of
 /// table.
 #[derive(Debug)]
@@ -19,7 +24,7 @@ pub struct Names {
 impl Names {
     /// The given names and those on the lines of files, each in the form in which it is looked for; what has none is left
     /// out.
-    pub fn new(given: &[String], files: &[String], form: fn(&str) -> Option<Cow<'_, str>>) -> Self {
+    pub fn new(given: &[String], files: &[String], form: Form) -> Self {
         let lines = || files.iter().flat_map(|file| file.lines()).filter_map(without_comment);
         let most = given.len() + lines().count();
         let room = if most == 0 { 0 } else { (2 * most).next_power_of_two() };
@@ -84,9 +89,50 @@ pub fn url(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(url.into()))
 }
 
-/// A word in lower case.
+/// A word in lower case: letters and digits of ASCII, between which addresses are cut into words.
 pub fn word(text: &str) -> Option<Cow<'_, str>> {
-    Some(Cow::Owned(text.to_lowercase()))
+    let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_word.then(|| Cow::Owned(text.to_ascii_lowercase()))
+}
+
+/// What is wrong with a line that is no domain, and what to write.
+pub fn no_domain(line: &str) -> String {
+    let name = line.split_ascii_whitespace().last().unwrap_or(line);
+    let url = Url::parse(name).ok().filter(Url::has_host).or_else(|| Url::parse(&format!("http://{name}")).ok());
+    let host = url.as_ref().and_then(Url::host_str);
+    let instead = host.map_or("a domain is such as `ads.example`".to_owned(), |host| format!("write `{host}`"));
+    format!("`{}` is no domain: {instead}", shorten(name, SHOWN_BYTES))
+}
+
+/// What is wrong with a line that is no address, and what to write.
+pub fn no_url(line: &str) -> String {
+    format!("`{}` is no absolute URL, such as `https://site.example/page`", shorten(line, SHOWN_BYTES))
+}
+
+/// What is wrong with a line that is no word, and what to do with it.
+pub fn no_word(line: &str) -> String {
+    let line = shorten(line, SHOWN_BYTES);
+    format!("`{line}` is no word of letters and digits, so that no address has it: `parts` takes anything")
+}
+
+/// Lines that are told one by one, and bytes of each.
+const SHOWN_LINES: usize = 10;
+const SHOWN_BYTES: usize = 100;
+
+/// The lines of a file that have no form in which they would be looked for; `wrong` says what is wrong with one.
+pub fn unusable_lines(text: &str, form: Form, wrong: fn(&str) -> String) -> UnusableLines {
+    let mut unusable = UnusableLines { all: true, ..UnusableLines::default() };
+    for (number, name) in (1..).zip(text.lines()).filter_map(|(number, line)| Some((number, without_comment(line)?))) {
+        if form(name).is_some() {
+            unusable.all = false;
+            continue;
+        }
+        unusable.count += 1;
+        if unusable.first.len() < SHOWN_LINES {
+            unusable.first.push((number, wrong(name)));
+        }
+    }
+    unusable
 }
 
 #[cfg(test)]

@@ -77,3 +77,35 @@ fn names_are_read_from_the_files_of_the_job() {
     assert_eq!(settings.files(), [("domain_files", "demo/blocked_domains.txt".into())]);
     check(&settings, "https://a.tracker.example/", Some(("url_domain", "tracker.example")));
 }
+
+fn unusable(setting: &str, text: &str) -> (Vec<(usize, String)>, usize, bool) {
+    let UnusableLines { first, count, all } = Settings::default().unusable_lines(setting, text);
+    (first, count, all)
+}
+
+#[test]
+fn a_line_that_names_no_domain_is_told_with_the_domain_to_write() {
+    let text = "# ads\nhttps://ads.example/\n0.0.0.0 b.example\n\nhttp://a.example\nc.example/x # seen in May\n||d.example^\n";
+    let (first, count, all) = unusable("domain_files", text);
+    let expected = [(2, "write `ads.example`"), (5, "write `a.example`"), (6, "write `c.example`"), (7, "such as")];
+    assert_eq!((first.len(), count, all), (4, 4, false));
+    for ((line, wrong), (expected_line, remedy)) in first.iter().zip(expected) {
+        assert!(*line == expected_line && wrong.contains(remedy), "{line}: {wrong}");
+    }
+}
+
+#[test]
+fn a_line_that_no_address_can_match_is_told() {
+    let (first, ..) = unusable("word_files", "Casino\nsea-side\nstraße\n");
+    assert_eq!(first.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3], "{first:?}");
+    let (first, ..) = unusable("url_files", "a.example/x\nhttps://a.example/x\n");
+    assert_eq!(first.len(), 1, "{first:?}");
+}
+
+#[test]
+fn a_list_that_comes_to_nothing_is_known_and_few_of_its_lines_are_told() {
+    let (first, count, all) = unusable("word_files", &"a-b\n".repeat(1000));
+    assert_eq!((first.len(), count, all), (10, 1000, true));
+    assert_eq!(unusable("domain_files", "# none\n"), (Vec::new(), 0, true));
+    assert!(!unusable("domain_files", "a.example").2);
+}
