@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
@@ -20,6 +19,7 @@ mod clients;
 mod connection;
 mod create;
 mod delete;
+mod list;
 mod read;
 mod upload;
 
@@ -28,7 +28,8 @@ use connection::Connection;
 /// One bucket of Google's, or one container of Azure's. Cheap to clone; clones share connections, credentials and limits.
 ///
 /// Besides what the trait promises: a creation whose answer got lost is recognised as ours, and a body that breaks off is
-/// read on from where it stopped and never mixes two versions of an object.
+/// read on from where it stopped and never mixes two versions of an object; so is a listing; refused credentials are looked
+/// up again; and the objects that consoles make to show a folder are no objects.
 #[derive(Clone)]
 pub struct CloudStore {
     connection: Arc<Connection>,
@@ -70,7 +71,7 @@ impl ObjectStore for CloudStore {
         if options.mode == PutMode::Create {
             return create::create(connection, location, payload, options).await;
         }
-        connection.call(connection.client.put_opts(location, payload, options)).await
+        create::put(connection, location, &payload, &options).await
     }
 
     async fn put_multipart_opts(
@@ -90,16 +91,17 @@ impl ObjectStore for CloudStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let connection = self.connection.clone();
-        connection.client.list(prefix).map_err(move |error| connection.told(error)).boxed()
+        list::list(self.connection.clone(), prefix)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.connection.call(self.connection.client.list_with_delimiter(prefix)).await
+        list::list_folder(&self.connection, prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let options = self.connection.cloud.as_client_takes(options);
-        self.connection.call(self.connection.client.copy_opts(from, to, options)).await
+        // The client knows which copies may be asked for twice.
+        let client = self.connection.patient();
+        self.connection.turn(client.copy_opts(from, to, options)).await
     }
 }

@@ -20,7 +20,7 @@ pub struct Settings {
     pub path_style: Option<bool>,
     /// The profile of the shared AWS files whose credentials are used. Unset: what `AWS_PROFILE` says.
     pub profile: Option<String>,
-    /// No more requests than this are under way at once; listings of Google's and Azure's are not counted.
+    /// No more requests than this are under way at once.
     pub max_concurrency: NonZeroUsize,
     /// Bodies read and written together stay below this rate. Unset: no limit.
     pub bandwidth_bytes_per_second: Option<NonZeroU64>,
@@ -70,6 +70,16 @@ impl Settings {
     pub(crate) fn pause_after(&self, attempt: u32) -> Duration {
         let pause = Duration::from_millis(self.pause_milliseconds.into());
         pause.saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(Self::LONGEST_PAUSE)
+    }
+
+    /// Waits before another attempt of a caller's own; the first that failed is number 1. False if there is none left.
+    pub(crate) async fn pause(&self, attempt: u32) -> bool {
+        if attempt >= self.attempts.get() {
+            return false;
+        }
+        // Requests that were refused together don't come back together.
+        tokio::time::sleep(self.pause_after(attempt).mul_f64(0.5 + crate::s3::chance() / 2.0)).await;
+        true
     }
 
     /// What is wrong with the endpoint, if there is one; without repeating any secret in it.

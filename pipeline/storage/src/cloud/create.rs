@@ -1,15 +1,18 @@
 //! Creates an object where none is.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use object_store::path::Path;
-use object_store::{Attribute, Error, GetOptions, PutOptions, PutPayload, PutResult, Result};
+use object_store::{Attribute, Error, PutOptions, PutPayload, PutResult, Result};
 
+use super::clients::Client;
 use super::connection::Connection;
+use super::read::look;
 use crate::s3::unique;
 
 /// Under this name, an object's metadata says which call made it. Azure takes letters, digits and underscores.
-const TOKEN: Attribute = Attribute::Metadata(Cow::Borrowed("pageloom_token"));
+pub const TOKEN: Attribute = Attribute::Metadata(Cow::Borrowed("pageloom_token"));
 
 /// Creates the object. An answer may get lost after the store did its work, and the attempt after that is refused by our
 /// own object; so what stands there is ours if it carries our token.
@@ -23,8 +26,7 @@ pub async fn create(
     options.attributes.insert(TOKEN, token.clone().into());
     let mut attempt = 1;
     loop {
-        let put = connection.client.put_opts(location, payload.clone(), options.clone());
-        let error = match connection.call(put).await {
+        let error = match put(connection, location, &payload, &options).await {
             Ok(created) => return Ok(created),
             Err(error) => error,
         };
@@ -35,13 +37,25 @@ pub async fn create(
         match owner(connection, location, &token).await {
             Owner::Us(created) => return Ok(created),
             Owner::Others if refused => return Err(exists(location, error)),
-            // Whoever was in the way is gone again, or our request never got there, and the store answers.
-            Owner::Nobody if attempt < connection.settings.attempts.get() => {}
+            // Whoever was in the way is gone again.
+            Owner::Nobody if refused && connection.settings.pause(attempt).await => attempt += 1,
             Owner::Others | Owner::Nobody | Owner::Unknown => return Err(error),
         }
-        tokio::time::sleep(connection.settings.pause_after(attempt)).await;
-        attempt += 1;
     }
+}
+
+/// Writes the object as the options say.
+pub async fn put(
+    connection: &Connection,
+    location: &Path,
+    payload: &PutPayload,
+    options: &PutOptions,
+) -> Result<PutResult> {
+    let put = |client: Arc<dyn Client>| {
+        let (location, payload, options) = (location.clone(), payload.clone(), options.clone());
+        async move { client.put_opts(&location, payload, options).await }
+    };
+    connection.call(put).await
 }
 
 /// That somebody else was first.
@@ -53,7 +67,7 @@ fn exists(location: &Path, error: Error) -> Error {
 }
 
 /// Whose object stands at a place.
-enum Owner {
+pub enum Owner {
     /// The call with our token made it.
     Us(PutResult),
     /// Another call made it.
@@ -64,9 +78,9 @@ enum Owner {
     Unknown,
 }
 
-async fn owner(connection: &Connection, location: &Path, token: &str) -> Owner {
-    let options = GetOptions { head: true, ..GetOptions::default() };
-    match connection.call(connection.client.get_opts(location, options)).await {
+/// Looks whose object stands at a place.
+pub async fn owner(connection: &Connection, location: &Path, token: &str) -> Owner {
+    match look(connection, location).await {
         Ok(found) if found.attributes.get(&TOKEN).is_some_and(|theirs| theirs.as_ref() == token) => {
             Owner::Us(PutResult { e_tag: found.meta.e_tag, version: found.meta.version })
         }

@@ -64,21 +64,12 @@ impl Connection {
             };
             if failure.is_refusal() && !renewed {
                 (loaded, renewed) = (self.clients.after(&loaded).await, true);
-            } else if failure.is_damaged() && self.pause_after(attempt).await {
+            } else if failure.is_damaged() && self.settings.pause(attempt).await {
                 attempt += 1;
             } else {
                 return Err(failure);
             }
         }
-    }
-
-    /// Waits before another attempt of our own; the first that failed is number 1. False if there is none left.
-    pub async fn pause_after(&self, attempt: u32) -> bool {
-        if attempt >= self.settings.attempts.get() {
-            return false;
-        }
-        tokio::time::sleep(self.settings.pause_after(attempt)).await;
-        true
     }
 }
 
