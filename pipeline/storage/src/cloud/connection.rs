@@ -7,7 +7,7 @@ use std::sync::Arc;
 use object_store::{CopyMode, CopyOptions, Error, Result};
 
 use super::clients::{Client, Clients};
-use crate::error::StorageError;
+use crate::error::{StorageError, unusable_key};
 use crate::limits::Limits;
 use crate::s3::causes;
 use crate::settings::Settings;
@@ -125,10 +125,14 @@ impl Connection {
             Error::Generic { store, .. } if words.contains("token request") => {
                 Error::Generic { store, source: forbidden() }
             }
+            Error::Generic { .. } if words.contains("status code: 501") => {
+                Error::NotSupported { source: told("; the store can't do this: use another, or upgrade it") }
+            }
             Error::Generic { store, .. } => {
                 let remedy = "; check `endpoint`, the account and the network, or raise the timeouts and `attempts`";
                 Error::Generic { store, source: told(remedy) }
             }
+            Error::InvalidPath { source } => unusable_key(&self.address, &source),
             other => other,
         }
     }

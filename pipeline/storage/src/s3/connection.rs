@@ -31,9 +31,7 @@ impl Connection {
         settings: &Settings,
         credentials: Option<SharedCredentialsProvider>,
     ) -> Result<Self, StorageError> {
-        if let Some(endpoint) = &settings.endpoint {
-            check_endpoint(endpoint)?;
-        }
+        settings.check()?;
         Ok(Self {
             bucket: bucket.to_owned(),
             settings: settings.clone(),
@@ -44,7 +42,8 @@ impl Connection {
 
     /// The words for a request to an object or a folder.
     pub fn request(&self, verb: &'static str, permission: &'static str, location: &Path) -> Request {
-        Request { verb, permission, url: format!("s3://{}/{location}", self.bucket) }
+        let endpoint = self.settings.endpoint.clone();
+        Request { verb, permission, url: format!("s3://{}/{location}", self.bucket), endpoint }
     }
 
     /// Makes a request in its turn. The SDK repeats what may pass; here, refused credentials are looked up again, once,
@@ -81,6 +80,10 @@ pub fn check_endpoint(endpoint: &str) -> Result<(), StorageError> {
     };
     if !url.username().is_empty() || url.password().is_some() {
         return Err(address(&url, "credentials don't belong into an address", remedy));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        let remedy = "write `https://host:port`, and set `AZURE_STORAGE_SAS_TOKEN` to what stands behind the `?`";
+        return Err(address(&url, "an endpoint has no query", remedy));
     }
     match url.scheme() {
         "http" | "https" => Ok(()),

@@ -86,7 +86,7 @@ impl Put<'_> {
                 }
             }
             // 409 says that another creation is under way, 404 that what was there is just being deleted.
-            let again = refused || matches!(failure.status, Some(404 | 409));
+            let again = refused || matches!(failure.status, Some(404 | 409)) && !failure.lacks_bucket();
             if !again || !self.connection.settings.pause(attempt).await {
                 return Err(failure.into_error());
             }

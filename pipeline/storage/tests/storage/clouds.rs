@@ -153,6 +153,14 @@ mod google {
     }
 
     #[tokio::test]
+    async fn a_key_that_is_no_path_is_named_with_a_remedy() {
+        let Some((server, store)) = super::google().await else { return };
+        server.mark(&["odd//page.html"]);
+        let refused = store.list(None).try_collect::<Vec<_>>().await.unwrap_err().to_string();
+        assert!(refused.contains("odd//page.html") && refused.contains("rename the object"), "{refused}");
+    }
+
+    #[tokio::test]
     async fn a_body_is_of_the_range_and_the_length_that_were_asked_for() {
         let Some((server, store)) = super::google().await else { return };
         let (object, bytes) = (Path::from("object"), noise(1000));
