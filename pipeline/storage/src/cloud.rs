@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result,
 };
 
 use crate::error::StorageError;
@@ -17,9 +17,9 @@ use crate::settings::Settings;
 
 mod clients;
 mod connection;
-mod create;
 mod delete;
 mod list;
+mod put;
 mod read;
 mod upload;
 
@@ -66,12 +66,7 @@ impl fmt::Debug for CloudStore {
 #[async_trait]
 impl ObjectStore for CloudStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        let connection = &self.connection;
-        connection.limits.pass(payload.content_length()).await;
-        if options.mode == PutMode::Create {
-            return create::create(connection, location, payload, options).await;
-        }
-        create::put(connection, location, &payload, &options).await
+        put::put(&self.connection, location, payload, options).await
     }
 
     async fn put_multipart_opts(

@@ -13,7 +13,8 @@ use object_store::{
 use tokio::runtime::Handle;
 
 use super::connection::Connection;
-use super::create::{Owner, TOKEN, owner};
+use super::put::{TOKEN, owner};
+use crate::create::Owner;
 use crate::s3::unique;
 
 pub async fn start(

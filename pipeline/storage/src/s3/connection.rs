@@ -42,8 +42,7 @@ impl Connection {
 
     /// The words for a request to an object or a folder.
     pub fn request(&self, verb: &'static str, permission: &'static str, location: &Path) -> Request {
-        let endpoint = self.settings.endpoint.clone();
-        Request { verb, permission, url: format!("s3://{}/{location}", self.bucket), endpoint }
+        Request { verb, permission, url: format!("s3://{}/{location}", self.bucket) }
     }
 
     /// Makes a request in its turn. The SDK repeats what may pass; here, refused credentials are looked up again, once,
@@ -59,7 +58,7 @@ impl Connection {
         loop {
             let failure = match send(loaded.client.clone()).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => Failure::new(request, &error),
+                Err(error) => Failure::new(request, self.settings.endpoint.as_deref(), &error),
             };
             if failure.is_refusal() && !renewed {
                 (loaded, renewed) = (self.clients.after(&loaded).await, true);

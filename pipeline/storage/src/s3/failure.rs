@@ -14,17 +14,6 @@ pub struct Request {
     pub permission: &'static str,
     /// The object, as `s3://bucket/key`.
     pub url: String,
-    /// The server, where it is another than AWS's.
-    pub endpoint: Option<String>,
-}
-
-impl Request {
-    fn at_endpoint(&self, words: String) -> String {
-        match &self.endpoint {
-            Some(endpoint) => format!("at {endpoint}: {words}"),
-            None => words,
-        }
-    }
 }
 
 /// A request that failed for good.
@@ -39,8 +28,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What the SDK reports, once it gave up.
-    pub fn new<E>(request: &Request, error: &SdkError<E>) -> Self
+    /// What the SDK reports, once it gave up. The endpoint is the server that was tried, where it is another than AWS's.
+    pub fn new<E>(request: &Request, endpoint: Option<&str>, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -51,9 +40,9 @@ impl Failure {
             (Some(message), _) => message.to_owned(),
             (None, SdkError::ServiceError(_)) => "the server gave no reason".into(),
             (None, SdkError::DispatchFailure(failure)) if failure.is_io() || failure.is_timeout() => {
-                request.at_endpoint(failure.as_connector_error().map_or_else(|| causes(error), connection_causes))
+                at(endpoint, failure.as_connector_error().map_or_else(|| causes(error), connection_causes))
             }
-            (None, SdkError::TimeoutError(_)) => request.at_endpoint(causes(error)),
+            (None, SdkError::TimeoutError(_)) => at(endpoint, causes(error)),
             (None, _) => causes(error),
         };
         Self { request: request.clone(), status, code, message }
@@ -81,9 +70,10 @@ impl Failure {
         self.code.as_deref().is_some_and(|code| CODES.contains(&code))
     }
 
-    /// Whether the request may have been carried out although it failed.
-    pub fn may_be_done(&self) -> bool {
-        self.status.is_none_or(|status| !(300..500).contains(&status))
+    /// Whether a creation met something: an object, another creation that is under way (409), or what is just being deleted
+    /// (404).
+    pub fn is_in_the_way(&self) -> bool {
+        matches!(self.status, Some(404 | 409 | 412)) && !self.lacks_bucket()
     }
 
     /// Whether the whole bucket is not there.
@@ -170,6 +160,13 @@ impl fmt::Display for Failure {
 }
 
 impl Error for Failure {}
+
+fn at(endpoint: Option<&str>, words: String) -> String {
+    match endpoint {
+        Some(endpoint) => format!("at {endpoint}: {words}"),
+        None => words,
+    }
+}
 
 /// The words of a connection that failed, without those of the layers that it went through.
 fn connection_causes(error: &ConnectorError) -> String {
