@@ -214,9 +214,8 @@ impl Front {
 
     async fn with_fault(&self, request: Request<Incoming>) -> Result<Response<Body>, &'static str> {
         let fault = self.next_fault(request.method());
-        match fault {
-            Some(Fault::Refuse(status, code)) => return Ok(refusal(status, code)),
-            _ => {}
+        if let Some(Fault::Refuse(status, code)) = fault {
+            return Ok(refusal(status, code));
         }
         let file = self.file(&request);
         let request = match fault {
