@@ -408,7 +408,11 @@ fn names(schema: &Schema) -> String {
 /// Refuses what no request could use, before a copy of the job is written anywhere.
 fn check_storage(loaded: &LoadedJob, problems: &mut Vec<Problem>) {
     if let Some(Err(error)) = loaded.draft.storage.as_ref().map(pageloom_storage::Settings::check) {
-        problems.push(loaded.text.problem_at("storage.endpoint", error.to_string(), None));
+        let setting = match &error {
+            pageloom_storage::StorageError::Setting { name, .. } => *name,
+            _ => "endpoint",
+        };
+        problems.push(loaded.text.problem_at(&format!("storage.{setting}"), error.to_string(), None));
     }
 }
 

@@ -1,5 +1,5 @@
 // Serves Azure Blob Storage by Azurite until its input ends: node serve.mjs AZURITE STATE CONTAINER [FOLDER]
-// Makes the container, with the files of the folder in it, and then prints two lines: its endpoint and a token for the container.
+// Makes the container, with the files and marks of the folders in it, and then prints two lines: its endpoint and a token for the container.
 import { createHmac } from "node:crypto";
 import { readFileSync, readdirSync, writeSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -49,9 +49,11 @@ async function put(path, headers, body) {
 
 await put("?restype=container", {});
 const entries = folder ? readdirSync(folder, { recursive: true, withFileTypes: true }) : [];
-for (const entry of entries.filter((entry) => entry.isFile())) {
-  const file = join(entry.parentPath, entry.name);
-  await put(`/${relative(folder, file)}`, { "x-ms-blob-type": "BlockBlob" }, readFileSync(file));
+for (const entry of entries) {
+  const path = join(entry.parentPath, entry.name);
+  // A folder is what consoles make of one: an empty blob whose name ends in a slash.
+  const [mark, bytes] = entry.isDirectory() ? ["/", ""] : ["", readFileSync(path)];
+  await put(`/${relative(folder, path)}${mark}`, { "x-ms-blob-type": "BlockBlob" }, bytes);
 }
 writeSync(1, `${endpoint}\n${of_container}\n`);
 process.stdin.on("end", () => process.exit()).resume();

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result,
 };
 
 use crate::error::StorageError;
@@ -18,8 +17,9 @@ use crate::settings::Settings;
 
 mod clients;
 mod connection;
-mod create;
 mod delete;
+mod list;
+mod put;
 mod read;
 mod upload;
 
@@ -28,7 +28,8 @@ use connection::Connection;
 /// One bucket of Google's, or one container of Azure's. Cheap to clone; clones share connections, credentials and limits.
 ///
 /// Besides what the trait promises: a creation whose answer got lost is recognised as ours, and a body that breaks off is
-/// read on from where it stopped and never mixes two versions of an object.
+/// read on from where it stopped and never mixes two versions of an object; so is a listing; refused credentials are looked
+/// up again; and the objects that consoles make to show a folder are no objects.
 #[derive(Clone)]
 pub struct CloudStore {
     connection: Arc<Connection>,
@@ -65,12 +66,7 @@ impl fmt::Debug for CloudStore {
 #[async_trait]
 impl ObjectStore for CloudStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        let connection = &self.connection;
-        connection.limits.pass(payload.content_length()).await;
-        if options.mode == PutMode::Create {
-            return create::create(connection, location, payload, options).await;
-        }
-        connection.call(connection.client.put_opts(location, payload, options)).await
+        put::put(&self.connection, location, payload, options).await
     }
 
     async fn put_multipart_opts(
@@ -90,16 +86,17 @@ impl ObjectStore for CloudStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let connection = self.connection.clone();
-        connection.client.list(prefix).map_err(move |error| connection.told(error)).boxed()
+        list::list(self.connection.clone(), prefix)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.connection.call(self.connection.client.list_with_delimiter(prefix)).await
+        list::list_folder(&self.connection, prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let options = self.connection.cloud.as_client_takes(options);
-        self.connection.call(self.connection.client.copy_opts(from, to, options)).await
+        // The client knows which copies may be asked for twice.
+        let client = self.connection.patient();
+        self.connection.turn(client.copy_opts(from, to, options)).await
     }
 }

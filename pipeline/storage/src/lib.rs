@@ -2,6 +2,7 @@
 
 mod blocking;
 mod cloud;
+mod create;
 mod error;
 mod limits;
 mod open;

@@ -83,6 +83,9 @@ mod tests {
         let settings = Settings { endpoint: Some("https://me:hunter2@host".into()), ..Settings::default() };
         let refused = open(&Url::parse("s3://bucket").unwrap(), &settings).unwrap_err().to_string();
         assert!(!refused.contains("hunter2"), "{refused}");
+        let settings = Settings { endpoint: Some("https://host/a?sig=hunter2".into()), ..Settings::default() };
+        let refused = settings.check().unwrap_err().to_string();
+        assert!(refused.contains("`AZURE_STORAGE_SAS_TOKEN`") && !refused.contains("hunter2"), "{refused}");
     }
 
     #[test]

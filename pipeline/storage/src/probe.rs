@@ -10,7 +10,7 @@ use crate::s3::unique;
 pub const PROBE: &str = "probe-";
 
 /// Creates an object of a unique name below the prefix twice and removes it. The second creation must be refused, or the
-/// store can't hold commits ([`StorageError::Overwrites`]).
+/// store can't hold commits ([`StorageError::Overwrites`], [`StorageError::Unconditional`]).
 pub async fn probe(store: &dyn ObjectStore, prefix: &Path) -> Result<(), StorageError> {
     let location = prefix.clone().join(format!("{PROBE}{}", unique()));
     let verdict = create_twice(store, &location).await;
@@ -20,11 +20,18 @@ pub async fn probe(store: &dyn ObjectStore, prefix: &Path) -> Result<(), Storage
 }
 
 async fn create_twice(store: &dyn ObjectStore, location: &Path) -> Result<(), StorageError> {
-    create(store, location, b"first").await?;
+    create(store, location, b"first").await.map_err(|error| refused(store, error))?;
     match create(store, location, b"second").await {
         Err(Error::AlreadyExists { .. }) => first_stands(store, location).await,
-        Err(error) => Err(error.into()),
+        Err(error) => Err(refused(store, error)),
         Ok(()) => Err(StorageError::Overwrites { store: store.to_string() }),
+    }
+}
+
+fn refused(store: &dyn ObjectStore, error: Error) -> StorageError {
+    match error {
+        Error::NotSupported { .. } => StorageError::Unconditional { store: store.to_string() },
+        error => error.into(),
     }
 }
 

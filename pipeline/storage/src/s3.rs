@@ -32,7 +32,7 @@ use aws_sdk_s3::config::SharedCredentialsProvider;
 use connection::Connection;
 pub(crate) use connection::check_endpoint;
 pub(crate) use failure::causes;
-pub(crate) use token::unique;
+pub(crate) use token::{chance, unique};
 
 /// One bucket. Cheap to clone; clones share connections, credentials and limits.
 ///

@@ -1,9 +1,15 @@
 //! What a job says about its object storage: plain data without secrets, which come from where each cloud's tools find them.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::error::StorageError;
+
+/// The bytes of a part that S3 and Google take.
+const PART_SIZES: RangeInclusive<u64> = 5 << 20..=5 << 30;
 
 /// How buckets are reached and how hard they are used. Credentials never stand here. S3's come from the environment, the
 /// shared profile files, SSO, a web identity (IRSA), or the machine's metadata service; Google's and Azure's as
@@ -20,7 +26,7 @@ pub struct Settings {
     pub path_style: Option<bool>,
     /// The profile of the shared AWS files whose credentials are used. Unset: what `AWS_PROFILE` says.
     pub profile: Option<String>,
-    /// No more requests than this are under way at once; listings of Google's and Azure's are not counted.
+    /// No more requests than this are under way at once.
     pub max_concurrency: NonZeroUsize,
     /// Bodies read and written together stay below this rate. Unset: no limit.
     pub bandwidth_bytes_per_second: Option<NonZeroU64>,
@@ -72,8 +78,26 @@ impl Settings {
         pause.saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(Self::LONGEST_PAUSE)
     }
 
-    /// What is wrong with the endpoint, if there is one; without repeating any secret in it.
-    pub fn check(&self) -> Result<(), crate::StorageError> {
+    /// Waits before another attempt of a caller's own; the first that failed is number 1. False if there is none left.
+    pub(crate) async fn pause(&self, attempt: u32) -> bool {
+        if attempt >= self.attempts.get() {
+            return false;
+        }
+        // Requests that were refused together don't come back together.
+        tokio::time::sleep(self.pause_after(attempt).mul_f64(0.5 + crate::s3::chance() / 2.0)).await;
+        true
+    }
+
+    /// What no bucket could be reached or written with; without repeating any secret in an endpoint.
+    pub fn check(&self) -> Result<(), StorageError> {
+        let part_size = self.part_size.get();
+        if !PART_SIZES.contains(&(part_size as u64)) {
+            return Err(StorageError::Setting {
+                name: "part_size",
+                problem: format!("is {part_size}, but S3 and Google take parts of 5 MiB to 5 GiB"),
+                remedy: "write a number of bytes from 5_242_880 to 5_368_709_120",
+            });
+        }
         self.endpoint.as_deref().map_or(Ok(()), crate::s3::check_endpoint)
     }
 
@@ -96,6 +120,14 @@ mod tests {
     fn settings_survive_their_text() {
         let settings = Settings { endpoint: Some("http://[::1]:9000".into()), ..Settings::default() };
         assert_eq!(toml::from_str::<Settings>(&toml::to_string(&settings).unwrap()).unwrap(), settings);
+    }
+
+    #[test]
+    fn parts_that_no_store_takes_are_refused() {
+        let check = |bytes| Settings { part_size: nonzero(bytes), ..Settings::default() }.check();
+        assert!(check(5 << 20).is_ok() && check(5 << 30).is_ok());
+        let refused = [1000, (5 << 30) + 1].map(|bytes| check(bytes).unwrap_err().to_string());
+        assert!(refused[0].starts_with("`part_size` is 1000,") && refused[1].contains("5_368_709_120"), "{refused:?}");
     }
 
     #[test]

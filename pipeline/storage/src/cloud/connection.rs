@@ -2,11 +2,12 @@
 
 use std::error::Error as _;
 use std::future::Future;
+use std::sync::Arc;
 
-use object_store::{CopyMode, CopyOptions, Error, ObjectStore, Result};
+use object_store::{CopyMode, CopyOptions, Error, Result};
 
-use super::clients;
-use crate::error::StorageError;
+use super::clients::{Client, Clients};
+use crate::error::{StorageError, unusable_key};
 use crate::limits::Limits;
 use crate::s3::causes;
 use crate::settings::Settings;
@@ -44,37 +45,64 @@ impl Cloud {
     }
 }
 
-/// One bucket's client, limits and settings.
+/// One bucket's clients, limits and settings.
 pub struct Connection {
     /// The bucket, as `gs://bucket` or `az://container`.
     pub address: String,
-    pub client: Box<dyn ObjectStore>,
     pub limits: Limits,
     pub settings: Settings,
     pub cloud: Cloud,
+    clients: Clients,
 }
 
 impl Connection {
     /// Checks the settings; asks nobody anything.
     pub fn google(bucket: &str, settings: &Settings) -> Result<Self, StorageError> {
-        settings.check()?;
-        let client = Box::new(clients::google(bucket, settings)?);
-        Ok(Self::new(Cloud::Google, format!("gs://{bucket}"), client, settings))
+        Self::new(Cloud::Google, bucket, format!("gs://{bucket}"), settings)
     }
 
     /// Checks the settings; asks nobody anything.
     pub fn azure(container: &str, settings: &Settings) -> Result<Self, StorageError> {
+        Self::new(Cloud::Azure, container, format!("az://{container}"), settings)
+    }
+
+    fn new(cloud: Cloud, bucket: &str, address: String, settings: &Settings) -> Result<Self, StorageError> {
         settings.check()?;
-        let client = Box::new(clients::azure(container, settings)?);
-        Ok(Self::new(Cloud::Azure, format!("az://{container}"), client, settings))
+        let clients = Clients::new(cloud, bucket, settings)?;
+        Ok(Self { address, limits: Limits::new(settings), settings: settings.clone(), cloud, clients })
     }
 
-    fn new(cloud: Cloud, address: String, client: Box<dyn ObjectStore>, settings: &Settings) -> Self {
-        Self { address, client, limits: Limits::new(settings), settings: settings.clone(), cloud }
+    /// Makes a request in its turn, and again where that may pass: with a token that is valid by then, and, once, with
+    /// credentials looked up after they were refused.
+    pub async fn call<T, F>(&self, request: impl Fn(Arc<dyn Client>) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let _turn = self.limits.turn().await;
+        let mut clients = self.clients.current();
+        let (mut attempt, mut renewed) = (1, false);
+        loop {
+            let error = match request(clients.once.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if is_refusal(&error) && !renewed {
+                (clients, renewed) = (self.clients.after(&clients), true);
+            } else if may_pass(&error) && self.settings.pause(attempt).await {
+                attempt += 1;
+            } else {
+                return Err(self.told(error));
+            }
+        }
     }
 
-    /// Makes a request in its turn. The client repeats what may pass.
-    pub async fn call<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
+    /// The client for what a caller can't repeat, which repeats by itself what may pass.
+    pub fn patient(&self) -> Arc<dyn Client> {
+        self.clients.current().patient.clone()
+    }
+
+    /// Makes a request of the patient client in its turn.
+    pub async fn turn<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
         let _turn = self.limits.turn().await;
         request.await.map_err(|error| self.told(error))
     }
@@ -97,12 +125,35 @@ impl Connection {
             Error::Generic { store, .. } if words.contains("token request") => {
                 Error::Generic { store, source: forbidden() }
             }
+            Error::Generic { .. } if words.contains("status code: 501") => {
+                Error::NotSupported { source: told("; the store can't do this: use another, or upgrade it") }
+            }
             Error::Generic { store, .. } => {
                 let remedy = "; check `endpoint`, the account and the network, or raise the timeouts and `attempts`";
                 Error::Generic { store, source: told(remedy) }
             }
+            Error::InvalidPath { source } => unusable_key(&self.address, &source),
             other => other,
         }
+    }
+}
+
+/// Whether other credentials might help.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. })
+}
+
+/// Whether the same request may fare better later: the way to the store broke, or it is ill or busy.
+fn may_pass(error: &Error) -> bool {
+    let Error::Generic { source, .. } = error else { return false };
+    // The client's own errors can't be told apart but by their words.
+    let words = causes(source.as_ref());
+    let status = words.split_once("status code: ").and_then(|(_, status)| status.get(..3)?.parse().ok());
+    match status {
+        Some(408 | 429) => true,
+        Some(501) => false,
+        Some(status) => status >= 500u16,
+        None => true,
     }
 }
 

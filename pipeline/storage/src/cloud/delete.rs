@@ -7,17 +7,24 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{Error, Result};
 
-use super::connection::Connection;
+use super::clients::Client;
+use super::connection::{Cloud, Connection};
 
-/// Azure takes so many in one request.
-const AT_ONCE: usize = 256;
+/// How many objects one request names, and how many requests are under way at once.
+fn batches(cloud: Cloud) -> (usize, usize) {
+    match cloud {
+        Cloud::Google => (1, 32),
+        Cloud::Azure => (256, 4),
+    }
+}
 
 /// Deletes what is named. What is gone already counts as deleted, for an answer may get lost after the store did its work.
 pub fn delete(
     connection: Arc<Connection>,
     locations: BoxStream<'static, Result<Path>>,
 ) -> BoxStream<'static, Result<Path>> {
-    let deleted = locations.try_chunks(AT_ONCE).map(move |chunk| {
+    let (batch, requests) = batches(connection.cloud);
+    let deleted = locations.try_chunks(batch).map(move |chunk| {
         let connection = connection.clone();
         async move {
             match chunk {
@@ -26,29 +33,24 @@ pub fn delete(
             }
         }
     });
-    deleted.buffered(4).flat_map(stream::iter).boxed()
+    deleted.buffered(requests).flat_map(stream::iter).boxed()
 }
 
-/// The client takes deleting many for what must not be asked for twice, so that is done here.
 async fn some(connection: &Connection, locations: Vec<Path>) -> Vec<Result<Path>> {
-    let mut attempt = 1;
-    loop {
-        let _turn = connection.limits.turn().await;
+    let delete = |client: Arc<dyn Client>| {
         let named = stream::iter(locations.clone()).map(Ok).boxed();
-        let deleted: Vec<_> =
-            connection.client.delete_stream(named).map(|deleted| told(connection, deleted)).collect().await;
-        let failed = deleted.iter().any(|deleted| matches!(deleted, Err(Error::Generic { .. })));
-        if !failed || attempt >= connection.settings.attempts.get() {
-            return deleted;
-        }
-        tokio::time::sleep(connection.settings.pause_after(attempt)).await;
-        attempt += 1;
+        async move { client.delete_stream(named).map(gone_is_deleted).try_collect::<Vec<_>>().await }
+    };
+    match connection.call(delete).await {
+        Ok(deleted) => deleted.into_iter().map(Ok).collect(),
+        // The batch failed as one, and one error ends the stream for whoever reads it.
+        Err(error) => vec![Err(error)],
     }
 }
 
-fn told(connection: &Connection, deleted: Result<Path>) -> Result<Path> {
+fn gone_is_deleted(deleted: Result<Path>) -> Result<Path> {
     match deleted {
         Err(Error::NotFound { path, .. }) => Ok(Path::parse(path)?),
-        deleted => deleted.map_err(|error| connection.told(error)),
+        deleted => deleted,
     }
 }

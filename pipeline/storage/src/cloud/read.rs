@@ -9,30 +9,43 @@ use futures::stream::{self, BoxStream};
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, GetResult, GetResultPayload, Result};
 
+use super::clients::Client;
 use super::connection::Connection;
 
-/// An object or a range of it. The client reads on where a body breaks off, as often as a request is made; here, whoever
-/// got some more bytes since then may go on for as long again: an archive is read for hours.
+/// An object or a range of it. Where its body breaks off it is read on, and whoever got some more bytes since then may go
+/// on for as long again: an archive is read for hours.
 pub async fn get(connection: &Arc<Connection>, location: &Path, options: GetOptions) -> Result<GetResult> {
     let options = match options.range {
         Some(GetRange::Suffix(length)) => from_the_start(connection, location, options, length).await?,
         _ => options,
     };
     let found = ask(connection, location, options.clone()).await?;
+    if options.head {
+        return Ok(found);
+    }
     let (range, e_tag) = (found.range.clone(), found.meta.e_tag.clone());
     let GetResult { payload: GetResultPayload::Stream(chunks), meta, attributes, .. } = found else {
         return Ok(found);
     };
     let options = GetOptions { if_match: e_tag, if_none_match: None, ..options };
     let (connection, location) = (connection.clone(), location.clone());
-    let body = Body { connection, location, options, rest: range.clone(), chunks, advanced: false };
+    let body = Body { connection, location, options, rest: range.clone(), chunks, attempt: 1 };
     let chunks = stream::unfold(Some(body), |body| async move { body?.next().await }).fuse();
     Ok(GetResult { payload: GetResultPayload::Stream(chunks.boxed()), meta, range, attributes })
 }
 
-/// Asks the store, which may not heed conditions.
+/// What the store says of an object, without its bytes.
+pub async fn look(connection: &Connection, location: &Path) -> Result<GetResult> {
+    ask(connection, location, GetOptions { head: true, ..GetOptions::default() }).await
+}
+
+/// Asks the store, which may not heed conditions. The client compares the answer's range with the one asked for.
 async fn ask(connection: &Connection, location: &Path, options: GetOptions) -> Result<GetResult> {
-    let found = connection.call(connection.client.get_opts(location, options.clone())).await?;
+    let get = |client: Arc<dyn Client>| {
+        let (location, options) = (location.clone(), options.clone());
+        async move { client.get_opts(&location, options).await }
+    };
+    let found = connection.call(get).await?;
     options.check_preconditions(&found.meta)?;
     Ok(found)
 }
@@ -57,18 +70,18 @@ struct Body {
     options: GetOptions,
     rest: Range<u64>,
     chunks: BoxStream<'static, Result<Bytes>>,
-    /// Whether bytes came since it was last asked for.
-    advanced: bool,
+    /// The how-manieth since bytes came last.
+    attempt: u32,
 }
 
 impl Body {
     async fn next(mut self) -> Option<(Result<Bytes>, Option<Self>)> {
-        loop {
-            match self.chunks.next().await? {
+        while !self.rest.is_empty() {
+            match self.receive().await {
                 Ok(bytes) => {
                     self.connection.limits.pass(bytes.len()).await;
                     self.rest.start += bytes.len() as u64;
-                    self.advanced = true;
+                    self.attempt = 1;
                     return Some((Ok(bytes), Some(self)));
                 }
                 Err(error) => {
@@ -78,15 +91,32 @@ impl Body {
                 }
             }
         }
+        None
+    }
+
+    /// The next bytes, of which there are no fewer and no more than announced.
+    async fn receive(&mut self) -> Result<Bytes> {
+        // A body that nobody waits for takes no turn from others.
+        let turn = self.connection.limits.turn().await;
+        let received = self.chunks.next().await;
+        drop(turn);
+        let wrong = |words: &str| Err(Error::Generic { store: "cloud", source: words.into() });
+        match received {
+            None => wrong("the body is shorter than its server announced"),
+            Some(Ok(bytes)) if bytes.len() as u64 > self.rest.end - self.rest.start => {
+                wrong("the body is longer than its server announced")
+            }
+            Some(received) => received,
+        }
     }
 
     async fn read_on(&mut self, error: Error) -> Result<()> {
-        if !self.advanced || self.options.if_match.is_none() {
+        if self.options.if_match.is_none() || !self.connection.settings.pause(self.attempt).await {
             return Err(self.connection.told(error));
         }
+        self.attempt += 1;
         let options = GetOptions { range: Some(GetRange::Bounded(self.rest.clone())), ..self.options.clone() };
         self.chunks = ask(&self.connection, &self.location, options).await?.into_stream();
-        self.advanced = false;
         Ok(())
     }
 }

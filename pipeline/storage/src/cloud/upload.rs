@@ -7,24 +7,37 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::ready;
 use object_store::path::Path;
-use object_store::{MultipartUpload, PutMultipartOptions, PutPayload, PutPayloadMut, PutResult, Result, UploadPart};
+use object_store::{
+    Error, MultipartUpload, PutMultipartOptions, PutPayload, PutPayloadMut, PutResult, Result, UploadPart,
+};
+use tokio::runtime::Handle;
 
 use super::connection::Connection;
+use super::put::{TOKEN, owner};
+use crate::create::Owner;
+use crate::s3::unique;
 
 pub async fn start(
     connection: &Arc<Connection>,
     location: &Path,
-    options: PutMultipartOptions,
+    mut options: PutMultipartOptions,
 ) -> Result<Box<dyn MultipartUpload>> {
-    let parts = connection.call(connection.client.put_multipart_opts(location, options)).await?;
-    Ok(Box::new(Upload { connection: connection.clone(), parts, pending: PutPayloadMut::new() }))
+    let token = unique();
+    options.attributes.insert(TOKEN, token.clone().into());
+    let client = connection.patient();
+    let parts = connection.turn(client.put_multipart_opts(location, options)).await?;
+    let (connection, location) = (connection.clone(), location.clone());
+    Ok(Box::new(Upload { connection, location, token, parts: Some(parts), pending: PutPayloadMut::new() }))
 }
 
 /// An object in the making, whose parts are not smaller than the settings say, whoever writes it: Google takes none below
 /// 5 MiB but the last.
 struct Upload {
     connection: Arc<Connection>,
-    parts: Box<dyn MultipartUpload>,
+    location: Path,
+    token: String,
+    /// Until it is completed or given up.
+    parts: Option<Box<dyn MultipartUpload>>,
     pending: PutPayloadMut,
 }
 
@@ -32,13 +45,19 @@ impl Upload {
     fn send(&mut self) -> UploadPart {
         let payload = std::mem::take(&mut self.pending).freeze();
         let (connection, length) = (self.connection.clone(), payload.content_length());
-        let sent = self.parts.put_part(payload);
+        let Some(parts) = &mut self.parts else { return ready(Err(ended())).boxed() };
+        let sent = parts.put_part(payload);
         async move {
             connection.limits.pass(length).await;
-            connection.call(sent).await
+            connection.turn(sent).await
         }
         .boxed()
     }
+}
+
+fn ended() -> Error {
+    let message = "the upload was completed or given up before";
+    Error::Generic { store: "cloud", source: message.into() }
 }
 
 /// Without what the client holds, so that no secret can get into a log.
@@ -64,10 +83,36 @@ impl MultipartUpload for Upload {
         if !self.pending.is_empty() {
             self.send().await?;
         }
-        self.connection.call(self.parts.complete()).await
+        let Some(parts) = &mut self.parts else { return Err(ended()) };
+        let done = match self.connection.turn(parts.complete()).await {
+            Ok(done) => done,
+            // The answer of an attempt before may have got lost, after which the upload is not known any more.
+            Err(error) => match owner(&self.connection, &self.location, &self.token).await {
+                Owner::Us(done) => done,
+                _ => return Err(error),
+            },
+        };
+        self.parts = None;
+        Ok(done)
     }
 
     async fn abort(&mut self) -> Result<()> {
-        self.connection.call(self.parts.abort()).await
+        match self.parts.take() {
+            Some(mut parts) => self.connection.turn(parts.abort()).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Upload {
+    /// Parts of an upload that nobody ends are stored, and paid for, until somebody deletes them.
+    fn drop(&mut self) {
+        if let Some(mut parts) = self.parts.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let connection = self.connection.clone();
+            // Best effort: nobody is left to tell of a failure.
+            runtime.spawn(async move { drop(connection.turn(parts.abort()).await) });
+        }
     }
 }

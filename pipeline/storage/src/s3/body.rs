@@ -133,7 +133,7 @@ impl Body {
     async fn broken(&mut self, cause: String) -> Result<(), Broken> {
         self.pace = Pace::default();
         self.since_break = 0;
-        if self.connection.pause_after(self.attempt).await {
+        if self.connection.settings.pause(self.attempt).await {
             self.attempt += 1;
             return Ok(());
         }

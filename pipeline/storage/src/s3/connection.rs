@@ -31,9 +31,7 @@ impl Connection {
         settings: &Settings,
         credentials: Option<SharedCredentialsProvider>,
     ) -> Result<Self, StorageError> {
-        if let Some(endpoint) = &settings.endpoint {
-            check_endpoint(endpoint)?;
-        }
+        settings.check()?;
         Ok(Self {
             bucket: bucket.to_owned(),
             settings: settings.clone(),
@@ -60,25 +58,16 @@ impl Connection {
         loop {
             let failure = match send(loaded.client.clone()).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => Failure::new(request, &error),
+                Err(error) => Failure::new(request, self.settings.endpoint.as_deref(), &error),
             };
             if failure.is_refusal() && !renewed {
                 (loaded, renewed) = (self.clients.after(&loaded).await, true);
-            } else if failure.is_damaged() && self.pause_after(attempt).await {
+            } else if failure.is_damaged() && self.settings.pause(attempt).await {
                 attempt += 1;
             } else {
                 return Err(failure);
             }
         }
-    }
-
-    /// Waits before another attempt of our own; the first that failed is number 1. False if there is none left.
-    pub async fn pause_after(&self, attempt: u32) -> bool {
-        if attempt >= self.settings.attempts.get() {
-            return false;
-        }
-        tokio::time::sleep(self.settings.pause_after(attempt)).await;
-        true
     }
 }
 
@@ -90,6 +79,10 @@ pub fn check_endpoint(endpoint: &str) -> Result<(), StorageError> {
     };
     if !url.username().is_empty() || url.password().is_some() {
         return Err(address(&url, "credentials don't belong into an address", remedy));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        let remedy = "write `https://host:port`, and set `AZURE_STORAGE_SAS_TOKEN` to what stands behind the `?`";
+        return Err(address(&url, "an endpoint has no query", remedy));
     }
     match url.scheme() {
         "http" | "https" => Ok(()),

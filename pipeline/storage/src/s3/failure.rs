@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 
 /// What is asked of the server, for messages.
 #[derive(Debug, Clone)]
@@ -28,8 +28,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What the SDK reports, once it gave up.
-    pub fn new<E>(request: &Request, error: &SdkError<E>) -> Self
+    /// What the SDK reports, once it gave up. The endpoint is the server that was tried, where it is another than AWS's.
+    pub fn new<E>(request: &Request, endpoint: Option<&str>, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -39,6 +39,10 @@ impl Failure {
         let message = match (error.message(), error) {
             (Some(message), _) => message.to_owned(),
             (None, SdkError::ServiceError(_)) => "the server gave no reason".into(),
+            (None, SdkError::DispatchFailure(failure)) if failure.is_io() || failure.is_timeout() => {
+                at(endpoint, failure.as_connector_error().map_or_else(|| causes(error), connection_causes))
+            }
+            (None, SdkError::TimeoutError(_)) => at(endpoint, causes(error)),
             (None, _) => causes(error),
         };
         Self { request: request.clone(), status, code, message }
@@ -66,9 +70,15 @@ impl Failure {
         self.code.as_deref().is_some_and(|code| CODES.contains(&code))
     }
 
-    /// Whether the request may have been carried out although it failed.
-    pub fn may_be_done(&self) -> bool {
-        self.status.is_none_or(|status| !(300..500).contains(&status))
+    /// Whether a creation met something: an object, another creation that is under way (409), or what is just being deleted
+    /// (404).
+    pub fn is_in_the_way(&self) -> bool {
+        matches!(self.status, Some(404 | 409 | 412)) && !self.lacks_bucket()
+    }
+
+    /// Whether the whole bucket is not there.
+    pub fn lacks_bucket(&self) -> bool {
+        self.code.as_deref() == Some("NoSuchBucket")
     }
 
     fn is_expired(&self) -> bool {
@@ -100,6 +110,7 @@ impl Failure {
                 "allow {} and s3:ListBucket to these credentials, or name another `profile`",
                 self.request.permission
             ),
+            (Some(501), _) => "the store can't do this: use another, or upgrade it".into(),
             (Some(429 | 500..), _) => {
                 "the store is overloaded or ill: lower `max_concurrency`, or raise `attempts`".into()
             }
@@ -114,7 +125,7 @@ impl Failure {
     /// As the error of the trait that readers tell apart.
     pub fn into_error(self) -> object_store::Error {
         let path = self.request.url.clone();
-        let (status, missing) = (self.status, self.code.as_deref() == Some("NoSuchBucket"));
+        let (status, missing) = (self.status, self.lacks_bucket());
         let unauthenticated = self.is_unknown_identity() || status == Some(401);
         let source = Box::new(self);
         match status {
@@ -142,13 +153,30 @@ impl fmt::Display for Failure {
         let message = self.message.trim_end_matches('.');
         match self.status {
             Some(304 | 412) => formatter.write_str(message),
-            Some(404) if self.code.as_deref() != Some("NoSuchBucket") => formatter.write_str(message),
+            Some(404) if !self.lacks_bucket() => formatter.write_str(message),
             _ => write!(formatter, "{message}; {}", self.remedy()),
         }
     }
 }
 
 impl Error for Failure {}
+
+fn at(endpoint: Option<&str>, words: String) -> String {
+    match endpoint {
+        Some(endpoint) => format!("at {endpoint}: {words}"),
+        None => words,
+    }
+}
+
+/// The words of a connection that failed, without those of the layers that it went through.
+fn connection_causes(error: &ConnectorError) -> String {
+    let words = causes(error);
+    let mut words = words.as_str();
+    for layer in ["io error: ", "timeout: ", "client error (Connect): "] {
+        words = words.strip_prefix(layer).unwrap_or(words);
+    }
+    words.to_owned()
+}
 
 /// An error's words and those of each of its causes, each once.
 pub fn causes(error: &dyn Error) -> String {

@@ -89,7 +89,7 @@ impl Get<'_> {
                 Err(Broken::Failed(failure)) => return Err(failure.into_error()),
                 Err(Broken::Corrupted(cause)) => cause,
             };
-            if !self.connection.pause_after(attempt).await {
+            if !self.connection.settings.pause(attempt).await {
                 return Err(corrupted(&format!("{cause}, {attempt} times")));
             }
             attempt += 1;

@@ -13,6 +13,7 @@ use object_store::{Error, ListResult, ObjectMeta, Result};
 use super::connection::Connection;
 use super::failure::Failure;
 use super::get::meta;
+use crate::error::unusable_key;
 
 /// All objects below a folder, after the offset if there is one.
 pub fn list(
@@ -31,7 +32,7 @@ pub fn list(
                 Next::After(token) => folder.page(&connection, None, None, Some(token)).await?,
             };
             let next = Next::of(&page);
-            Ok::<_, Error>(Some((objects(page.contents()), next)))
+            Ok::<_, Error>(Some((objects(&connection.bucket, page.contents()), next)))
         }
     });
     pages.map_ok(stream::iter).try_flatten().boxed()
@@ -45,9 +46,9 @@ pub async fn list_folder(connection: &Connection, prefix: Option<&Path>) -> Resu
     loop {
         let page = folder.page(connection, Some(DELIMITER), None, token).await?;
         for prefix in page.common_prefixes().iter().filter_map(|prefix| prefix.prefix()) {
-            found.common_prefixes.push(Path::parse(prefix)?);
+            found.common_prefixes.push(path(&connection.bucket, prefix)?);
         }
-        for object in objects(page.contents()) {
+        for object in objects(&connection.bucket, page.contents()) {
             found.objects.push(object?);
         }
         match Next::of(&page) {
@@ -104,13 +105,17 @@ impl Folder {
 }
 
 /// What a page names, without the empty objects that consoles make to show a folder.
-fn objects(objects: &[Object]) -> Vec<Result<ObjectMeta>> {
+fn objects(bucket: &str, objects: &[Object]) -> Vec<Result<ObjectMeta>> {
     let keys = objects.iter().filter_map(|object| object.key().map(|key| (key, object)));
     let files = keys.filter(|(key, _)| !key.ends_with(DELIMITER));
-    files.map(|(key, object)| described(key, object)).collect()
+    files.map(|(key, object)| Ok(described(&path(bucket, key)?, object))).collect()
 }
 
-fn described(key: &str, object: &Object) -> Result<ObjectMeta> {
+fn path(bucket: &str, key: &str) -> Result<Path> {
+    Path::parse(key).map_err(|error| unusable_key(&format!("s3://{bucket}"), &error))
+}
+
+fn described(location: &Path, object: &Object) -> ObjectMeta {
     let size = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-    Ok(meta(&Path::parse(key)?, size, object.last_modified(), object.e_tag(), None))
+    meta(location, size, object.last_modified(), object.e_tag(), None)
 }

@@ -17,8 +17,9 @@ use tokio::runtime::Handle;
 use super::attributes::Headers;
 use super::connection::Connection;
 use super::failure::{Failure, Request};
-use super::put::{Owner, owner};
+use super::put::owner;
 use super::token::unique;
+use crate::create::Owner;
 
 pub async fn start(
     connection: &Arc<Connection>,

@@ -1,5 +1,6 @@
 //! Writes an object at once: over what is there, only if nothing is, or only over a known version.
 
+use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use super::attributes::Headers;
 use super::connection::Connection;
 use super::failure::{Failure, Request};
 use super::token::{TOKEN, unique};
+use crate::create::{Creation, Owner, create};
 
 pub async fn put(
     connection: &Connection,
@@ -31,7 +33,7 @@ pub async fn put(
     match options.mode {
         PutMode::Overwrite => put.send(None, None).await.map_err(Failure::into_error),
         PutMode::Update(version) => put.send(version.e_tag, None).await.map_err(Failure::into_error),
-        PutMode::Create => put.create().await,
+        PutMode::Create => create(&connection.settings, &put).await,
     }
 }
 
@@ -65,51 +67,20 @@ impl Put<'_> {
         let done = self.connection.call(&self.request, send).await?;
         Ok(PutResult { e_tag: done.e_tag, version: done.version_id })
     }
+}
 
-    /// Creates the object. An answer may get lost after the store did its work, and the attempt after that is refused by
-    /// our own object; so what stands there is ours if it carries our token.
-    async fn create(&self) -> Result<PutResult> {
-        let mut attempt = 1;
-        loop {
-            let failure = match self.send(None, Some("*".into())).await {
-                Ok(created) => return Ok(created),
-                Err(failure) => failure,
-            };
-            let refused = failure.status == Some(412);
-            if refused || failure.may_be_done() {
-                match owner(self.connection, self.location, &self.token).await {
-                    Owner::Us(created) => return Ok(created),
-                    Owner::Others if refused => return Err(exists(failure)),
-                    Owner::Others | Owner::Unknown => {}
-                    // Whoever was there is gone again, so the place is free.
-                    Owner::Nobody => {}
-                }
-            }
-            // 409 says that another creation is under way, 404 that what was there is just being deleted.
-            let again = refused || matches!(failure.status, Some(404 | 409));
-            if !again || !self.connection.pause_after(attempt).await {
-                return Err(failure.into_error());
-            }
-            attempt += 1;
-        }
+#[async_trait]
+impl Creation for Put<'_> {
+    async fn write(&self) -> Result<PutResult> {
+        self.send(None, Some("*".into())).await.map_err(|failure| match failure.is_in_the_way() {
+            true => Error::Precondition { path: failure.request.url.clone(), source: Box::new(failure) },
+            false => failure.into_error(),
+        })
     }
-}
 
-/// That somebody else was first.
-fn exists(failure: Failure) -> Error {
-    Error::AlreadyExists { path: failure.request.url.clone(), source: Box::new(failure) }
-}
-
-/// Whose object stands at a place.
-pub enum Owner {
-    /// The call with our token made it.
-    Us(PutResult),
-    /// Another call made it.
-    Others,
-    /// Nothing is there.
-    Nobody,
-    /// The store does not say.
-    Unknown,
+    async fn owner(&self) -> Owner {
+        owner(self.connection, self.location, &self.token).await
+    }
 }
 
 /// Looks whose object stands at a place.

@@ -88,6 +88,24 @@ async fn a_store_that_overwrites_is_found_out_and_refused_with_a_remedy() {
 }
 
 #[tokio::test]
+async fn a_store_that_has_no_conditions_is_refused_with_a_remedy() {
+    let server = Server::start().await;
+    server.fail(Method::PUT, &[Fault::Refuse(501, "NotImplemented")]);
+    let refused = probe(&server.store(), &Path::from("run")).await.unwrap_err();
+    assert!(matches!(refused, StorageError::Unconditional { .. }), "{refused}");
+    assert!(refused.to_string().starts_with("s3://bucket does not take `If-None-Match: *`"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_asked_for_once() {
+    let server = Server::start().await;
+    server.fail(Method::PUT, &[Fault::Refuse(404, "NoSuchBucket")]);
+    let refused = create(&server.store(), b"ours").await.unwrap_err();
+    assert!(refused.to_string().contains("create the bucket"), "{refused}");
+    assert_eq!(server.requests(&Method::PUT), 1);
+}
+
+#[tokio::test]
 async fn a_probe_survives_faults() {
     let server = Server::start().await;
     server.fail(Method::PUT, &[Fault::LoseAnswer, Fault::Refuse(503, "SlowDown"), Fault::LoseAnswer]);

@@ -16,6 +16,9 @@ use pageloom_storage::probe;
 use super::clouds;
 use super::server::{Server, noise};
 
+/// Empty objects that a console makes to show a folder.
+pub const MARKERS: [&str; 2] = ["marked/", "marked/below/"];
+
 /// A store and what it lives in.
 struct Place {
     store: Arc<dyn ObjectStore>,
@@ -30,6 +33,7 @@ async fn folder() -> Place {
 
 async fn bucket() -> Place {
     let server = Server::start().await;
+    server.mark(&MARKERS);
     Place { store: Arc::new(server.store()), _keep: Box::new(server) }
 }
 
@@ -41,6 +45,7 @@ fn container(law: &str) -> Option<Place> {
 /// A server that is spoken to as Google's, where the environment has the account of the tests.
 async fn google() -> Option<Place> {
     let (server, store) = clouds::google().await?;
+    server.mark(&MARKERS);
     Some(Place { store, _keep: Box::new(server) })
 }
 
@@ -75,6 +80,7 @@ laws! {
     conditions_on_reading_hold
     a_listing_is_of_whole_folders_in_order
     a_listing_of_many_pages_misses_nothing
+    a_folder_that_a_console_marked_is_no_object
     of_many_creators_one_wins
     parts_become_one_object
     an_upload_given_up_leaves_nothing
@@ -171,6 +177,18 @@ async fn a_listing_of_many_pages_misses_nothing(store: Arc<dyn ObjectStore>) {
     let locations = stream::iter(expected).map(|path| Ok(Path::from(path))).boxed();
     assert_eq!(store.delete_stream(locations).try_collect::<Vec<_>>().await.unwrap().len(), 1100);
     assert_eq!(names(&store, "many").await, Vec::<String>::new());
+}
+
+async fn a_folder_that_a_console_marked_is_no_object(store: Arc<dyn ObjectStore>) {
+    for (path, bytes) in [("marked/empty", ""), ("marked/page", "bytes"), ("marked/short", "short bytes")] {
+        put(&store, path, bytes).await;
+    }
+    assert_eq!(names(&store, "").await, ["marked/empty", "marked/page", "marked/short"]);
+    assert_eq!(names(&store, "marked").await, ["marked/empty", "marked/page", "marked/short"]);
+    let found = store.list_with_delimiter(Some(&Path::from("marked"))).await.unwrap();
+    let mut found: Vec<_> = found.objects.iter().map(|meta| meta.location.as_ref()).collect();
+    found.sort_unstable();
+    assert_eq!(found, ["marked/empty", "marked/page", "marked/short"]);
 }
 
 async fn of_many_creators_one_wins(store: Arc<dyn ObjectStore>) {

@@ -70,6 +70,14 @@ async fn a_listing_that_breaks_is_read_again() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_no_path_is_named_with_a_remedy() {
+    let (server, store, _) = stored(10).await;
+    server.mark(&["odd//page.html"]);
+    let refused = store.list(None).try_collect::<Vec<_>>().await.unwrap_err().to_string();
+    assert!(refused.contains("odd//page.html") && refused.contains("rename the object"), "{refused}");
+}
+
+#[tokio::test]
 async fn an_answer_that_is_lost_is_asked_for_again() {
     survives(1000, &[Fault::LoseAnswer]).await;
 }
@@ -159,7 +167,9 @@ async fn a_server_that_is_not_there_is_named_with_a_remedy() {
         ..Settings::default()
     });
     let refused = read(&store).await.unwrap_err().to_string();
-    assert!(refused.contains("can't read s3://bucket/object") && refused.contains("check `endpoint`"), "{refused}");
+    let told = "can't read s3://bucket/object: at http://127.0.0.1:1: tcp connect error: Connection refused (os error 111); \
+                check `endpoint`";
+    assert!(refused.contains(told), "{refused}");
 }
 
 #[tokio::test]

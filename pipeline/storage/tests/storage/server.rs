@@ -1,7 +1,7 @@
 //! A real S3 server on a loopback port, behind a front that does to requests and answers what a test asks for. It can be
 //! spoken to as Google's XML interface, which is S3's with other names of headers.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -55,6 +55,8 @@ pub enum Fault {
     LoseAnswer,
     /// The range that is asked for is ignored.
     Whole,
+    /// The body has so many bytes, whatever is said of it.
+    Length(usize),
 }
 
 /// How a connection that breaks ends.
@@ -80,6 +82,7 @@ struct Front {
     most_under_way: AtomicUsize,
     overwrites: AtomicBool,
     unlisted: Mutex<Option<String>>,
+    markers: Mutex<Vec<String>>,
     /// Whether headers have Google's names.
     google: bool,
     /// The server underneath looks whether a file is there and then writes it; S3 does both at once.
@@ -117,6 +120,7 @@ impl Server {
             most_under_way: AtomicUsize::new(0),
             overwrites: AtomicBool::new(false),
             unlisted: Mutex::default(),
+            markers: Mutex::default(),
             google,
             writing: tokio::sync::Mutex::default(),
         });
@@ -139,6 +143,17 @@ impl Server {
     /// From now on, what was written under a prefix is there and is not listed: listings lag behind.
     pub fn leave_unlisted(&self, prefix: &str) {
         *self.front.unlisted.lock().unwrap() = Some(prefix.to_owned());
+    }
+
+    /// From now on, listings name these keys, each of an empty object; the server underneath takes none that ends in a slash.
+    pub fn mark(&self, keys: &[&str]) {
+        *self.front.markers.lock().unwrap() = keys.iter().map(ToString::to_string).collect();
+    }
+
+    /// How many files there are of uploads that are not complete.
+    pub fn parts(&self) -> usize {
+        let entries = std::fs::read_dir(self.folder.path()).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().file_name() != BUCKET).count()
     }
 
     pub fn requests(&self, method: &Method) -> usize {
@@ -199,23 +214,27 @@ impl Front {
 
     async fn with_fault(&self, request: Request<Incoming>) -> Result<Response<Body>, &'static str> {
         let fault = self.next_fault(request.method());
-        match fault {
-            Some(Fault::Refuse(status, code)) => return Ok(refusal(status, code)),
-            Some(Fault::Whole) => return Ok(Response::new(self.stored(&request).into())),
-            _ => {}
+        if let Some(Fault::Refuse(status, code)) = fault {
+            return Ok(refusal(status, code));
         }
+        let file = self.file(&request);
         let request = match fault {
             Some(Fault::FlipSent(at)) => with_flipped(request, at).await,
             _ => request.map(Body::from),
         };
-        let lists = request.uri().query().is_some_and(|query| query.contains("list-type=2"));
+        let listing = request.uri().query().filter(|query| query.contains("list-type=2")).map(str::to_owned);
         let mut response = self.served(request).await;
-        let unlisted = self.unlisted.lock().unwrap().clone().filter(|_| lists);
+        let unlisted = self.unlisted.lock().unwrap().clone().filter(|_| listing.is_some());
         if let Some(prefix) = unlisted {
             response = without(response, &prefix).await;
         }
+        let markers = self.markers.lock().unwrap().clone();
+        if let Some(query) = listing {
+            response = with_markers(response, &query, &markers).await;
+        }
         match fault {
             Some(Fault::LoseAnswer) => Err("the answer is lost"),
+            Some(Fault::Whole) => Ok(whole(response, std::fs::read(file).unwrap())),
             Some(fault) => Ok(spoilt(response, fault).await),
             None => Ok(response),
         }
@@ -232,12 +251,12 @@ impl Front {
         self.bucket.join(path.as_ref().trim_start_matches(&format!("{BUCKET}/")))
     }
 
-    fn stored(&self, request: &Request<Incoming>) -> Vec<u8> {
-        std::fs::read(self.file(request)).unwrap()
-    }
-
     async fn served(&self, request: Request<Body>) -> Response<Body> {
         let _alone = if request.method() == Method::PUT { Some(self.writing.lock().await) } else { None };
+        // The server underneath takes a folder for an ill object.
+        if request.method() == Method::HEAD && self.file(&request).is_dir() {
+            return refusal(404, "NoSuchKey");
+        }
         if self.google {
             return self.served_as_google(request).await;
         }
@@ -295,6 +314,31 @@ async fn without(response: Response<Body>, prefix: &str) -> Response<Body> {
     Response::from_parts(head, Body::from(left))
 }
 
+/// A listing with those of the keys that it would name as objects.
+async fn with_markers(response: Response<Body>, query: &str, keys: &[String]) -> Response<Body> {
+    let asked: HashMap<_, _> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let prefix = asked.get("prefix").map(String::as_str).unwrap_or_default();
+    let below = keys.iter().filter_map(|key| Some((key, key.strip_prefix(prefix)?)));
+    let named: Vec<_> = below.filter(|(_, rest)| !asked.contains_key("delimiter") || !rest.contains('/')).collect();
+    if named.is_empty() || asked.contains_key("continuation-token") {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let bytes = BodyExt::collect(body).await.unwrap().to_bytes();
+    let mut text = String::from_utf8(bytes.to_vec()).unwrap();
+    let objects = named.into_iter().map(|(key, _)| {
+        let time = "2026-01-01T00:00:00.000Z";
+        let e_tag = "&quot;d41d8cd98f00b204e9800998ecf8427e&quot;";
+        format!(
+            "<Contents><Key>{key}</Key><Size>0</Size><LastModified>{time}</LastModified><ETag>{e_tag}</ETag></Contents>"
+        )
+    });
+    let objects: String = objects.collect();
+    text = text.replace("</ListBucketResult>", &format!("{objects}</ListBucketResult>"));
+    head.headers.remove("content-length");
+    Response::from_parts(head, Body::from(text))
+}
+
 fn refusal(status: u16, code: &str) -> Response<Body> {
     let text = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as the test asks</Message></Error>");
     let mut response = Response::new(Body::from(text));
@@ -302,10 +346,22 @@ fn refusal(status: u16, code: &str) -> Response<Body> {
     response
 }
 
+/// The answer of who was asked for no range.
+fn whole(response: Response<Body>, bytes: Vec<u8>) -> Response<Body> {
+    let (mut head, _) = response.into_parts();
+    head.status = StatusCode::OK;
+    head.headers.remove("content-range");
+    head.headers.insert("content-length", bytes.len().into());
+    Response::from_parts(head, Body::from(bytes))
+}
+
 /// The answer with another body under the same headers.
 async fn spoilt(response: Response<Body>, fault: Fault) -> Response<Body> {
     let (mut head, body) = response.into_parts();
-    let bytes = BodyExt::collect(body).await.unwrap().to_bytes();
+    let mut bytes = BodyExt::collect(body).await.unwrap().to_bytes();
+    if let Fault::Length(length) = fault {
+        bytes = bytes.iter().copied().chain(std::iter::repeat(0)).take(length).collect();
+    }
     head.headers.insert("content-length", bytes.len().into());
     let start = |end: usize| stream::iter([Ok(bytes.slice(..end.min(bytes.len())))]);
     let chunks = match fault {
