@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::columns;
 
 /// Version of these tables; part of every unit's identity.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 fn table(fields: Vec<Field>) -> SchemaRef {
     Arc::new(Schema::new(fields))

@@ -28,6 +28,11 @@ pub struct TextTokenizer {
     never_in_text: BTreeSet<u32>,
 }
 
+// Bytes of text in which a special is looked for first.
+const FIRST_WINDOW: usize = 256;
+// So many bytes behind the place where a special begins decide whether it is one: more than a token has.
+const BEHIND_A_SPECIAL: usize = 128;
+
 /// Why a text tokenizer can't be loaded or used.
 #[derive(Debug, Error)]
 pub enum TextTokenizerError {
@@ -145,17 +150,26 @@ impl TextTokenizer {
         self.tokenizer.token_to_id(token)
     }
 
-    // Encodes up to the first special's second character, then the rest, until none is left.
     fn encode_without_specials(&self, text: &str) -> Result<Vec<TokenId>, TextTokenizerError> {
+        self.encode_by_windows(text, FIRST_WINDOW)
+    }
+
+    // Encodes up to the first special's second character, then the rest, until none is left. The first special is looked
+    // for in windows of twice the length each, or a text with many would be encoded to its end for each of them.
+    fn encode_by_windows(&self, text: &str, first_window: usize) -> Result<Vec<TokenId>, TextTokenizerError> {
         let mut ids = Vec::new();
         let mut rest = text;
         while !rest.is_empty() {
-            let mut part = rest;
+            let (mut part, mut window) = (rest, first_window);
             let encoding = loop {
-                let encoding = self.tokenizer.encode(part, false).map_err(encode_error)?;
+                let end = part.ceil_char_boundary(window.min(part.len()));
+                let encoding = self.tokenizer.encode(&part[..end], false).map_err(encode_error)?;
                 match self.first_special(&encoding) {
-                    None => break encoding,
-                    Some((id, start)) => part = cut_inside(part, start, id)?,
+                    None if end == part.len() => break encoding,
+                    Some((id, start)) if end == part.len() || start + BEHIND_A_SPECIAL <= end => {
+                        (part, window) = (cut_inside(part, start, id)?, usize::MAX);
+                    }
+                    _ => window = window.saturating_mul(2),
                 }
             };
             ids.extend(token_ids(encoding.get_ids()));
@@ -253,6 +267,20 @@ mod tests {
     #[test]
     fn a_special_token_that_is_a_piece_of_the_model_is_cut() {
         assert_eq!(unigram().encode("s</s></s>s").unwrap(), [4, 2, 3, 4, 5, 2, 3, 4, 5, 4]);
+    }
+
+    #[test]
+    fn a_text_with_many_specials_has_the_ids_that_it_has_without_windows() {
+        let (tokenizer, mut state) = (unigram(), 1_u64);
+        for parts in 0..200 {
+            let mut text = String::new();
+            for _ in 0..parts {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                text += ["</s>", "<", "/s", ">", "s</s", "é", "xxxxxxxxxxxxxxxxxxxx"][(state >> 33) as usize % 7];
+            }
+            let expected = tokenizer.encode_by_windows(&text, usize::MAX).unwrap();
+            assert_eq!(tokenizer.encode_without_specials(&text).unwrap(), expected, "{text}");
+        }
     }
 
     #[test]

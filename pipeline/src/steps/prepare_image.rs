@@ -198,7 +198,12 @@ impl PrepareImage {
     fn room(&self, bytes: &[u8]) -> Result<Option<Room<'_>>, String> {
         let Ok(header) = header(bytes) else { return Ok(None) };
         let pixels = u64::from(header.width) * u64::from(header.height);
-        let each = if header.format == "avif" { BYTES_FOR_A_PIXEL_OF_AVIF } else { BYTES_FOR_A_PIXEL };
+        let each = match header.format {
+            "avif" => BYTES_FOR_A_PIXEL_OF_AVIF,
+            // Its decoder copies all that it has decoded, before it becomes RGB.
+            "tiff" => BYTES_FOR_A_PIXEL.max(2 * u64::from(header.bytes_of_a_pixel) + 3),
+            _ => BYTES_FOR_A_PIXEL,
+        };
         let decoded = pixels <= self.settings.max_pixels;
         decoded.then(|| self.memory.room_for(pixels * each)).transpose()
     }

@@ -99,6 +99,11 @@ impl Merges {
     /// Merges with the first pair as the lowest; of a pair that is there twice the last one counts. None if there are more
     /// merges or tokens than there is room for in the tables.
     pub(super) fn new(of_byte: [Option<u32>; 256], pairs: &[Pair]) -> Option<Self> {
+        // What merges make, and bytes are, is looked up next.
+        let tokens = pairs.iter().map(|pair| pair.merged).chain(of_byte.iter().copied().flatten());
+        if tokens.max().is_some_and(|largest| largest > LARGEST_TOKEN) {
+            return None;
+        }
         let table = PairTable::new(pairs)?;
         let two_bytes = of_byte.iter().flat_map(|&left| of_byte.iter().map(move |&right| left.zip(right)));
         let of_two_bytes = two_bytes.map(|pair| pair.map_or(NO_RANK, |(left, right)| table.rank(left, right)));
@@ -240,13 +245,15 @@ struct PairTable {
 }
 
 const TOKEN_BITS: u32 = 20;
+// The next would be a part of `FREE`.
+const LARGEST_TOKEN: u32 = (1 << TOKEN_BITS) - 2;
 const RANK_BITS: u32 = 24;
 const FREE: u64 = u64::MAX;
 
 impl PairTable {
     fn new(pairs: &[Pair]) -> Option<Self> {
         let largest = pairs.iter().flat_map(|pair| [pair.left, pair.right]).max().unwrap_or(0);
-        if largest >= (1 << TOKEN_BITS) - 1 || pairs.len() >= 1 << RANK_BITS {
+        if largest > LARGEST_TOKEN || pairs.len() >= 1 << RANK_BITS {
             return None;
         }
         let slots = (5 * pairs.len() / 4 + 2).next_power_of_two();
@@ -361,6 +368,17 @@ mod tests {
             tokens.splice(position..position + 2, [merges.merged[rank as usize]]);
         }
         tokens.into_iter().map(|token| token as TokenId).collect()
+    }
+
+    #[test]
+    fn tokens_that_have_no_room_in_the_tables_are_left_to_the_hugging_face_crate() {
+        let merges = |byte: u32, merged: u32| {
+            let mut of_byte = [None; 256];
+            of_byte[0] = Some(byte);
+            Merges::new(of_byte, &[Pair { left: 0, right: 1, merged }]).is_some()
+        };
+        assert!(merges(LARGEST_TOKEN, LARGEST_TOKEN));
+        assert!(!merges(2, (1 << TOKEN_BITS) + 3) && !merges(LARGEST_TOKEN + 1, 2));
     }
 
     #[test]

@@ -27,6 +27,9 @@ impl Config {
 
     pub fn of(value: Value) -> Result<Self, String> {
         let family = family_of(&value)?;
+        if value.get("family").is_some() {
+            unlike_taming(&value)?;
+        }
         let input_range = value.get("input_range").map(range).transpose()?;
         Ok(Self { family: family.name, architecture: (family.read)(value)?, input_range })
     }
@@ -42,6 +45,21 @@ fn family_of(value: &Value) -> Result<&'static Family, String> {
         None => FAMILIES.iter().find(|family| (family.publishes)(value)).ok_or_else(|| {
             format!("there is no `family`, which can be {}, and no family's own code writes such a file", known())
         }),
+    }
+}
+
+/// What LDM's code adds to taming's settings, and would make other ids or pixels.
+fn unlike_taming(value: &Value) -> Result<(), String> {
+    let [remap, tanh, kind] = ["/remap", "/ddconfig/tanh_out", "/ddconfig/attn_type"].map(|path| value.pointer(path));
+    if let Some(remap) = remap.filter(|remap| !remap.is_null()) {
+        return Err(format!("`remap` is {remap}, but ids are those of the codebook"));
+    }
+    if tanh.is_some_and(|tanh| tanh == true) {
+        return Err("`tanh_out` is true, but decoders end in a convolution".to_owned());
+    }
+    match kind.and_then(Value::as_str) {
+        Some(kind) if !kind.starts_with("vanilla") => Err(format!("`attn_type` is \"{kind}\", not \"vanilla\"")),
+        _ => Ok(()),
     }
 }
 
@@ -62,5 +80,24 @@ mod tests {
         assert!(reason.contains("\"pixelcnn\", but can be taming, "), "{reason}");
         let reason = Config::of(json!({"hidden_size": 3})).expect_err("refused");
         assert!(reason.contains("no `family`"), "{reason}");
+    }
+
+    #[test]
+    fn settings_that_change_what_a_model_does_are_refused_where_nothing_does_them() {
+        let ddconfig = json!({"ch": 32, "ch_mult": [1], "num_res_blocks": 1, "resolution": 16, "in_channels": 3,
+            "z_channels": 8});
+        let config = json!({"family": "taming", "n_embed": 16, "embed_dim": 8, "ddconfig": ddconfig});
+        assert!(Config::of(config.clone()).is_ok());
+        for (path, value) in [
+            ("/remap", json!("ids.npy")),
+            ("/ddconfig/tanh_out", json!(true)),
+            ("/ddconfig/attn_type", json!("linear")),
+        ] {
+            let mut changed = config.clone();
+            let (parent, name) = path.rsplit_once('/').expect("a path");
+            changed.pointer_mut(parent).expect("an object")[name] = value;
+            let reason = Config::of(changed).expect_err("refused");
+            assert!(reason.contains(&format!("`{name}` is")), "{reason}");
+        }
     }
 }

@@ -25,13 +25,31 @@ struct Shape {
     channels: usize,
 }
 
-impl Cost {
-    pub(crate) fn of(plan: &Plan) -> Self {
-        let mut cost = Self::default();
+/// Bytes of what ONNX Runtime holds whole of one image, and `cpu` in strips: each place's scores for all rows of a codebook,
+/// and the largest matrix of attention, before and after its softmax and as it is laid out for the next product.
+pub(crate) fn bytes_of_scores(plan: &Plan) -> u64 {
+    let Counted { places, attention, .. } = Counted::of(plan);
+    4 * (2 * places * plan.quantiser.rows() as u64 + 3 * attention)
+}
+
+/// The cost, and what follows from the same shapes.
+struct Counted {
+    cost: Cost,
+    /// That become ids.
+    places: u64,
+    /// Numbers of the largest matrix of attention, all heads together.
+    attention: u64,
+}
+
+impl Counted {
+    fn of(plan: &Plan) -> Self {
+        let mut cost = Cost::default();
         let mut shape = Shape { height: plan.size.height as usize, width: plan.size.width as usize, channels: 3 };
         let mut kept: Vec<Shape> = Vec::new();
+        let mut attention = 0;
         for op in &plan.ops {
             let before = shape;
+            attention = attention.max(numbers_of_attention(op, before));
             match op {
                 Op::Conv(conv) => shape = cost.conv(conv, shape),
                 Op::Attention(attention) => cost.attention(attention, shape),
@@ -61,8 +79,15 @@ impl Cost {
             let numbers = ends + inside(op, before);
             cost.activation_bytes = cost.activation_bytes.max(4 * numbers as u64);
         }
-        cost.quantise(&plan.quantiser, (shape.height * shape.width) as u64);
-        cost
+        let places = (shape.height * shape.width) as u64;
+        cost.quantise(&plan.quantiser, places);
+        Self { cost, places, attention }
+    }
+}
+
+impl Cost {
+    pub(crate) fn of(plan: &Plan) -> Self {
+        Counted::of(plan).cost
     }
 
     fn conv(&mut self, conv: &Conv, input: Shape) -> Shape {
@@ -127,6 +152,20 @@ impl Cost {
             Quantiser::Largest { .. } | Quantiser::Signs { .. } | Quantiser::Levels(_) => {}
         }
     }
+}
+
+/// Scores of all tokens for all others.
+fn numbers_of_attention(op: &Op, input: Shape) -> u64 {
+    let places = input.height * input.width;
+    let (heads, tokens) = match op {
+        Op::Attention(_) => (1, places),
+        Op::Transformer(transformer) => {
+            let own = (transformer.before.len() + transformer.queries.len()) / transformer.width.max(1);
+            (transformer.attention.count, places + own)
+        }
+        _ => (0, 0),
+    };
+    (heads * tokens * tokens) as u64
 }
 
 /// Numbers between the two ends of an operation.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, digest, enough_of};
 use super::config::Config;
 use super::cost::Cost;
 use super::error::VqError;
@@ -147,6 +147,7 @@ pub(super) struct Model {
     pub config: Config,
     config_bytes: Vec<u8>,
     path: PathBuf,
+    /// As many of the file's as tell what it is.
     bytes: Vec<u8>,
     pub size: ImageSize,
     pub grid: Grid,
@@ -164,7 +165,7 @@ impl Model {
         let size = size.unwrap_or(config.architecture.native_size());
         let grid = config.architecture.grid(size);
         let grid = grid.map_err(|reason| VqError::Config { path: config_path, reason })?;
-        let bytes = read(&path)?;
+        let bytes = enough_of(&path)?;
         Ok(Self { config, config_bytes, path, bytes, size, grid })
     }
 
@@ -185,7 +186,8 @@ impl Model {
     /// And the digest of what it was made of.
     fn plan(&self) -> Result<(Plan, String), VqError> {
         let (plan, of_part) = read_plan_and_digest(&self.config, self.size, &self.path, &self.bytes)?;
-        Ok((plan, of_part.unwrap_or_else(|| blake3::hash(&self.bytes).to_hex().to_string())))
+        let digest = of_part.map_or_else(|| digest(&self.path, &self.bytes), Ok)?;
+        Ok((plan, digest))
     }
 
     pub fn decode_plan(&self) -> Result<DecodePlan, VqError> {

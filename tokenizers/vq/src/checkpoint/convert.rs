@@ -1,14 +1,14 @@
 //! Writes a model's tensors as safetensors.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
 use serde_json::{Map, Value, json};
 
 use super::numbers::{to_bytes, to_f32};
-use super::stored::{Kind, Stored};
+use super::stored::{Kind, Stored, enough_of};
 use crate::error::VqError;
 use crate::families::INSIDE_A_WHOLE_MODEL;
 
@@ -35,9 +35,6 @@ pub struct Converted {
 /// Names of what only training needs begin like this.
 const TRAINING: [&str; 5] = ["loss.", "model_ema.loss", "discriminator.", "perceptual_loss.", "optimizer"];
 
-/// Bytes that are enough to tell the format of a file by.
-const BEGINNING: u64 = 512;
-
 /// Writes the encoder's, the quantiser's and the decoder's tensors of a checkpoint, under their own names, to a
 /// safetensors file, which takes its place only when it is whole. Of a whole model that has a tokenizer inside, that alone is
 /// written, as if it had been stored alone.
@@ -48,7 +45,7 @@ const BEGINNING: u64 = 512;
 /// # Errors
 /// Names the file that can't be read or written, or the tensor that isn't finite or too large for `precision`.
 pub fn convert(from: &Path, to_safetensors: &Path, precision: Precision) -> Result<Converted, VqError> {
-    let bytes = enough_of(from).map_err(|source| VqError::Read { path: from.to_owned(), source })?;
+    let bytes = enough_of(from)?;
     let tensors = Stored::parse(from, &bytes)?;
     let all = tensors.names();
     let whole = all.iter().any(|name| name.starts_with(INSIDE_A_WHOLE_MODEL));
@@ -67,17 +64,6 @@ pub fn convert(from: &Path, to_safetensors: &Path, precision: Precision) -> Resu
         return Err(error);
     }
     Ok(Converted { tensors: names.len(), left_out: left_out.into_iter().map(str::to_owned).collect() })
-}
-
-/// The whole of a safetensors file, the beginning of another, which its own reader reads.
-fn enough_of(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    let mut bytes = Vec::new();
-    Read::by_ref(&mut file).take(BEGINNING).read_to_end(&mut bytes)?;
-    if !super::torch::is_torch(&bytes) {
-        file.read_to_end(&mut bytes)?;
-    }
-    Ok(bytes)
 }
 
 fn unfinished(path: &Path) -> PathBuf {

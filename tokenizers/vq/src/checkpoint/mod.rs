@@ -10,4 +10,5 @@ mod tests;
 mod torch;
 
 pub use convert::{Converted, Precision, convert};
+pub(crate) use stored::{digest, enough_of};
 pub(crate) use take::Checkpoint;

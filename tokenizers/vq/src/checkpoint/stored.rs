@@ -1,6 +1,8 @@
 //! The tensors of a model file, whatever its format.
 
 use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
@@ -8,6 +10,35 @@ use safetensors::{Dtype, SafeTensors};
 use super::sharded::{ShardedTensors, is_index};
 use super::torch::{self, TorchTensors};
 use crate::error::VqError;
+
+/// Bytes that are enough to tell the format of a file by.
+const BEGINNING: u64 = 512;
+
+/// The whole of a safetensors file or an index; the beginning of a PyTorch checkpoint, whose own reader reads it.
+pub(crate) fn enough_of(path: &Path) -> Result<Vec<u8>, VqError> {
+    let read = || {
+        let mut file = File::open(path)?;
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut file).take(BEGINNING).read_to_end(&mut bytes)?;
+        if !torch::is_torch(&bytes) {
+            file.read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
+    };
+    read().map_err(|source| VqError::Read { path: path.to_owned(), source })
+}
+
+/// BLAKE3 of the file that `enough_of` gave these bytes of, in hexadecimal digits.
+pub(crate) fn digest(path: &Path, enough: &[u8]) -> Result<String, VqError> {
+    let mut hasher = blake3::Hasher::new();
+    if torch::is_torch(enough) {
+        let read = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+        read.map_err(|source| VqError::Read { path: path.to_owned(), source })?;
+    } else {
+        hasher.update(enough);
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
 
 /// Tensors by name, none of them read yet.
 pub(super) enum Stored<'a> {

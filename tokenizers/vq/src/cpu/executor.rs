@@ -13,8 +13,10 @@ use crate::plan::Plan;
 use crate::quantise::{self, Quantise};
 use crate::tokenizer::ImageSize;
 
-/// What a thread's operations hold beside activations, whatever the image: strips of it, tiles, and scores of rows.
+/// What a thread's operations hold beside activations, whatever the image: strips of it and tiles.
 const SCRATCH_BYTES: u64 = 4 << 20;
+/// Places that are held against all rows of a codebook at once.
+const PLACES: u64 = 16;
 
 /// A plan with its weights laid out for this executor.
 #[derive(Debug)]
@@ -38,6 +40,14 @@ impl CpuExecutor {
         if (settings.device, settings.precision) != (Device::Cpu, Arithmetic::F32) {
             return Err(settings.refused("it computes on the processor, in single precision"));
         }
+        let ignored = [
+            ("batch", settings.batch.is_some()),
+            ("threads", settings.threads.is_some()),
+            ("library", settings.library.is_some()),
+        ];
+        if let Some((name, _)) = ignored.into_iter().find(|(_, is_given)| *is_given) {
+            return Err(settings.refused(format!("it takes no `{name}`; leave it out")));
+        }
         Ok(Box::new(Self::new(plan)))
     }
 
@@ -47,7 +57,8 @@ impl CpuExecutor {
 
     /// With the vectors of `arch`, which change the time it takes and nothing else.
     pub fn with_arch(plan: Plan, arch: Arch) -> Self {
-        let working_bytes = 2 * Cost::of(&plan).activation_bytes + SCRATCH_BYTES;
+        let scores = 4 * PLACES * plan.quantiser.rows() as u64;
+        let working_bytes = 2 * Cost::of(&plan).activation_bytes + SCRATCH_BYTES + scores;
         let Plan { size, input, ops, quantiser } = plan;
         let (walk, quantiser) = (Walk::new(ops), quantise::of(quantiser));
         Self { id: id(), arch, size, levels: input.table(), walk, quantiser, working_bytes, idle: Mutex::default() }
@@ -70,14 +81,20 @@ impl CpuExecutor {
         input
     }
 
-    pub(crate) fn ids(&self, image: &[u8], buffers: &mut Buffers) -> Vec<u32> {
+    /// Features that aren't finite have no ids: weights do not fit their configuration, or overflow.
+    pub(crate) fn ids(&self, image: &[u8], buffers: &mut Buffers) -> Result<Vec<u32>, VqError> {
         let features = self.features(image, buffers);
+        if features.numbers.iter().any(|number| !number.is_finite()) {
+            buffers.give_back(features.numbers);
+            let reason = "an image has features that aren't finite".to_owned();
+            return Err(VqError::Failed { executor: self.id.clone(), reason });
+        }
         let mut ids = Vec::with_capacity(features.height * features.width);
         let mut scratch = buffers.numbers(0);
         self.quantiser.ids(self.arch, &features.numbers, &mut scratch, &mut ids);
         buffers.give_back(features.numbers);
         buffers.give_back(scratch);
-        ids
+        Ok(ids)
     }
 }
 
@@ -104,7 +121,7 @@ impl Executor for CpuExecutor {
     }
 
     fn encode(&self, images: &[&[u8]]) -> Result<Vec<Vec<u32>>, VqError> {
-        Ok(self.each(images, |image, buffers| self.ids(image, buffers)))
+        self.each(images, |image, buffers| self.ids(image, buffers)).into_iter().collect()
     }
 
     /// Each thread's buffers stay for its next image.

@@ -80,7 +80,7 @@ fn read(config: Value) -> Result<Box<dyn Architecture>, String> {
     let dimensions = settings.levels.len();
     let sizes = settings.levels.iter().map(|levels| u64::from(*levels));
     let codes = sizes.fold(1_u64, u64::saturating_mul);
-    if settings.embedding_dim != dimensions || dimensions > 16 || codes > 1 << 31 {
+    if settings.embedding_dim != dimensions || !(1..=16).contains(&dimensions) || codes > 1 << 31 {
         return Err(format!(
             "`levels` are {:?}; `embedding_dim` says how many, and their product is an id",
             settings.levels

@@ -38,7 +38,20 @@ fn read(config: Value) -> Result<Box<dyn Architecture>, String> {
             settings.latent_shape, settings.code_shape
         ));
     }
+    let Sides { image, place } = settings.sides();
+    let side = (image / place) as usize;
+    if [rows, columns] != [side, side] {
+        let [given, found] = [settings.code_shape, [side, side, depth]];
+        return Err(format!("`code_shape` is {given:?}, but `ddconfig` makes a grid of {found:?}"));
+    }
     Ok(Box::new(settings))
+}
+
+/// What the names of all codebooks begin with; averages that training keeps beside them are no part of the encoder.
+const BOOKS: &str = "quantizer.codebooks.";
+
+fn name_of_book(book: usize) -> String {
+    format!("{BOOKS}{book}.weight")
 }
 
 impl Settings {
@@ -52,10 +65,20 @@ impl Settings {
         let different = if self.shared_codebook { 1 } else { self.depth() };
         let mut books = Vec::with_capacity(different);
         for book in 0..different {
-            let mut book = builder.codebook(&format!("quantizer.codebooks.{book}.weight"), count + 1, dimension)?;
+            let mut book = builder.codebook(&name_of_book(book), count + 1, dimension)?;
             book.vectors.truncate(count * dimension);
             book.count = count;
             books.push(book);
+        }
+        // A book that is shared is stored once for each step.
+        for copy in different..self.depth() {
+            let name = name_of_book(copy);
+            if builder.checkpoint.has(&name)
+                && builder.tensor(&name, &[count + 1, dimension])?[..count * dimension] != books[0].vectors
+            {
+                let reason = "is another codebook than the first, though `shared_codebook` is true".to_owned();
+                return Err(VqError::Tensor { path: builder.checkpoint.path().to_owned(), name, reason });
+            }
         }
         Ok(Books { books, depth: self.depth() })
     }
@@ -79,11 +102,14 @@ impl Architecture for Settings {
     }
 
     fn encoder(&self, size: ImageSize, checkpoint: &mut Checkpoint) -> Result<Taken<Plan>, VqError> {
+        let books = checkpoint.names().filter(|name| name.starts_with(BOOKS) && name.ends_with(".weight"));
+        let mut prefixes: Vec<String> = books.map(str::to_owned).collect();
+        prefixes.extend(["encoder.", "quant_conv."].map(str::to_owned));
         let mut builder = Builder::new(checkpoint, TensorNames::Prefixed(""), Style::TAMING);
         self.vqgan.encode(&mut builder)?;
         let quantiser = Quantiser::Residual(self.books(&mut builder)?);
         let plan = Plan { size, input: Range::SIGNED, ops: builder.ops, quantiser };
-        Ok(Taken::new(plan, ["encoder.", "quant_conv."]))
+        Ok(Taken { plan, prefixes })
     }
 
     fn decoder(&self, grid: Grid, checkpoint: &mut Checkpoint) -> Result<Taken<DecodePlan>, VqError> {

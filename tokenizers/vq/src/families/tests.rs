@@ -109,7 +109,13 @@ fn golden(name: &str) -> Golden {
 }
 
 fn tensors(golden: &Golden) -> Tensors {
-    golden.shapes.iter().map(|(name, shape)| (name.clone(), (shape.clone(), weight(name, shape)))).collect()
+    // A codebook that is shared is stored once for each step.
+    let shared = golden.config.get("shared_codebook").is_some_and(|shared| shared == true);
+    let rule = |name: &String| match name.split_once("codebooks.") {
+        Some((before, _)) if shared => format!("{before}codebooks.0.weight"),
+        _ => name.clone(),
+    };
+    golden.shapes.iter().map(|(name, shape)| (name.clone(), (shape.clone(), weight(&rule(name), shape)))).collect()
 }
 
 fn safetensors(tensors: &Tensors) -> Vec<u8> {
@@ -186,7 +192,7 @@ fn an_encoder_of_any_family_holds_no_more_than_it_says() {
             }
             let executor = CpuExecutor::new(plan(&golden, &tensors(&golden), size));
             let mut buffers = Buffers::default();
-            executor.ids(&image(0, size.width as usize, size.height as usize), &mut buffers);
+            executor.ids(&image(0, size.width as usize, size.height as usize), &mut buffers).expect("finite");
             let (holds, says) = (buffers.bytes(), executor.working_bytes(1));
             assert!(holds <= says, "{name} at {size:?}: {holds} bytes, not {says}");
         }
@@ -514,7 +520,8 @@ fn a_moving_average_is_taken_where_there_is_one() {
             all.insert(name, (shape, vec![0.5; numbers.len()]));
         }
         let executor = CpuExecutor::new(plan(&golden, &all, ImageSize::square(64)));
-        assert_eq!(executor.ids(&image(0, 64, 64), &mut Buffers::default()), golden.images[0].ids, "{name}");
+        let ids = executor.ids(&image(0, 64, 64), &mut Buffers::default()).expect("finite");
+        assert_eq!(ids, golden.images[0].ids, "{name}");
     }
 }
 
@@ -611,12 +618,52 @@ fn the_range_of_the_input_can_be_set() {
     assert_ne!(model.encode(&[&image(0, 64, 64)]).expect("encodes"), [golden.images[0].ids.clone()]);
 }
 
-/// Every number of a configuration, one after another, as something that no model has.
+#[test]
+fn features_that_are_not_finite_have_no_ids() {
+    let golden = golden("taming");
+    let mut all = tensors(&golden);
+    all.get_mut("encoder.conv_out.weight").expect("a tensor").1.fill(f32::MAX);
+    let executor = CpuExecutor::new(plan(&golden, &all, ImageSize::square(64)));
+    let error = executor.encode(&[&image(0, 64, 64)]).expect_err("refused");
+    assert!(matches!(error, VqError::Failed { .. }), "{error}");
+}
+
+#[test]
+fn codebooks_that_their_configuration_contradicts_are_refused() {
+    let original = golden("rq_vae");
+    let refused = |golden: &Golden, all: &Tensors| {
+        let folder = folder(golden, all, "model.safetensors");
+        load(folder.path()).expect_err("refused").to_string()
+    };
+    let mut different = tensors(&original);
+    assert!(load(folder(&original, &different, "model.safetensors").path()).is_ok());
+    let one_more = different["quantizer.codebooks.0.weight"].clone();
+    different.insert("quantizer.codebooks.4.weight".to_owned(), one_more);
+    assert!(refused(&original, &different).contains("has the tensors quantizer.codebooks.4.weight, which"));
+    different.remove("quantizer.codebooks.4.weight");
+    different.get_mut("quantizer.codebooks.2.weight").expect("a tensor").1[0] += 1.0;
+    let reason = refused(&original, &different);
+    assert!(reason.contains("quantizer.codebooks.2.weight is another codebook than the first"), "{reason}");
+    let mut golden = golden("rq_vae");
+    golden.config["latent_shape"] = serde_json::json!([99, 7, 8]);
+    golden.config["code_shape"] = serde_json::json!([99, 7, 4]);
+    let reason = refused(&golden, &different);
+    assert!(reason.contains("`ddconfig` makes a grid of [16, 16, 4]"), "{reason}");
+}
+
+/// Every number of a configuration, one after another, as something that no model has, and every list as an empty one.
 #[test]
 fn whatever_a_configuration_says_it_is_refused_or_bounded() {
     let nothing = safetensors(&Tensors::new());
     for (name, _) in GOLDEN {
         let original = golden(name).config;
+        for path in list_paths(&original, "") {
+            let mut changed = original.clone();
+            *changed.pointer_mut(&path).expect("a list") = Value::Array(Vec::new());
+            let Ok(config) = Config::of(changed) else { continue };
+            let size = config.architecture.native_size();
+            assert!(read_plan(&config, size, Path::new("none"), &nothing).is_err(), "{name} {path}");
+        }
         for path in number_paths(&original, "") {
             for strange in [0, 1, 3, 1 << 31, u64::from(u32::MAX), 1 << 40, u64::MAX] {
                 let mut changed = original.clone();
@@ -628,6 +675,16 @@ fn whatever_a_configuration_says_it_is_refused_or_bounded() {
                 assert!(config.architecture.codebook_size() > 0 && grid.width > 0, "{name} {path} {strange}");
             }
         }
+    }
+}
+
+fn list_paths(value: &Value, at: &str) -> Vec<String> {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().flat_map(|(name, value)| list_paths(value, &format!("{at}/{name}"))).collect()
+        }
+        Value::Array(_) => vec![at.to_owned()],
+        _ => Vec::new(),
     }
 }
 

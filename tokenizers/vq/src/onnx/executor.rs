@@ -9,10 +9,10 @@ use ort::value::{DynTensor, Tensor};
 use super::plan::{self, FEATURES, IDS, LEVELS, MAGNITUDE};
 use super::queue::Queue;
 use super::runtime::Runtime;
-use crate::cost::Cost;
+use crate::cost::{Cost, bytes_of_scores};
 use crate::error::VqError;
 use crate::executor::{Device, Executor, ExecutorId, ExecutorSettings};
-use crate::plan::{Plan, Quantiser};
+use crate::plan::Plan;
 use crate::tokenizer::ImageSize;
 
 /// Images that a GPU encodes together, where nothing else is said.
@@ -62,7 +62,7 @@ impl OnnxExecutor {
         let session = runtime.session(&bytes, settings)?;
         let id = runtime.id(settings, settings.precision.name());
         let executor = Self::new(id, Box::new(PlanModel { size: plan.size }), batch, session);
-        let of_batch = 2 * batch as u64 * Cost::of(&plan).activation_bytes;
+        let of_batch = batch as u64 * (2 * Cost::of(&plan).activation_bytes + bytes_of_scores(&plan));
         let working_bytes = if settings.device == Device::Cpu { of_batch } else { 0 };
         Ok(Box::new(Self { working_bytes, ..executor }))
     }
@@ -127,14 +127,9 @@ pub(super) fn batch(settings: &ExecutorSettings, most: usize) -> usize {
 
 /// How many images' scores are worth holding at once.
 fn most_images(plan: &Plan) -> usize {
-    let rows = match &plan.quantiser {
-        Quantiser::Nearest(book) | Quantiser::Cosine(book) | Quantiser::Product(book) => book.count,
-        Quantiser::Residual(books) => books.books.iter().map(|book| book.count).max().unwrap_or(1),
-        Quantiser::Largest { .. } | Quantiser::Signs { .. } | Quantiser::Levels(_) => 1,
-    };
     // A place covers some 8 x 8 pixels or more.
     let places = (plan.size.width as usize * plan.size.height as usize).div_ceil(64);
-    SCORE_BYTES / (4 * rows * places).max(1)
+    SCORE_BYTES / (4 * plan.quantiser.rows() * places).max(1)
 }
 
 /// A graph that was written for a plan.

@@ -201,7 +201,7 @@ impl OnnxFile {
             Choice::Signs => return Err(refuse("signs make a `codebook_size` that is a power of 2")),
             Choice::Levels(levels) => {
                 let product = levels.iter().try_fold(1_u32, |product, levels| product.checked_mul(*levels));
-                if levels.iter().any(|levels| *levels < 2) || product != Some(self.codebook_size) {
+                if levels.is_empty() || levels.iter().any(|levels| *levels < 2) || product != Some(self.codebook_size) {
                     return Err(refuse("`levels` are at least 2, and their product is `codebook_size`"));
                 }
                 Some(Quantiser::Levels(levels.clone()))

@@ -9,7 +9,7 @@ use super::jpeg::{self, Sink};
 use super::modes::to_rgb;
 use super::picture::{Area, Picture, Size};
 use super::recipe::{Alpha, Orientation};
-use super::{avif, palette_tiff, svg};
+use super::{avif, palette_tiff, png_profile, svg};
 
 /// What a file may cost. Both are checked before anything large is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,17 +108,19 @@ pub struct Header {
     pub width: u32,
     /// In pixels.
     pub height: u32,
+    /// Bytes of a pixel as the file's decoder gives it, before all become RGB: at most 16.
+    pub bytes_of_a_pixel: u8,
 }
 
 /// Reads an image's format and size, and no pixels.
 pub fn header(bytes: &[u8]) -> Result<Header, ImageError> {
     if bytes.starts_with(&JPEG) {
         let Size { width, height } = jpeg::head(bytes)?.size;
-        return Ok(Header { format: "jpeg", width, height });
+        return Ok(Header { format: "jpeg", width, height, bytes_of_a_pixel: 3 });
     }
     if avif::is_avif(bytes) {
         let Size { width, height } = avif::size(bytes)?;
-        return Ok(Header { format: "avif", width, height });
+        return Ok(Header { format: "avif", width, height, bytes_of_a_pixel: 8 });
     }
     guarded(|| foreign_header(bytes))
 }
@@ -126,13 +128,14 @@ pub fn header(bytes: &[u8]) -> Result<Header, ImageError> {
 fn foreign_header(bytes: &[u8]) -> Result<Header, ImageError> {
     if svg::is_svg(bytes) {
         let Size { width, height } = svg::size(bytes)?;
-        return Ok(Header { format: "svg", width, height });
+        return Ok(Header { format: "svg", width, height, bytes_of_a_pixel: 4 });
     }
     if let Some(grey) = palette_tiff::as_grey(bytes) {
         let Size { width, height } = palette_tiff::size(&grey)?;
-        return Ok(Header { format: "tiff", width, height });
+        return Ok(Header { format: "tiff", width, height, bytes_of_a_pixel: 1 });
     }
-    let (format, decoder) = decoder(bytes, image::Limits::default())?;
+    let bytes = png_profile::without_profiles(bytes);
+    let (format, decoder) = decoder(&bytes, image::Limits::default())?;
     let (width, height) = decoder.dimensions();
     let format = match format {
         ImageFormat::Png => "png",
@@ -142,7 +145,7 @@ fn foreign_header(bytes: &[u8]) -> Result<Header, ImageError> {
         ImageFormat::Tiff => "tiff",
         other => return Err(ImageError::UnsupportedFormat(format!("{other:?}"))),
     };
-    Ok(Header { format, width, height })
+    Ok(Header { format, width, height, bytes_of_a_pixel: decoder.color_type().bytes_per_pixel() })
 }
 
 /// Where a PNG's header says what its pixels are made of, and what it says if they are colours without alpha.
@@ -184,7 +187,8 @@ fn decode_foreign(
     if let Some(grey) = palette_tiff::as_grey(bytes) {
         return Ok(palette_tiff::decode(&grey, limits)?.turned(palette_tiff::orientation(&grey)?));
     }
-    let (format, mut decoder) = decoder(bytes, decoder_limits(limits))?;
+    let bytes = png_profile::without_profiles(bytes);
+    let (format, mut decoder) = decoder(&bytes, decoder_limits(limits))?;
     let (width, height) = decoder.dimensions();
     limits.check_pixels(u64::from(width) * u64::from(height))?;
     if width == 0 || height == 0 {

@@ -16,6 +16,7 @@ mod phash;
 mod picture;
 mod plan;
 mod png;
+mod png_profile;
 mod prepare;
 mod recipe;
 pub mod recipes;

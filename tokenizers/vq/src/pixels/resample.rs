@@ -50,7 +50,7 @@ fn sinc(x: f64) -> f64 {
         return 1.0;
     }
     let x = x * std::f64::consts::PI;
-    x.sin() / x
+    libm::sin(x) / x
 }
 
 /// The `area` of the whole image resized to `size`, without the work for what lies outside of it.

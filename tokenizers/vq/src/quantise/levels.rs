@@ -59,9 +59,10 @@ impl Quantise for Levels {
 pub(crate) fn thresholds(levels: u32) -> Vec<f32> {
     let half = f64::from(levels - 1) * (1.0 + WIDER) / 2.0;
     let offset = if levels.is_multiple_of(2) { 0.5 } else { 0.0 };
-    let shift = (offset / half).atanh();
+    let shift = libm::atanh(offset / half);
     let lowest = -f64::from(levels / 2);
-    (0..levels - 1).map(|level| (((lowest + f64::from(level) + 0.5 + offset) / half).atanh() - shift) as f32).collect()
+    let crossing = |level: u32| libm::atanh((lowest + f64::from(level) + 0.5 + offset) / half) - shift;
+    (0..levels - 1).map(|level| crossing(level) as f32).collect()
 }
 
 #[cfg(test)]

@@ -55,6 +55,15 @@ impl Quantiser {
         if let Self::Residual(books) = self { books.depth } else { 1 }
     }
 
+    /// Rows that each place is held against at once; 1 where there are no rows.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Nearest(book) | Self::Cosine(book) | Self::Product(book) => book.count,
+            Self::Residual(books) => books.books.iter().map(|book| book.count).max().unwrap_or(1),
+            Self::Largest { .. } | Self::Signs { .. } | Self::Levels(_) => 1,
+        }
+    }
+
     /// Numbers of each place.
     pub fn dimension(&self) -> usize {
         match self {

@@ -8,6 +8,9 @@ use super::super::picture::Size;
 use super::boxes::{Reader, broken, unsupported};
 use super::items::{Item, Items};
 
+/// No picture takes more: three levels of 12 bits, each in two bytes, and what lies around them.
+const MAX_BYTES_OF_A_PIXEL: u64 = 8;
+
 /// Levels of one picture as they are coded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Planes {
@@ -122,6 +125,7 @@ fn decode_grid(items: &Items, item: &Item, size: Size, limits: &Limits) -> Resul
         return Err(broken("a grid whose tiles don't cover it"));
     }
     limits.check_pixels(tile.pixels().saturating_mul(count))?;
+    check_lengths(items, &tiles, tile.pixels() * count)?;
     let mut whole: Option<Planes> = None;
     for (at, part) in tiles.into_iter().enumerate() {
         items.check(part)?;
@@ -140,6 +144,13 @@ fn decode_grid(items: &Items, item: &Item, size: Size, limits: &Limits) -> Resul
         copy(&part, place, whole);
     }
     whole.ok_or(ImageError::Empty)
+}
+
+/// Equal tiles may share their bytes, but what the file has can't be read over and over for a few pixels each time.
+fn check_lengths(items: &Items, tiles: &[&Item], pixels: u64) -> Result<(), ImageError> {
+    let length: u64 = tiles.iter().map(|tile| items.length(tile)).sum::<Result<u64, ImageError>>()?;
+    let most = items.file_length() as u64 + pixels.saturating_mul(MAX_BYTES_OF_A_PIXEL);
+    if length > most { Err(broken("a grid repeats its bytes")) } else { Ok(()) }
 }
 
 fn empty(like: &Planes, size: Size) -> Planes {

@@ -106,7 +106,12 @@ impl<'a> Items<'a> {
             let source = if version == 0 { 0 } else { usize::from(content.short()? & 15) };
             content.short()?;
             let start = content.number(base)?;
-            for _ in 0..content.short()? {
+            let extents = content.short()?;
+            // What takes no bytes could be there any number of times; each would be the file's whole rest.
+            if extents > 1 && index + offset + length == 0 {
+                return Err(broken("an item repeats its bytes"));
+            }
+            for _ in 0..extents {
                 content.number(index)?;
                 let at = start.saturating_add(content.number(offset)?);
                 let extent = (source, at, content.number(length)?);
@@ -225,17 +230,33 @@ impl<'a> Items<'a> {
     /// The item's bytes, no more than the file has.
     pub fn bytes(&self, item: &Item) -> Result<Vec<u8>, ImageError> {
         let mut all = Vec::new();
-        for &(source, at, length) in &item.extents {
-            let data = self.data.get(source).ok_or_else(|| broken("an item inside of another"))?;
-            let start = usize::try_from(at).ok().and_then(|at| data.get(at..));
-            let start = start.ok_or_else(|| broken("an item begins behind the end"))?;
-            let length = if length == 0 { start.len() } else { usize::try_from(length).unwrap_or(usize::MAX) };
-            let extent = start.get(..length).ok_or_else(|| broken("an item ends behind the end"))?;
-            if all.len() + extent.len() > self.data[0].len() {
+        for extent in self.extents(item) {
+            let extent = extent?;
+            if all.len() + extent.len() > self.file_length() {
                 return Err(broken("an item repeats its bytes"));
             }
             all.extend_from_slice(extent);
         }
         Ok(all)
+    }
+
+    /// How many bytes an item has.
+    pub fn length(&self, item: &Item) -> Result<u64, ImageError> {
+        self.extents(item).map(|extent| Ok(extent?.len() as u64)).sum()
+    }
+
+    /// Of the file, in bytes.
+    pub fn file_length(&self) -> usize {
+        self.data[0].len()
+    }
+
+    fn extents(&self, item: &Item) -> impl Iterator<Item = Result<&'a [u8], ImageError>> {
+        item.extents.iter().map(|&(source, at, length)| {
+            let data = self.data.get(source).ok_or_else(|| broken("an item inside of another"))?;
+            let start = usize::try_from(at).ok().and_then(|at| data.get(at..));
+            let start = start.ok_or_else(|| broken("an item begins behind the end"))?;
+            let length = if length == 0 { start.len() } else { usize::try_from(length).unwrap_or(usize::MAX) };
+            start.get(..length).ok_or_else(|| broken("an item ends behind the end"))
+        })
     }
 }

@@ -180,6 +180,29 @@ fn what_repeats_itself_is_refused() {
 }
 
 #[test]
+fn places_that_take_no_bytes_are_refused_where_there_are_several() {
+    // One item, with as many extents as a number of 16 bits can say.
+    let places = [&[1, 0, 0, 0, 0, 0], [0, 1].as_slice(), &[0, 1, 0, 0, 0, 0], &[0xFF, 0xFF]].concat();
+    let meta = [vec![0; 4], boxed(b"pitm", &[0, 0, 0, 0, 0, 1]), boxed(b"iloc", &places)].concat();
+    let avif = [boxed(b"ftyp", b"mif1\0\0\0\0avif"), boxed(b"meta", &meta)].concat();
+    assert_eq!(size(&avif), Err(broken("an item repeats its bytes")));
+}
+
+#[test]
+fn tiles_that_read_the_files_bytes_over_and_over_are_refused() {
+    let tiles = |data: &[u8]| {
+        let head = [0, 0, 5, 1, 0, 34, 0, 54];
+        let data = [head.as_slice(), code(), data].concat();
+        let tile = || Made { kind: b"av01", extents: vec![8..data.len()], properties: vec![2] };
+        let mut items = vec![Made { kind: b"grid", extents: vec![0..8], properties: vec![1] }];
+        items.extend((0..12).map(|_| tile()));
+        decoded(&file(&data, &items, &[extent_of(34, 54), extent_of(17, 9)]), &Limits::default())
+    };
+    assert!(tiles(&[]).is_ok());
+    assert_eq!(tiles(&[0; 4096]).map(|picture| picture.size), Err(broken("a grid repeats its bytes")));
+}
+
+#[test]
 fn what_must_not_be_shown_without_what_is_not_understood_is_refused() {
     let essential = 0x80 | 2;
     assert_eq!(reason(&one(vec![0..code().len()], essential, code()), 1 << 20), "image_unsupported_format");

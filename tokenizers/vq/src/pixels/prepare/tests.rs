@@ -89,9 +89,19 @@ fn a_header_is_read_in_every_format() {
         (ImageFormat::Tiff, "tiff"),
     ] {
         let bytes = encoded(gradient(40, 30), format);
-        assert_eq!(header(&bytes).expect("reads"), Header { format: name, width: 40, height: 30 });
+        let found = header(&bytes).expect("reads");
+        assert_eq!((found.format, found.width, found.height), (name, 40, 30));
     }
     assert_eq!(header(b"").expect_err("refused").reason(), "image_empty");
+}
+
+#[test]
+fn a_header_says_how_many_bytes_a_pixel_takes_as_it_is_stored() {
+    let of = |image: DynamicImage, format| header(&encoded(image, format)).expect("reads").bytes_of_a_pixel;
+    let grey = DynamicImage::from(gradient(4, 3));
+    assert_eq!(of(grey.to_rgb8().into(), ImageFormat::Tiff), 3);
+    assert_eq!(of(grey.to_rgba16().into(), ImageFormat::Png), 8);
+    assert_eq!(of(grey.to_rgba32f().into(), ImageFormat::Tiff), 16);
 }
 
 #[test]
@@ -314,7 +324,8 @@ fn a_tiff_with_a_palette_has_the_pixels_of_pillow() {
     let prepared = prepare(tiff, &whole, MIDDLE, &Limits::default()).expect("decodes");
     assert_eq!((prepared.width, prepared.height), (5, 3));
     assert_eq!(prepared.crops[0].rgb, include_bytes!("../testdata/palette.rgb"));
-    assert_eq!(header(tiff).expect("reads"), Header { format: "tiff", width: 5, height: 3 });
+    let expected = Header { format: "tiff", width: 5, height: 3, bytes_of_a_pixel: 1 };
+    assert_eq!(header(tiff).expect("reads"), expected);
     let few = Limits { max_pixels: 14, ..Limits::default() };
     assert_eq!(prepare(tiff, &whole, MIDDLE, &few).expect_err("refused").reason(), "image_too_large");
     for at in 0..tiff.len() {
