@@ -170,7 +170,7 @@ mod tests {
             url: "ä".repeat(number % 3),
             step: "read".into(),
             reason: ["no_text", "no_id"][number % 2],
-            detail: if number % 5 == 0 { String::new() } else { "detail".into() },
+            detail: if number.is_multiple_of(5) { String::new() } else { "detail".into() },
         };
         (0..3000).map(reject).chain((0..50).map(reject)).collect()
     }
