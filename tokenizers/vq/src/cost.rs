@@ -15,6 +15,10 @@ pub struct Cost {
     /// The most bytes that activations of one image take at once, at four bytes a number; executors may need as much again
     /// for themselves, which [`crate::ImageTokenizer::working_bytes`] counts.
     pub activation_bytes: u64,
+    /// Bytes of what an executor that doesn't go by strips holds whole of one image beside its activations: each place's
+    /// scores for all rows of a codebook, and the largest matrix of attention, before and after its softmax and as it is laid
+    /// out for the next product.
+    pub score_bytes: u64,
 }
 
 /// Rows, columns and channels of an activation.
@@ -25,24 +29,8 @@ struct Shape {
     channels: usize,
 }
 
-/// Bytes of what ONNX Runtime holds whole of one image, and `cpu` in strips: each place's scores for all rows of a codebook,
-/// and the largest matrix of attention, before and after its softmax and as it is laid out for the next product.
-pub(crate) fn bytes_of_scores(plan: &Plan) -> u64 {
-    let Counted { places, attention, .. } = Counted::of(plan);
-    4 * (2 * places * plan.quantiser.rows() as u64 + 3 * attention)
-}
-
-/// The cost, and what follows from the same shapes.
-struct Counted {
-    cost: Cost,
-    /// That become ids.
-    places: u64,
-    /// Numbers of the largest matrix of attention, all heads together.
-    attention: u64,
-}
-
-impl Counted {
-    fn of(plan: &Plan) -> Self {
+impl Cost {
+    pub(crate) fn of(plan: &Plan) -> Self {
         let mut cost = Cost::default();
         let mut shape = Shape { height: plan.size.height as usize, width: plan.size.width as usize, channels: 3 };
         let mut kept: Vec<Shape> = Vec::new();
@@ -81,13 +69,8 @@ impl Counted {
         }
         let places = (shape.height * shape.width) as u64;
         cost.quantise(&plan.quantiser, places);
-        Self { cost, places, attention }
-    }
-}
-
-impl Cost {
-    pub(crate) fn of(plan: &Plan) -> Self {
-        Counted::of(plan).cost
+        cost.score_bytes = 4 * (2 * places * plan.quantiser.rows() as u64 + 3 * attention);
+        cost
     }
 
     fn conv(&mut self, conv: &Conv, input: Shape) -> Shape {

@@ -9,7 +9,7 @@ use ort::value::{DynTensor, Tensor};
 use super::plan::{self, FEATURES, IDS, LEVELS, MAGNITUDE};
 use super::queue::Queue;
 use super::runtime::Runtime;
-use crate::cost::{Cost, bytes_of_scores};
+use crate::cost::Cost;
 use crate::error::VqError;
 use crate::executor::{Device, Executor, ExecutorId, ExecutorSettings};
 use crate::plan::Plan;
@@ -62,7 +62,8 @@ impl OnnxExecutor {
         let session = runtime.session(&bytes, settings)?;
         let id = runtime.id(settings, settings.precision.name());
         let executor = Self::new(id, Box::new(PlanModel { size: plan.size }), batch, session);
-        let of_batch = batch as u64 * (2 * Cost::of(&plan).activation_bytes + bytes_of_scores(&plan));
+        let Cost { activation_bytes, score_bytes, .. } = Cost::of(&plan);
+        let of_batch = batch as u64 * (2 * activation_bytes + score_bytes);
         let working_bytes = if settings.device == Device::Cpu { of_batch } else { 0 };
         Ok(Box::new(Self { working_bytes, ..executor }))
     }
