@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pageloom_vq::ExecutorSettings;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -18,34 +19,43 @@ use crate::sources::SourceConfig;
 use crate::steps::{StepConfig, apply_objective, interleave_images};
 
 /// One job, as the file says, with every default filled in.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Job {
-    /// Name in progress lines and in the dataset card.
+    /// Name in progress lines and in the dataset card. Unset: the job file's name.
+    #[schemars(with = "Option<String>")]
     pub name: String,
     /// Every random draw comes from this and from the keys of what is drawn for.
+    #[schemars(default)]
     pub seed: u64,
     /// Where pages and images come from.
+    #[schemars(length(min = 1))]
     pub sources: Vec<SourceConfig>,
     /// Text and images to ids.
     pub tokenizers: Tokenizers,
     /// Steps from a page's bytes to tokens; none where only images are wanted.
+    #[schemars(with = "Option<Vec<StepConfig>>", length(min = 1))]
     pub documents: Vec<StepConfig>,
     /// Steps from an image's location to codes.
+    #[schemars(length(min = 1))]
     pub images: Vec<StepConfig>,
     /// From documents and codes to packed sequences, where they are wanted.
     pub sequences: Option<Sequences>,
     /// The files of sequences that trainers read.
+    #[schemars(default)]
     pub shards: Shards,
     /// The files of images that trainers read, where they are wanted.
     pub image_shards: Option<ImageShards>,
     /// How a stage is cut into units.
+    #[schemars(default)]
     pub units: Units,
     /// How buckets are reached, where paths or the output begin with `s3://`, `gs://` or `az://`. Nothing that comes out follows from it.
+    #[schemars(default)]
     pub storage: pageloom_storage::Settings,
 }
 
 /// Which tokenizers, and the ids they share.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tokenizers {
     /// A Hugging Face `tokenizer.json`, relative to the job file. A job of images alone has none.
@@ -79,7 +89,7 @@ fn default_multiple() -> u32 {
 }
 
 /// From documents and codes to packed sequences.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sequences {
     /// How image tokens stand in their document.
@@ -131,7 +141,7 @@ impl Sequences {
 }
 
 /// The files that trainers read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Shards {
     /// Every shard has exactly this many rows, but the last.
@@ -147,7 +157,7 @@ impl Default for Shards {
 }
 
 /// The table of images: one row per image that has tokens, with its masks, and with what pages say of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImageShards {
     /// Every shard has exactly this many rows, but the last.
@@ -163,7 +173,7 @@ pub struct ImageShards {
 }
 
 /// Which images become rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WantedImages {
     /// Those that documents show.
@@ -198,7 +208,7 @@ impl Job {
 }
 
 /// How a stage is cut into units.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Units {
     /// About how many bytes of input one unit reads. Rows are packed within a unit, so another number gives other rows.
@@ -389,7 +399,7 @@ impl Reader<'_> {
 
     fn missing<T>(&mut self, section: &str) -> Option<T> {
         let block = if LISTS.contains(&section) { format!("[[{section}]]") } else { format!("[{section}]") };
-        let hint = Some(format!("add `{block}`; jobs/demo.toml shows one"));
+        let hint = Some(format!("add `{block}`; `pageloom settings {section}` says what stands there"));
         self.problems.push(self.text.problem(0..0, format!("section `{section}` is missing"), hint));
         None
     }

@@ -20,6 +20,7 @@ pub mod replay;
 pub mod run;
 pub mod say;
 pub mod sequence_images;
+pub mod settings;
 pub mod show;
 pub mod show_image;
 pub mod specials;

@@ -21,7 +21,7 @@ use pageloom::job::{LoadedJob, Sequences};
 use pageloom::job_text::settings_of;
 use pageloom::rejects::{FoundReject, Groups, each_reject};
 use pageloom::step::Resources;
-use pageloom::{answer, diff, replay, run, say, show, show_image, status, tell, verify};
+use pageloom::{answer, diff, replay, run, say, settings, show, show_image, status, tell, verify};
 
 /// Weaves web pages and their images into training sequences.
 ///
@@ -182,6 +182,16 @@ enum Command {
         chars: usize,
         /// Print JSON, with every column whole.
         #[arg(long)]
+        json: bool,
+    },
+    /// Print what a job file may say: its sections, or all about one section, step or setting.
+    #[command(after_help = "Examples: pageloom settings documents; pageloom settings filter_length; \
+        pageloom settings sequences.objective.fim")]
+    Settings {
+        /// Names from a section down, with points between, as in `sequences.packing`; or the last of them alone.
+        path: Option<String>,
+        /// Print the JSON Schema (draft 2020-12) of a whole job, by which editors complete and check TOML.
+        #[arg(long, conflicts_with = "path")]
         json: bool,
     },
     /// Look at VQ models, and encode and decode image files with them.
@@ -369,6 +379,12 @@ async fn dispatch(command: Command) -> Result<(), RunError> {
             let replay = replay::replay(&out.open()?, &id).await?;
             say::answer(format_args!("{}", if json { to_json(&replay)? + "\n" } else { replay.text(chars) }))?;
             Ok(())
+        }
+        Command::Settings { json: true, .. } => answer!("{}", to_json(&settings::schema())?),
+        Command::Settings { path, .. } => {
+            let width = console::Term::stdout().size_checked().map_or(100, |(_, columns)| usize::from(columns));
+            let text = settings::reference(path.as_deref(), width.max(40)).map_err(JobError::from)?;
+            say::answer(format_args!("{text}"))
         }
         Command::Vq(command) => {
             let done = tokio::task::spawn_blocking(move || vq_commands::execute(command));

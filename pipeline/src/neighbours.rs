@@ -10,6 +10,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float32Type};
 use pageloom_schemas::Key;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::objectives::TokenDocument;
@@ -19,7 +20,7 @@ use crate::retrieval::{Neighbour, NumRetrieved, Retrieval};
 /// Other documents of the run stand in front of each, as RA-CM3 and CM3Leon have it: `[neighbour <break>] × k document`.
 ///
 /// Which are near is the user's to find out: a run without `retrieval` tells the keys of documents (`document_keys`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// A `.jsonl` or `.parquet` file, relative to the job file, of any length. Each row has the `key` of a document as 32
@@ -47,7 +48,7 @@ fn nine_tenths() -> f32 {
 }
 
 /// How many neighbours a document is given.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Number {
     /// From none to `max_documents`, each number as likely: the nearest ones (RA-CM3).

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema, UInt32Type};
 use pageloom_schemas::lists::{ListColumn, key_values, list_offset};
 use pageloom_schemas::{Column, Key, columns};
 use pageloom_vq::ImageTokenizer;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::CheckedJob;
@@ -19,7 +20,7 @@ use crate::step::{Kind, Rejects, Step};
 use crate::steps::{StepConfig, draw_masks};
 
 /// What rows of sequences tell of the images in them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Whose masks stand beside each image: names of `draw_masks` steps. They are the masks of the table of images, bit by

@@ -1,12 +1,13 @@
 //! How many cells are masked: each publication rounds in its own way, and none is like another.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a ratio becomes a number of masked cells, in double precision and in the order that is written here.
 ///
 /// The order matters: of 100 cells at a ratio of 0.9, `keep_truncated` keeps 9, because `100 * (1 - 0.9)` is just
 /// under 10.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CountRule {
     /// Visible are `int(cells * (1 - ratio))`: MAE, ColorMAE, DMJD, MaskGWM, data2vec 2.

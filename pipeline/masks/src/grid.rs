@@ -1,5 +1,6 @@
 //! The grid of cells that a mask covers: rows by columns of one image, or of each frame of a video.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::MaskError;
@@ -8,7 +9,7 @@ use crate::MaskError;
 const MAX_CELLS: u64 = 1 << 20;
 
 /// Cells in raster order: frame by frame, row by row, from left to right. Never empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Sides")]
 pub struct Grid {
     frames: u32,
@@ -16,12 +17,15 @@ pub struct Grid {
     columns: u32,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Sides {
+    /// Frames of a video; 1 for an image.
     #[serde(default = "one_frame")]
     frames: u32,
+    /// Rows of cells.
     rows: u32,
+    /// Columns of cells.
     columns: u32,
 }
 

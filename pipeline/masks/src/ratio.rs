@@ -2,10 +2,11 @@
 
 use std::f64::consts::FRAC_PI_2;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The share of cells that is masked.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Ratio {
     /// The same share in every view: `ratio = 0.75`.
@@ -15,7 +16,7 @@ pub enum Ratio {
 }
 
 /// How the share changes over the views of an image, of which each epoch of a training sees the next.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
     /// `from + (to - from) * view / views`: LMD's helper `mr_schedule`.

@@ -7,6 +7,7 @@ use arrow::datatypes::Int32Type;
 use pageloom_schemas::lists::{Rows, int32_rows};
 use pageloom_schemas::passages::{PassagePlace, passages_of};
 use pageloom_schemas::{Key, columns, runs};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::random_key;
@@ -20,7 +21,7 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 use crate::text_tokens::text_tokens;
 
 /// The objective draws from the job's seed and the key of the document, or of the block, alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Which objective, and its settings.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, StringArray, UInt64Array};
 use pageloom_schemas::columns;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -13,7 +14,7 @@ use crate::plain_text::chars;
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
 /// A byte order mark wins, then the charset that came with the page, then its `<meta>`, then a guess from its bytes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A page in which more than this share of the characters mean nothing in its encoding, or are control characters

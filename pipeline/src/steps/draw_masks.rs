@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field};
 use pageloom_masks::strategies::MaskConfig;
 use pageloom_masks::{Grid, Guide, MaskError, Masker};
 use pageloom_schemas::{Key, columns};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -20,7 +21,7 @@ use crate::steps::StepConfig;
 ///
 /// The column is `masks_NAME`: a list of bitmaps, one for each view, or, for strategies that give several, those of the
 /// first view, of the second, and so on. What they mean stands in the column's metadata, under `pageloom:masks`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Names the column: lower-case letters, digits and `_`.

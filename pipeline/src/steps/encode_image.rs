@@ -9,6 +9,7 @@ use arrow::datatypes::UInt32Type;
 use pageloom_schemas::columns;
 use pageloom_schemas::lists::ListColumn;
 use pageloom_vq::ImageTokenizer;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::memory::Memory;
@@ -20,7 +21,7 @@ use known::{Codes, Known};
 ///
 /// Pixels that were encoded before are not encoded again: those of the same image under another URL, and those of the
 /// output that `run --reuse` names.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {}
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{Array, ArrayRef, BinaryArray, FixedSizeBinaryArray, RecordBatch, StringArray};
 use data_url::DataUrl;
 use pageloom_schemas::columns;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -14,7 +15,7 @@ use crate::sources::{Container, Fetched, Input, Location, fetch_response};
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
 /// Images come from the job's sources or from `data:` URLs; nothing is fetched from a network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// An image file with more bytes than this is rejected as `image_too_large`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aho_corasick::AhoCorasick;
 use arrow::array::RecordBatch;
 use pageloom_schemas::columns;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -17,7 +18,7 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 ///
 /// A line counts if it ends like a sentence, has enough words, none of them endless, and none of the phrases that
 /// belong to a site rather than to a text. Sentences are Unicode's (UAX #29).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A document with fewer sentences than this in lines that count is rejected as `too_few_sentences`.

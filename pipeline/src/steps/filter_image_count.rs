@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use pageloom_schemas::columns;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -11,7 +12,7 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
 /// Counts the images that the markup shows, each as often as it stands there, before it is known which of them can be
 /// had. The defaults are OBELICS' (arXiv 2306.16527, its `config_filter_web_documents.yaml`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A document with fewer images than this is rejected as `too_few_images`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use pageloom_schemas::columns;
 use pageloom_vq::pixels::header;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -13,7 +14,7 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 /// The defaults are OBELICS' (arXiv 2306.16527, its `config_filter_web_documents.yaml`), which sees an image's original size
 /// here; sizes in bytes are limited by nobody. Stands behind `fetch_image`; what becomes of an image's tag is said by
 /// `failed_image` of `interleave`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// An image in another format than these is rejected as `image_format`: `jpeg`, `png`, `gif`, `webp`, `avif`, `bmp`,

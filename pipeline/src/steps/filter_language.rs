@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use pageloom_schemas::columns;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use whatlang::Lang;
 
@@ -13,7 +14,7 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings, shor
 /// The language is told by `whatlang` (MIT): scripts, alphabets and the 300 most frequent trigrams of each of 70 languages,
 /// which are part of the program. On 819 pieces of a handbook in 22 translations, it was right about 812 by their first 300
 /// characters, about 816 by 600, and about all of them whole (some 800); `whichlang` knows 13 of these languages.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// A document in another language than these is rejected as `other_language`. Codes of three letters (ISO 639-3):

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use pageloom_schemas::columns;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -12,7 +13,7 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
 /// The least is OBELICS' (arXiv 2306.16527, its `config_filter_web_documents.yaml`); its most of 2,000 words is left out,
 /// since long pages are cut into rows here.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A document with fewer words than this is rejected as `too_few_words`. Words are Unicode's; in Chinese, Japanese,

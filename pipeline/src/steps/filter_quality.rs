@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use pageloom_schemas::columns;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -14,7 +15,7 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 /// Gopher's quality rules with Gopher's limits (arXiv 2112.11446, A.1.1), as datatrove's `GopherQualityFilter` counts them:
 /// a token is a word or a character of punctuation. Words are Unicode's; in Chinese, Japanese, Thai and the like each
 /// character is one, and of a document that is mostly written so the mean length of words is not asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A document with fewer words than this is rejected as `too_few_words`.

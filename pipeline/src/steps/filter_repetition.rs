@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use pageloom_schemas::columns;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -22,7 +23,7 @@ use measure::{Text, duplicates};
 /// - The most frequent n-gram counts even if it stands there once, so that a text of fewer than some 25 words is rejected by
 ///   its length alone: put `filter_quality` or `filter_length` before this.
 /// - A limit of 1 switches its rule off.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A document of whose paragraphs more than this share are duplicates is rejected as `duplicate_paragraphs`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
 use pageloom_schemas::columns;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -14,7 +15,7 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 /// meta tag, data-nosnippet, and X-Robots-Tag specifications"): directives are parted by commas, and in a header may follow
 /// the name of the agent they are for, as in `otherbot: noindex, nofollow`. The directives are those that img2dataset goes
 /// by for images, and a page that forbids the use of its images is not used either.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A page with one of these directives is rejected as `forbidden_by_robots`. `none` stands for `noindex, nofollow`.

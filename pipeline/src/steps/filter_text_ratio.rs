@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use pageloom_schemas::columns;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -12,7 +13,7 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
 /// Shares of characters. HTLM (arXiv 2107.06955, 2.2) skips documents whose ratio of text to minimal HTML is not greater
 /// than 0.46; its markup keeps `class` and `id` alone, where ours keeps addresses, so that ours is stricter.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A document whose text is no greater share of its minimal HTML than this is rejected as `low_text_ratio`; at 0 none

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use pageloom_schemas::columns;
 use regex::RegexSet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -22,7 +23,7 @@ use names::Names;
 /// A file of names has one on each line; what follows a `#` at the beginning of a line or behind a space is a comment. OBELICS
 /// (arXiv 2306.16527, its `04_merge_web_docs_with_images.py`) drops images with `logo`, `button`, `icon`, `plugin`, `widget`
 /// or a word of pornography anywhere in their addresses: `parts = ["logo", …]`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// An address at one of these domains, or at a part of one, is rejected as `url_domain`.

@@ -12,6 +12,7 @@ use pageloom_schemas::{Key, columns};
 use pageloom_tokenizers::TokenId;
 use pageloom_tokenizers::text::TextTokenizer;
 use pageloom_tokenizers::vocabulary::Vocabulary;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -27,7 +28,7 @@ pub use layout::Layout;
 use layout::{Laid, Piece};
 
 /// Image tokens stand where their image stands, in the layout of one family of models.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// How text and images follow one another: `cm3`, `cm3leon`, `chameleon` or `plain`.
@@ -41,7 +42,7 @@ pub struct Settings {
 }
 
 /// How an image's codes are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageTokens {
     /// One id of the vocabulary per code.
@@ -65,7 +66,7 @@ impl ImageTokens {
 const BYTES_FOR_A_TOKEN: usize = 4 + 2 * 4 + 2 * 4;
 
 /// What happens to an image without tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailedImage {
     /// Its tag is taken out.

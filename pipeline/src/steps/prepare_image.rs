@@ -8,6 +8,7 @@ use pageloom_schemas::columns;
 use pageloom_schemas::lists::ListColumn;
 use pageloom_vq::{ImageSize, ImageTokenizer};
 use pageloom_vq::pixels::{self, Draw, Limits, Preprocessing, Resize, Rounding, Size, header, prepare, prepare_and_hash, recipes};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::memory::{Memory, Room};
@@ -16,7 +17,7 @@ use crate::random::KeyedRandom;
 use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings, shorten};
 
 /// Each image is brought to the encoder's size as a recipe says, which ends in a crop.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// `model` does what the encoder's own code does, so that images have its tokens; others do what that project does.
@@ -35,7 +36,7 @@ pub struct Settings {
 }
 
 /// Whose way from an image file to pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Recipe {
     /// That of the encoder's family.
@@ -62,7 +63,7 @@ pub enum Recipe {
 }
 
 /// Where an image is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Crop {
     /// Where the recipe says.

@@ -10,6 +10,7 @@ use pageloom_schemas::passages::{PassagePlace, passages};
 use pageloom_schemas::places::image_places;
 use pageloom_tokenizers::TokenId;
 use pageloom_tokenizers::text::TextTokenizer;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -19,7 +20,7 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 /// The only step of documents whose source tells passages apart (`jsonl` with a `passages_field`, `parquet` with a
 /// `passages_column`); any other page is rejected as `no_passages`. Each passage, and what follows the last, is tokenised
 /// by itself, so that an objective can move it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// What ends each passage, and moves with it.

@@ -9,6 +9,7 @@ use pageloom_schemas::lists::ListColumn;
 use pageloom_schemas::places::{ImagePlace, image_places, image_places_of};
 use pageloom_tokenizers::TokenId;
 use pageloom_tokenizers::text::TextTokenizer;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StepError;
@@ -16,7 +17,7 @@ use crate::step::{Columns, Refusal, Rejects, Resources, Step, StepSettings};
 
 /// Text is tokenised on either side of an image's tag and of its `src` value apart, so that a tag can be taken out,
 /// or tokens be put into it, without touching its neighbours.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {}
 

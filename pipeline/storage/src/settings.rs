@@ -3,12 +3,13 @@
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How buckets are reached and how hard they are used. Credentials never stand here. S3's come from the environment, the
 /// shared profile files, SSO, a web identity (IRSA), or the machine's metadata service; Google's and Azure's as
 /// [`CloudStore`](crate::CloudStore) says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The address of a server other than the cloud's own, such as `http://127.0.0.1:9000`; Azure's with the account in its

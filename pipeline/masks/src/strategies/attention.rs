@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::{KeyedRandom, KeyedStreams};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -14,7 +15,7 @@ use crate::rank::{argsort, mask_all_but_lowest};
 use crate::ratio::Ratio;
 
 /// Settings of `attention`. Every image needs one score per cell, none of them below 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Attention {
     /// This share of cells is masked.
@@ -26,7 +27,7 @@ pub struct Attention {
 }
 
 /// How attention decides which cells are masked.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AttentionMode {
     /// Visible cells are drawn one after another, each as likely as its share of the attention that is left (MaskAlign).

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::KeyedStreams;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -11,7 +12,7 @@ use crate::grid::Grid;
 use crate::rectangle::{Rectangle, beit_sides};
 
 /// Settings of `block`. A mask may end with fewer cells than were asked for, never with more.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Block {
     /// This share of cells is asked for, truncated; the publication's 75 of 196, and data2vec's 120, are 0.3827 and 0.6123.

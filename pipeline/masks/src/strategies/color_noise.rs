@@ -4,6 +4,7 @@ use std::f64::consts::PI;
 use std::sync::Arc;
 
 use pageloom_training::random::KeyedStreams;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -17,7 +18,7 @@ use crate::ratio::Ratio;
 ///
 /// The noise is the same everywhere, without a border. Its ranks within a window are not, as in the authors' code:
 /// large blobs of `red` leave corners visible more often than the middle (`examples/mask_frequencies.rs` prints it).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColorNoise {
     /// This share of cells is masked.
@@ -37,7 +38,7 @@ pub struct ColorNoise {
 }
 
 /// A color of a schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColorFrom {
     /// The first view with this color.
@@ -47,7 +48,7 @@ pub struct ColorFrom {
 }
 
 /// Stored noise, of which a view's images share one crop and its flips; each image takes one of the patterns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SharedWindow {
     /// So many patterns are drawn once for the job.
@@ -58,7 +59,7 @@ pub struct SharedWindow {
 
 /// The filter of white noise W, where G is a Gaussian blur. Its numbers are fitted to the publication's figure of
 /// spectra, because neither the paper's text nor its repository states them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Color {
     /// W itself: the masks of `random`.

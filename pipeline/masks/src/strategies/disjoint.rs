@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::KeyedStreams;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -16,7 +17,7 @@ use crate::ratio::Ratio;
 /// Settings of `disjoint`. View `v` is member `v % views` of the group of views number `v / views`.
 ///
 /// The authors permute which cells a second view takes with one permutation for a batch; here each image has its own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Disjoint {
     /// This share of blocks is masked in each view.

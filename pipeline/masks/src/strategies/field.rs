@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::{KeyedRandom, KeyedStreams};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -13,7 +14,7 @@ use crate::rank::{mask_all_but_lowest, repeat_frames};
 use crate::ratio::Ratio;
 
 /// Settings of `field`, for which there is no publication. All frames of a video have the same mask.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Field {
     /// This share of cells is masked: all but the lowest values of the field.
@@ -23,7 +24,7 @@ pub struct Field {
 }
 
 /// A field of scores.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FieldKind {
     /// Gradient noise: blobs of about half of `spacing` cells.

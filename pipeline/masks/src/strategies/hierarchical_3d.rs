@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::KeyedStreams;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -14,7 +15,7 @@ use crate::ratio::Ratio;
 
 /// Settings of `hierarchical_3d`. The masker's grid is that of the stage, or of the voxels, that a mask is wanted for:
 /// with the same seed, a grid `n` times as fine and a `scale` of `n` give the same cubes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Hierarchical3d {
     /// This share of cubes is masked.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::{KeyedRandom, KeyedStreams};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -12,7 +13,7 @@ use crate::ratio::Ratio;
 use crate::rectangle::Rectangle;
 
 /// Settings of `inverse_block`. The publication takes 16 masks of an image: here, 16 views.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InverseBlock {
     /// This share of cells is masked, exactly: 0.8 for the base model and 0.75 for the large one.

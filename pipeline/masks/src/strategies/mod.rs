@@ -23,6 +23,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use pageloom_training::random::KeyedStreams;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +98,7 @@ pub(crate) trait StrategySettings: Serialize + DeserializeOwned + Default {
 macro_rules! register {
     ($($(#[$about:meta])* $name:literal $variant:ident($settings:ident),)+) => {
         /// The strategy of a job, as its job file writes it: `random = { ratio = 0.75 }`.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
         pub enum MaskConfig {
             $($(#[$about])* #[serde(rename = $name)] $variant($settings),)+
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::KeyedStreams;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -14,7 +15,7 @@ use crate::rectangle::{Rectangle, rounded_root};
 ///
 /// As in the authors' code, one draw gives both scale and aspect, and a block never ends at the last row or column.
 /// A batch of theirs cuts all lists of cells to the shortest one: that is left to whoever makes batches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MultiBlock {
     /// So many blocks are predicted.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::KeyedStreams;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -10,7 +11,7 @@ use crate::count::CountRule;
 use crate::grid::Grid;
 
 /// Settings of `grid`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Regular {
     /// In every block of so many rows and columns one cell is visible.
@@ -20,7 +21,7 @@ pub struct Regular {
 }
 
 /// Settings of `checkerboard`: the cells whose row and column add up to an odd number are masked.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Checkerboard {
     /// Whether the other cells are masked in half of the views.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::KeyedStreams;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -14,7 +15,7 @@ use crate::rank::{mask_all_but_lowest, repeat_frames};
 use crate::ratio::Ratio;
 
 /// Settings of `roi`. Every image needs boxes, or a bitmap of one frame's cells.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Roi {
     /// What happens to the cells of the regions.
@@ -27,7 +28,7 @@ pub struct Roi {
 }
 
 /// What happens to the cells of regions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Regions {
     /// They are masked, others are visible.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::KeyedStreams;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -15,7 +16,7 @@ use crate::ratio::Ratio;
 /// Settings of `rows`.
 ///
 /// Where the visible cells don't divide evenly among the rows, which the authors' code demands, as many are visible as do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rows {
     /// This share of a frame's cells is masked, and more where the visible ones don't divide evenly among the rows.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::KeyedStreams;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings, tube::Tube};
@@ -12,7 +13,7 @@ use crate::grid::Grid;
 use crate::ratio::Ratio;
 
 /// Settings of `running_cell`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunningCell {
     /// This share of a frame's cells is masked in the encoder, in all frames alike.

@@ -4,6 +4,7 @@ use std::f64::consts::FRAC_PI_2;
 use std::sync::Arc;
 
 use pageloom_training::random::{KeyedRandom, KeyedStreams};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -14,7 +15,7 @@ use crate::rank::mask_all_but_lowest;
 use crate::ratio::Ratio;
 
 /// Settings of `token_schedule`, with Muse's and aMUSEd's numbers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenSchedule {
     /// How the masked share is drawn for each image.
@@ -30,7 +31,7 @@ pub struct TokenSchedule {
 }
 
 /// The masked share as a function of a number `u` that is drawn evenly from 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum RatioLaw {
     /// `1 - u`.
@@ -62,7 +63,7 @@ pub enum RatioLaw {
 }
 
 /// Which tokens are masked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenOrder {
     /// Each as likely as any other.

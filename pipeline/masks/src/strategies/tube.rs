@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::KeyedStreams;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ByBlocks, Strategy, StrategySettings};
@@ -12,7 +13,7 @@ use crate::grid::Grid;
 use crate::ratio::Ratio;
 
 /// Settings of `tube`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tube {
     /// This share of a frame's cells is masked.

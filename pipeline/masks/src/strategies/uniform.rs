@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pageloom_training::random::KeyedStreams;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Layer, MaskError, PatchMask, Scratch, Strategy, StrategySettings};
@@ -14,7 +15,7 @@ use crate::rank::mask_all_but_lowest;
 use crate::ratio::Ratio;
 
 /// Settings of `uniform`. All four places of a 2 x 2 block are visible equally often in an image, up to one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Uniform {
     /// In this share of the visible cells, truncated, the encoder sees a mask token: the layer `Replaced`.

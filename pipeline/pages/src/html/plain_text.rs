@@ -1,9 +1,10 @@
 //! The HTML that plain text becomes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What plain text becomes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlainText {
     /// A `p` for each paragraph; blank lines part them.

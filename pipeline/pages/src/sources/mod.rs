@@ -23,6 +23,7 @@ pub mod webdataset;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use fetching::{FetchError, Fetched, fetch, fetch_response};
@@ -94,12 +95,12 @@ pub enum SourceError {
 }
 
 macro_rules! register {
-    ($($name:ident),* $(,)?) => {
+    ($($(#[$about:meta])* $name:ident,)*) => {
         /// A source of a job file: a one-key table, `name = { settings }`.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
-        #[allow(non_camel_case_types, missing_docs)]
-        pub enum SourceConfig { $($name($name::Settings),)* }
+        #[allow(non_camel_case_types)]
+        pub enum SourceConfig { $($(#[$about])* $name($name::Settings),)* }
 
         impl SourceConfig {
             /// One of each, with settings that work.
@@ -140,12 +141,19 @@ macro_rules! register {
 }
 
 register! {
+    /// Pages in a folder tree or a tar, with their images beside them.
     html_files,
+    /// Images that lie apart from the pages: tables or tars of a URL, or a key, and an image's bytes.
     image_table,
+    /// Pages as lines of JSON: one object with a URL and its HTML on each line.
     jsonl,
+    /// Pages as rows of Parquet tables: a URL and its HTML in each, perhaps with the page's images.
     parquet,
+    /// Plain text in files: each is a document without images.
     text_files,
+    /// Web archives: HTML responses are pages, image responses are images, matched by their URLs.
     warc,
+    /// Tars of samples: pages with their images, images with captions, and texts.
     webdataset,
 }
 

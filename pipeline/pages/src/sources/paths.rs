@@ -25,7 +25,7 @@ macro_rules! settings_with_paths {
         pub struct Settings { $($(#[$field:meta])* pub $name:ident: $type:ty,)* }
     ) => {
         $(#[$about])*
-        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(from = "InJob", into = "InJob")]
         pub struct Settings {
             /// Where its files lie.
@@ -34,7 +34,7 @@ macro_rules! settings_with_paths {
         }
 
         /// The settings as a job file says them.
-        #[derive(serde::Serialize, serde::Deserialize)]
+        #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(rename = "Settings", deny_unknown_fields)]
         struct InJob {
             /// A file, a folder or a pattern such as `crawl/**/*.gz`, relative to the job file, or `s3://bucket/key`,

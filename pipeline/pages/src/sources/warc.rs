@@ -15,6 +15,7 @@ mod window;
 
 use std::ops::ControlFlow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::sources::paths::settings_with_paths;
@@ -44,7 +45,7 @@ settings_with_paths! {
 }
 
 /// What becomes of `conversion` records.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Conversions {
     /// They are passed over and counted: where an archive holds the pages themselves, their text is there twice.

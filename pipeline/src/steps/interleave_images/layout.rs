@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::objectives::TokenId;
@@ -10,7 +11,7 @@ use crate::random::KeyedRandom;
 use crate::specials::Specials;
 
 /// The published layouts of documents with images.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
     /// An image's tokens are the value of its `src`, with the tag around them (CM3, arXiv 2201.07520, 3.1).

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hidden::{masked_each, reveal};
@@ -12,7 +13,7 @@ use crate::random::KeyedRandom;
 /// Settings of `bidirectional_causal`.
 ///
 /// In examples of `bidirectional_causal/masked`, a trainer also hides the positions of masks from all others.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BidirectionalCausal {
     /// Which of the two branches a document has: `branch` 0 is the causal one, 1 the masked one.
@@ -24,7 +25,7 @@ pub struct BidirectionalCausal {
 }
 
 /// Which branches a document has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Branches {
     /// One, drawn.

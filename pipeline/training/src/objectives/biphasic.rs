@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hidden::{masked_each, reveal};
@@ -13,7 +14,7 @@ use crate::random::KeyedRandom;
 ///
 /// With both phases, each has rows of its own, which are cut alike: both examples of a document have the same length. So
 /// the two are the same packs with other labels, to be trained on one after the other, each as far as wanted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Biphasic {
     /// Which phases are made: `branch` 0 is the causal one, 1 the masked one.
@@ -23,7 +24,7 @@ pub struct Biphasic {
 }
 
 /// Which phases of training are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phases {
     /// The causal one.

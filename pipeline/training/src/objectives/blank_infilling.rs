@@ -10,6 +10,7 @@ mod testing;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use blanks::LONGEST_SPAN;
@@ -32,7 +33,7 @@ use crate::random::KeyedRandom;
 /// of 0.1, a `short_seq_prob` of 0.02, and sequences of 512, of which a text has 511 tokens.
 ///
 /// A piece of a document that isn't its last has no `<eod>`, and where its end is predicted nothing follows that.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BlankInfilling {
     /// So large a share of a document's tokens is in spans, rounded down.

@@ -10,6 +10,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use layout::{Layout, Sentinels};
@@ -23,7 +24,7 @@ use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, Toke
 use crate::random::KeyedRandom;
 
 /// Settings of `causal_masking`. What is left out is as in the variant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CausalMasking {
     /// Which of the published forms of this objective is made.
@@ -62,7 +63,7 @@ pub struct CausalMasking {
 }
 
 /// How many spans a document is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NumSpans {
     /// A Poisson number of mean `lambda`.
@@ -72,7 +73,7 @@ pub enum NumSpans {
 }
 
 /// What happens to an image in which a span begins or ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageSpans {
     /// The image is cut there, as in the paper, so that the model also learns to fill in a part of an image.
@@ -83,7 +84,7 @@ pub enum ImageSpans {
 }
 
 /// What happens to a span that reaches across a boundary: an end of document, or in `cm3leon` a break.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SpansAcross {
     /// It stays as it is.
@@ -93,7 +94,7 @@ pub enum SpansAcross {
 }
 
 /// What is left out of an example that would be too long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OverLength {
     /// The end, which is that of the last span.
@@ -103,7 +104,7 @@ pub enum OverLength {
 }
 
 /// How the model is told the length of spans, as so many mask tokens behind the sentinel in the text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SizeHints {
     /// This share of spans has a hint.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::example::{plain, without_end};
@@ -14,7 +15,7 @@ use crate::random::KeyedRandom;
 ///
 /// What stands between two passages moves with the first of them. The published search for the best order asks for 20
 /// uniform ones of each context: as many views.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContextPermutation {
     /// The order of passages.
@@ -30,7 +31,7 @@ pub struct ContextPermutation {
 }
 
 /// The order of passages: gold ones are needed for the answer, at a step of its reasoning each; the others are noise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PassageOrder {
     /// The document's order, which others are compared with.

@@ -5,6 +5,7 @@ mod in_characters;
 use std::ops::Range;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::pieces::Pieces;
@@ -12,7 +13,7 @@ use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, Text
 use crate::random::KeyedRandom;
 
 /// Settings of `fim`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fim {
     /// Whether documents are transformed, or those in a packed block.
@@ -35,7 +36,7 @@ pub struct Fim {
 }
 
 /// What is transformed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// A document, before packing.
@@ -45,7 +46,7 @@ pub enum Level {
 }
 
 /// Where a document can be cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cuts {
     /// Between any two tokens, which is fast.
@@ -57,7 +58,7 @@ pub enum Cuts {
 }
 
 /// How a document with its suffix first is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Spm {
     /// `<fim_suffix> suffix <fim_prefix> prefix <fim_middle> middle`.

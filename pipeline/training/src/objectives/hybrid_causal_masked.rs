@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::example::plain;
@@ -16,7 +17,7 @@ use crate::random::KeyedRandom;
 /// A hidden token is predicted by the position before it, as in a causal model ("masked next-token prediction"), so
 /// each document begins with `<bod>` and has no end. Of the published method this leaves out what needs the state of
 /// training: the falling `probability`, and keys weighted by how often a token was masked before.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HybridCausalMasked {
     /// This share of documents is masked; the others are predicted left to right.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::example::{plain, with_end, without_end};
@@ -9,7 +10,7 @@ use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, Toke
 use crate::random::KeyedRandom;
 
 /// Settings of `left_to_right`, of which there are none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LeftToRight {}
 

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::example::{plain, without_end};
@@ -12,7 +13,7 @@ use super::{Example, NotInvertible, Objective, ObjectiveSettings, Specials, Toke
 use crate::random::KeyedRandom;
 
 /// Settings of `masked_diffusion`. The end of a document is hidden like any token.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MaskedDiffusion {
     /// How the share of hidden tokens is drawn, and how many examples there are of a document.
@@ -27,7 +28,7 @@ pub struct MaskedDiffusion {
 }
 
 /// How the share of hidden tokens is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DiffusionRate {
     /// `0.999 t + 0.001` with `t` uniform; the loss of a hidden token has the weight of one over that share (LLaDA

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::example::with_end;
@@ -14,7 +15,7 @@ use super::{
 use crate::random::KeyedRandom;
 
 /// Settings of `mlm`. Random tokens are drawn from text; BERT and Hugging Face draw from all ids, specials included.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mlm {
     /// How tokens are chosen.
@@ -67,7 +68,7 @@ impl Default for NextSentence {
 }
 
 /// How the tokens are chosen that are predicted. The end of a document never is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MlmRule {
     /// So many of a document's tokens as are the rounded share, but at least one (`create_pretraining_data.py`).

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,7 +12,7 @@ use crate::random::KeyedRandom;
 
 /// Settings of `mntp`: those of `mlm`. A document's first token has no position before it, so it may be hidden but has
 /// its loss only where a trainer's row has something in front of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mntp {
     /// The chance of each token to be predicted.

@@ -25,6 +25,7 @@ mod ul2;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -132,7 +133,7 @@ pub trait ObjectiveSettings: Serialize + DeserializeOwned {
 macro_rules! register {
     ($($(#[$about:meta])* $variant:ident($settings:ty),)+) => {
         /// The objective of a job, as its job file writes it: `causal_masking = { lambda = 1.0 }`.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum ObjectiveConfig {
             $($(#[$about])* $variant($settings),)+

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::example::{plain, with_end, without_end};
@@ -9,7 +10,7 @@ use super::{Example, NO_LOSS, NotInvertible, Objective, ObjectiveSettings, Speci
 use crate::random::KeyedRandom;
 
 /// Settings of `prefix_lm`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PrefixLm {
     /// The share of a document's tokens that is predicted. If left out, the prefix is `1..length` tokens long, each

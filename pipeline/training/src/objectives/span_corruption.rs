@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::pieces::Pieces;
@@ -18,7 +19,7 @@ use crate::random::KeyedRandom;
 /// A document that is too long for one example is corrupted in pieces, each as long as can be, so that share and length
 /// of spans are what they are in short ones (T5 splits to the `tokens_length` of `random_spans_helper`). Documents aren't
 /// joined before that.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpanCorruption {
     /// The share of a document's tokens that is predicted.

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::example::plain;
@@ -15,7 +16,7 @@ use crate::random::KeyedRandom;
 ///
 /// An example of a span denoiser is as in `span_corruption`; one of `S` is `<S> prefix <eod> rest <eod>`. A document that is
 /// too long for one example goes in pieces, each with a denoiser of its own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ul2 {
     /// How often each denoiser is used: `R` with spans of 3 and of 8 tokens and a share of .15; `X` with spans of 3, 8

@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cut::LongCuts;
@@ -19,7 +20,7 @@ use crate::specials::Specials;
 /// open row with the least room that it fits into, or into a new one ("best fit decreasing"). The rows with the most
 /// room stay open for the next window. Rows are the same for the same examples in the same order. Those of a full
 /// window are made one by one while the next is gathered, so that no more is held than a window and what is open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BestFit {
     /// How many tokens a model sees at once.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FillReport;
@@ -9,7 +10,7 @@ use crate::objectives::{Example, TokenId};
 use crate::specials::Specials;
 
 /// What happens where a row is full in the middle of an image.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ImagesAtCuts {
     /// The row is padded from the image's first token on, and the image starts the next row. An image longer than a row
@@ -24,7 +25,7 @@ pub enum ImagesAtCuts {
 }
 
 /// What happens to an example that is longer than a row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LongExamples {
     /// It is cut into pieces (TRL's `bfd_split`).
@@ -63,7 +64,7 @@ impl LongCuts {
 }
 
 /// Which tokens a row may have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowLength {
     /// As many as `sequence_length`.

@@ -11,6 +11,7 @@ mod row;
 
 use std::num::NonZeroU32;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +66,7 @@ pub trait PackingSettings: Serialize + DeserializeOwned {
 macro_rules! register {
     ($($(#[$about:meta])* $variant:ident($settings:ty),)+) => {
         /// The packing of a job, as its job file writes it: `concat_and_split = { sequence_length = 2048 }`.
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum PackingConfig {
             $($(#[$about])* $variant($settings),)+

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cut::LongCuts;
@@ -11,7 +12,7 @@ use crate::objectives::{Example, TokenId};
 use crate::specials::Specials;
 
 /// Settings of `one_document`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OneDocument {
     /// How many tokens a model sees at once.

@@ -1,5 +1,6 @@
 //! Makes each example a row as long as it is, for trainers that pack by themselves.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{FillReport, PackedRow, Packer, PackingSettings};
@@ -7,7 +8,7 @@ use crate::objectives::Example;
 use crate::specials::Specials;
 
 /// Settings of `passthrough`, of which there are none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Passthrough {}
 

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -15,15 +16,19 @@ use crate::error::VqError;
 /// Which executor encodes, and how.
 ///
 /// Settings have a text, `cpu`, `onnxruntime`, `onnxruntime:cuda` or `onnxruntime:cuda:f16`, or a table of these fields.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields, transform = or_text)]
 pub struct ExecutorSettings {
     /// `cpu`, or `onnxruntime`, which needs that library and takes models in ONNX too.
+    #[schemars(example = "cpu".to_owned())]
     pub name: String,
     /// What it runs on.
     #[serde(skip_serializing_if = "is_default")]
+    #[schemars(default)]
     pub device: Device,
     /// The number format of its arithmetic; what becomes ids is always in single precision.
     #[serde(skip_serializing_if = "is_default")]
+    #[schemars(default)]
     pub precision: Arithmetic,
     /// Images that run together, a last few beside empty ones; 1 on the CPU and 32 elsewhere if it isn't given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,8 +41,21 @@ pub struct ExecutorSettings {
     pub library: Option<PathBuf>,
 }
 
+/// The schema of a table, and of the text that may stand for it.
+fn or_text(schema: &mut Schema) {
+    let mut table = std::mem::take(schema);
+    let about = table.remove("description");
+    *schema = json_schema!({
+        "description": about,
+        "anyOf": [
+            { "type": "string", "description": "Its name, with what it runs on and the number format behind colons." },
+            table,
+        ],
+    });
+}
+
 /// What does the arithmetic.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
     /// The processor.
@@ -50,7 +68,7 @@ pub enum Device {
 }
 
 /// A number format of arithmetic.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Arithmetic {
     /// 32 bits.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::html::drops::Drops;
@@ -17,7 +18,7 @@ use crate::html::tree::Limits;
 /// - attributes but for those in `keep_attributes`: styles, classes, event handlers, `data-*`, `aria-*` and sizes go;
 /// - `<meta>` elements for machines (`keep_meta` says which stay);
 /// - an `<img>` that shows nothing, counted as in the other forms; a `<picture>` becomes its one image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Elements that are dropped with all that is in them.

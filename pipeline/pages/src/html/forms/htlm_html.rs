@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::html::drops::{Drops, classes_around_content, elements_without_content, roles_around_content};
@@ -19,7 +20,7 @@ use crate::html::tree::Limits;
 /// - `lang` is that of `<html>`, or else `xml:lang`. `en-GB` is `en`; an empty one is like none.
 /// - A `<meta>` would be left without its attributes, and goes.
 /// - Size hints belong to the masking of a document, not to its form: they are the objective's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A container is removed if none of its paragraphs has as many characters as this.

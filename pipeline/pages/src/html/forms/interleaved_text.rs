@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::html::drops::{Drops, classes_around_content, elements_without_content, roles_around_content};
@@ -16,7 +17,7 @@ use crate::html::tree::Limits;
 ///
 /// An image's tokens stand bare where its tag stood. If it fails, the break before it goes with it, so that nothing shows
 /// that it was there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A container is removed if none of its paragraphs has as many characters as this.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::html::drops::{Drops, classes_around_content, elements_without_content, roles_around_content};
@@ -22,7 +23,7 @@ use crate::html::tree::Limits;
 /// - Elements without text and images are removed, but for table cells and line breaks.
 /// - A `div` whose only content is another `div` is folded into it; the outer one's attributes win.
 /// - `href` stays as the page wrote it, relative or not: so the model sees what pages look like.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A container is removed if none of its paragraphs has as many characters as this.

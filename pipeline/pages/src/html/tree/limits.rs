@@ -1,10 +1,11 @@
 //! How large a page's tree may be, and how much work it may make.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Limits of one page. They count what is there and what is done, never time: a clock would refuse other pages in every
 /// run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// A page whose elements nest deeper than this is rejected as `too_deep`. Browsers stop at 512.

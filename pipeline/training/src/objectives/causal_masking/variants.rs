@@ -1,5 +1,6 @@
 //! The published forms of causal masking, and what each says where a job file doesn't.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::Specials;
@@ -20,7 +21,7 @@ use super::{CausalMasking, ImageSpans, NumSpans, OverLength, SizeHints, SpansAcr
 /// ends are `floor(u * length)` and `floor(v * length + 0.5)` of sorted uniform draws; of several spans each is rounded
 /// before it is ordered. Unlike the published code, no span is ever empty: an empty candidate is drawn again, up to 16
 /// times, then dropped; `reference_compat` has it as published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
     /// The CM3 paper (arXiv 2201.07520 section 2): masked per document, before packing.
