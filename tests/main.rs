@@ -16,6 +16,7 @@ mod end_to_end {
     pub mod faults;
     pub mod filters;
     pub mod images;
+    pub mod job_schema;
     pub mod models;
     pub mod next_sentence;
     pub mod objectives;
@@ -29,6 +30,7 @@ mod end_to_end {
     pub mod same_bytes;
     pub mod secrets;
     pub mod sequence_images;
+    pub mod settings;
     pub mod site;
     pub mod sources;
     pub mod storage;

@@ -13,6 +13,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::job_schema::problems_of;
+
 /// Text that minimal HTML keeps: longer than its thresholds.
 pub const PARAGRAPH: &str = "<p>The lamp is lit at dusk and put out at dawn, and between the two somebody has to stay awake \
     and listen to the sea, to the wind in the shutters and to the clockwork that turns the lens, night after night.</p>";
@@ -130,8 +132,10 @@ pub struct Finished {
     _site: Option<Rc<TempDir>>,
 }
 
-/// Runs a job and verifies what it wrote.
+/// Runs a job and verifies what it wrote. A job that runs is as the schema of jobs says.
 pub fn run(job: &Path, out: &Path, options: &[&str]) -> Finished {
+    let sets: Vec<&str> = options.windows(2).filter(|pair| pair[0] == "--set").map(|pair| pair[1]).collect();
+    assert_eq!(problems_of(&fs::read_to_string(job).unwrap(), &sets), Vec::<String>::new());
     let mut arguments = vec!["run".to_owned(), text(job), "--out".to_owned(), text(out)];
     arguments.extend(options.iter().map(|option| (*option).to_owned()));
     done(&arguments);
