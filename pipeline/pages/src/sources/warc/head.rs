@@ -92,20 +92,20 @@ pub fn parse(bytes: &[u8]) -> Parsed<'_> {
                 value.push(' ');
                 value.push_str(&String::from_utf8_lossy(text));
             }
-            continue;
-        }
-        let colon = memchr::memchr(b':', text);
-        last = colon.and_then(|colon| name(text[..colon].trim_ascii()));
-        if let (Some(colon), Some(name)) = (colon, last) {
-            let bit = 1 << name as u8;
-            if before.is_some_and(|before| before & bit != 0) {
-                return Parsed::Other;
-            }
-            seen |= bit;
-            head.truncated |= name == Name::Truncated;
-            // A field that stands there twice means what it says first.
-            if let Some(value) = field(&mut head, name).filter(|value| value.is_empty()) {
-                *value = String::from_utf8_lossy(text[colon + 1..].trim_ascii());
+        } else {
+            let colon = memchr::memchr(b':', text);
+            last = colon.and_then(|colon| name(text[..colon].trim_ascii()));
+            if let (Some(colon), Some(name)) = (colon, last) {
+                let bit = 1 << name as u8;
+                if before.is_some_and(|before| before & bit != 0) {
+                    return Parsed::Other;
+                }
+                seen |= bit;
+                head.truncated |= name == Name::Truncated;
+                // A field that stands there twice means what it says first.
+                if let Some(value) = field(&mut head, name).filter(|value| value.is_empty()) {
+                    *value = String::from_utf8_lossy(text[colon + 1..].trim_ascii());
+                }
             }
         }
         if ends_in_version(text) {
@@ -194,6 +194,10 @@ mod tests {
         let lines = b"WARC/1.0\n".repeat(1000);
         assert!((0..999).all(|line| matches!(parse(&lines[line * 9..]), Parsed::Other | Parsed::Cut)));
         assert!(matches!(parse(&lines[..18]), Parsed::Other));
+        // A space makes such a line the end of the one before, and it could begin a head all the same.
+        for lines in ["WARC/1.0\n WARC/1.0\n", "WARC/1.0\nWARC-Type: a\n WARC/1.0\nWARC-Type: a\n"] {
+            assert_eq!(parse(lines.as_bytes()), Parsed::Other);
+        }
     }
 
     #[test]
