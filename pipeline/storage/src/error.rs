@@ -1,5 +1,7 @@
 //! What can go wrong before a store is used: its address, its settings, or what it promises.
 
+use std::error::Error;
+
 use object_store::path;
 
 /// A store that can't be used.
@@ -54,4 +56,18 @@ pub enum StorageError {
 pub(crate) fn unusable_key(bucket: &str, error: &path::Error) -> object_store::Error {
     let remedy = "rename the object, or narrow the path so that it is not listed";
     object_store::Error::Generic { store: "listing", source: format!("{bucket}: {error}; {remedy}").into() }
+}
+
+/// An error's words and those of each of its causes, each once.
+pub(crate) fn causes(error: &dyn Error) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        if words.last().is_none_or(|last| !last.contains(&text)) {
+            words.push(text);
+        }
+        next = error.source();
+    }
+    words.join(": ")
 }

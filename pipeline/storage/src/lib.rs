@@ -6,7 +6,9 @@ mod create;
 mod error;
 mod limits;
 mod open;
+mod pages;
 mod probe;
+mod random;
 mod s3;
 mod settings;
 

@@ -4,7 +4,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use crate::error::StorageError;
-use crate::s3::unique;
+use crate::random::unique;
 
 /// What the names of probes begin with; one that a killed process left behind is nobody's.
 pub const PROBE: &str = "probe-";

@@ -26,13 +26,9 @@ mod get;
 mod list;
 mod multipart;
 mod put;
-mod token;
 
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use connection::Connection;
-pub(crate) use connection::check_endpoint;
-pub(crate) use failure::causes;
-pub(crate) use token::{chance, unique};
 
 /// One bucket. Cheap to clone; clones share connections, credentials and limits.
 ///

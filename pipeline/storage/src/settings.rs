@@ -5,8 +5,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::error::StorageError;
+use crate::open::address;
+use crate::random::chance;
 
 /// The bytes of a part that S3 and Google take.
 const PART_SIZES: RangeInclusive<u64> = 5 << 20..=5 << 30;
@@ -84,7 +87,7 @@ impl Settings {
             return false;
         }
         // Requests that were refused together don't come back together.
-        tokio::time::sleep(self.pause_after(attempt).mul_f64(0.5 + crate::s3::chance() / 2.0)).await;
+        tokio::time::sleep(self.pause_after(attempt).mul_f64(0.5 + chance() / 2.0)).await;
         true
     }
 
@@ -98,11 +101,30 @@ impl Settings {
                 remedy: "write a number of bytes from 5_242_880 to 5_368_709_120",
             });
         }
-        self.endpoint.as_deref().map_or(Ok(()), crate::s3::check_endpoint)
+        self.endpoint.as_deref().map_or(Ok(()), check_endpoint)
     }
 
     pub(crate) fn stall_timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.stall_timeout_seconds.get()))
+    }
+}
+
+fn check_endpoint(endpoint: &str) -> Result<(), StorageError> {
+    let remedy = "write `https://host:port`, without user name and password";
+    let Ok(url) = Url::parse(endpoint) else {
+        // What can't be parsed may hold a password anywhere, so it's not repeated.
+        return Err(StorageError::Address { url: "endpoint".into(), problem: "it is not a URL", remedy });
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(address(&url, "credentials don't belong into an address", remedy));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        let remedy = "write `https://host:port`, and set `AZURE_STORAGE_SAS_TOKEN` to what stands behind the `?`";
+        return Err(address(&url, "an endpoint has no query", remedy));
+    }
+    match url.scheme() {
+        "http" | "https" => Ok(()),
+        _ => Err(address(&url, "an endpoint is reached over HTTP", remedy)),
     }
 }
 

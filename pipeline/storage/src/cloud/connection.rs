@@ -7,9 +7,8 @@ use std::sync::Arc;
 use object_store::{CopyMode, CopyOptions, Error, Result};
 
 use super::clients::{Client, Clients};
-use crate::error::{StorageError, unusable_key};
+use crate::error::{StorageError, causes, unusable_key};
 use crate::limits::Limits;
-use crate::s3::causes;
 use crate::settings::Settings;
 
 /// Whose bucket it is.

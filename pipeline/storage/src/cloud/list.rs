@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use object_store::list::{PaginatedListOptions, PaginatedListResult};
+use object_store::list::PaginatedListOptions;
 use object_store::path::{DELIMITER, Path};
 use object_store::{Error, ListResult, ObjectMeta, Result};
 
 use super::clients::Client;
 use super::connection::Connection;
 use super::read::look;
+use crate::pages::{self, Page};
 
 /// The objects that consoles make to show a folder are empty, or hold the word `placeholder`.
 const LARGEST_MARKER_BYTES: u64 = 11;
@@ -22,56 +23,24 @@ const LOOKS: usize = 16;
 /// All objects below a folder.
 pub fn list(connection: Arc<Connection>, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
     let folder = prefix.cloned().unwrap_or_default();
-    let pages = stream::try_unfold(Next::First, move |next| {
+    pages::objects(move |token| {
         let (connection, folder) = (connection.clone(), folder.clone());
-        async move {
-            let token = match next {
-                Next::End => return Ok(None),
-                Next::First => None,
-                Next::After(token) => Some(token),
-            };
-            let page = page(&connection, &folder, None, token).await?;
-            let objects = files(&connection, &folder, page.result.objects).await?;
-            Ok::<_, Error>(Some((stream::iter(objects.into_iter().map(Ok)), Next::of(page.page_token))))
-        }
-    });
-    pages.try_flatten().boxed()
+        async move { page(&connection, &folder, None, token).await }
+    })
 }
 
 /// The objects and folders right below a folder.
 pub async fn list_folder(connection: &Arc<Connection>, prefix: Option<&Path>) -> Result<ListResult> {
-    let folder = prefix.cloned().unwrap_or_default();
-    let mut found = ListResult { common_prefixes: Vec::new(), objects: Vec::new() };
-    let mut token = None;
-    loop {
-        let page = page(connection, &folder, Some(DELIMITER), token).await?;
-        found.common_prefixes.extend(page.result.common_prefixes);
-        found.objects.extend(files(connection, &folder, page.result.objects).await?);
-        match Next::of(page.page_token) {
-            Next::After(next) => token = Some(next),
-            _ => return Ok(found),
-        }
-    }
-}
-
-enum Next {
-    First,
-    After(String),
-    End,
-}
-
-impl Next {
-    fn of(token: Option<String>) -> Self {
-        token.filter(|token| !token.is_empty()).map_or(Self::End, Self::After)
-    }
+    let folder = &prefix.cloned().unwrap_or_default();
+    pages::whole(|token| page(connection, folder, Some(DELIMITER), token)).await
 }
 
 async fn page(
-    connection: &Connection,
+    connection: &Arc<Connection>,
     folder: &Path,
     delimiter: Option<&'static str>,
     page_token: Option<String>,
-) -> Result<PaginatedListResult> {
+) -> Result<Page> {
     // With its slash, so that `a` does not list what is in `ab`.
     let prefix = (!folder.as_ref().is_empty()).then(|| format!("{folder}{DELIMITER}"));
     let delimiter = delimiter.map(Cow::Borrowed);
@@ -80,7 +49,12 @@ async fn page(
         let (prefix, options) = (prefix.clone(), options.clone());
         async move { client.list_paginated(prefix.as_deref(), options).await }
     };
-    connection.call(list).await
+    let page = connection.call(list).await?;
+    Ok(Page {
+        folders: page.result.common_prefixes,
+        objects: files(connection, folder, page.result.objects).await?.into_iter().map(Ok).collect(),
+        next: page.page_token.filter(|token| !token.is_empty()),
+    })
 }
 
 /// What a page names, without the objects that consoles make to show a folder. Their keys end in a slash, of which the

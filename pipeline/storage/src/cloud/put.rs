@@ -11,7 +11,7 @@ use super::clients::Client;
 use super::connection::Connection;
 use super::read::look;
 use crate::create::{Creation, Owner, create};
-use crate::s3::unique;
+use crate::random::unique;
 
 /// Under this name, an object's metadata says which call made it. Azure takes letters, digits and underscores.
 pub const TOKEN: Attribute = Attribute::Metadata(Cow::Borrowed("pageloom_token"));

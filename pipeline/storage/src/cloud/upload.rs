@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use super::connection::Connection;
 use super::put::{TOKEN, owner};
 use crate::create::Owner;
-use crate::s3::unique;
+use crate::random::unique;
 
 pub async fn start(
     connection: &Arc<Connection>,

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use object_store::{Attribute, Attributes, Error, Result};
 
-use super::token::TOKEN;
+/// Under this name, an object's metadata says which call made it.
+pub const TOKEN: &str = "pageloom-token";
 
 /// What a request to write says about an object.
 #[derive(Debug, Default, Clone)]

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::checksum::Checksum;
 use super::connection::Connection;
-use super::failure::{Failure, Request, causes};
+use super::failure::{Failure, Request};
+use crate::error::causes;
 
 /// A body that brings less than this per second for as long as the stall timeout is taken for dead.
 const SLOWEST_BYTES_PER_SECOND: u64 = 1024;

@@ -7,13 +7,11 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use object_store::path::Path;
-use url::Url;
 
 use super::client::Clients;
 use super::failure::{Failure, Request};
 use crate::error::StorageError;
 use crate::limits::Limits;
-use crate::open::address;
 use crate::settings::Settings;
 
 /// What all requests to a bucket share.
@@ -68,24 +66,5 @@ impl Connection {
                 return Err(failure);
             }
         }
-    }
-}
-
-pub fn check_endpoint(endpoint: &str) -> Result<(), StorageError> {
-    let remedy = "write `https://host:port`, without user name and password";
-    let Ok(url) = Url::parse(endpoint) else {
-        // What can't be parsed may hold a password anywhere, so it's not repeated.
-        return Err(StorageError::Address { url: "endpoint".into(), problem: "it is not a URL", remedy });
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(address(&url, "credentials don't belong into an address", remedy));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        let remedy = "write `https://host:port`, and set `AZURE_STORAGE_SAS_TOKEN` to what stands behind the `?`";
-        return Err(address(&url, "an endpoint has no query", remedy));
-    }
-    match url.scheme() {
-        "http" | "https" => Ok(()),
-        _ => Err(address(&url, "an endpoint is reached over HTTP", remedy)),
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 
+use crate::error::causes;
+
 /// What is asked of the server, for messages.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -176,18 +178,4 @@ fn connection_causes(error: &ConnectorError) -> String {
         words = words.strip_prefix(layer).unwrap_or(words);
     }
     words.to_owned()
-}
-
-/// An error's words and those of each of its causes, each once.
-pub fn causes(error: &dyn Error) -> String {
-    let mut words: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if words.last().is_none_or(|last| !last.contains(&text)) {
-            words.push(text);
-        }
-        next = error.source();
-    }
-    words.join(": ")
 }

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::Object;
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use futures::stream::BoxStream;
 use object_store::path::{DELIMITER, Path};
-use object_store::{Error, ListResult, ObjectMeta, Result};
+use object_store::{ListResult, ObjectMeta, Result};
 
 use super::connection::Connection;
 use super::failure::Failure;
 use super::get::meta;
 use crate::error::unusable_key;
+use crate::pages::{self, Page};
 
 /// All objects below a folder, after the offset if there is one.
 pub fn list(
@@ -23,52 +22,20 @@ pub fn list(
 ) -> BoxStream<'static, Result<ObjectMeta>> {
     let folder = Folder::new(prefix);
     let start_after = offset.map(ToString::to_string);
-    let pages = stream::try_unfold(Next::First, move |next| {
+    pages::objects(move |token| {
         let (connection, folder, start_after) = (connection.clone(), folder.clone(), start_after.clone());
         async move {
-            let page = match next {
-                Next::End => return Ok(None),
-                Next::First => folder.page(&connection, None, start_after, None).await?,
-                Next::After(token) => folder.page(&connection, None, None, Some(token)).await?,
-            };
-            let next = Next::of(&page);
-            Ok::<_, Error>(Some((objects(&connection.bucket, page.contents()), next)))
+            // Pages behind the first begin behind their token.
+            let start_after = start_after.filter(|_| token.is_none());
+            folder.page(&connection, None, start_after, token).await
         }
-    });
-    pages.map_ok(stream::iter).try_flatten().boxed()
+    })
 }
 
 /// The objects and folders right below a folder.
 pub async fn list_folder(connection: &Connection, prefix: Option<&Path>) -> Result<ListResult> {
-    let folder = Folder::new(prefix);
-    let mut found = ListResult { common_prefixes: Vec::new(), objects: Vec::new() };
-    let mut token = None;
-    loop {
-        let page = folder.page(connection, Some(DELIMITER), None, token).await?;
-        for prefix in page.common_prefixes().iter().filter_map(|prefix| prefix.prefix()) {
-            found.common_prefixes.push(path(&connection.bucket, prefix)?);
-        }
-        for object in objects(&connection.bucket, page.contents()) {
-            found.objects.push(object?);
-        }
-        match Next::of(&page) {
-            Next::After(next) => token = Some(next),
-            _ => return Ok(found),
-        }
-    }
-}
-
-enum Next {
-    First,
-    After(String),
-    End,
-}
-
-impl Next {
-    fn of(page: &ListObjectsV2Output) -> Self {
-        let token = page.next_continuation_token().filter(|_| page.is_truncated() == Some(true));
-        token.map_or(Self::End, |token| Self::After(token.to_owned()))
-    }
+    let folder = &Folder::new(prefix);
+    pages::whole(|token| folder.page(connection, Some(DELIMITER), None, token)).await
 }
 
 #[derive(Clone)]
@@ -91,7 +58,7 @@ impl Folder {
         delimiter: Option<&str>,
         start_after: Option<String>,
         token: Option<String>,
-    ) -> Result<ListObjectsV2Output> {
+    ) -> Result<Page> {
         let request = connection.request("list", "s3:ListBucket", &self.path);
         let send = |client: Client| {
             let list = client.list_objects_v2().bucket(&connection.bucket).set_prefix(self.prefix.clone());
@@ -100,7 +67,13 @@ impl Folder {
                 .set_continuation_token(token.clone())
                 .send()
         };
-        connection.call(&request, send).await.map_err(Failure::into_error)
+        let page = connection.call(&request, send).await.map_err(Failure::into_error)?;
+        let folders = page.common_prefixes().iter().filter_map(|prefix| prefix.prefix());
+        Ok(Page {
+            folders: folders.map(|prefix| path(&connection.bucket, prefix)).collect::<Result<_>>()?,
+            objects: objects(&connection.bucket, page.contents()),
+            next: page.next_continuation_token.filter(|_| page.is_truncated == Some(true)),
+        })
     }
 }
 

@@ -18,8 +18,8 @@ use super::attributes::Headers;
 use super::connection::Connection;
 use super::failure::{Failure, Request};
 use super::put::owner;
-use super::token::unique;
 use crate::create::Owner;
+use crate::random::unique;
 
 pub async fn start(
     connection: &Arc<Connection>,

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{Error, PutMode, PutOptions, PutPayload, PutResult, Result};
 
-use super::attributes::Headers;
+use super::attributes::{Headers, TOKEN};
 use super::connection::Connection;
 use super::failure::{Failure, Request};
-use super::token::{TOKEN, unique};
 use crate::create::{Creation, Owner, create};
+use crate::random::unique;
 
 pub async fn put(
     connection: &Connection,
