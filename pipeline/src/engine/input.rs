@@ -14,8 +14,8 @@ use crate::sources::{FileReader, Files, Footers, Input, InputError, InputObject,
 mod ahead;
 mod beyond;
 mod buckets;
-pub mod counted;
 mod folder;
+pub mod heard;
 
 use ahead::Ahead;
 pub use beyond::Beyond;

@@ -15,13 +15,13 @@ use tokio::sync::mpsc;
 use crate::engine::clock::{Spent, Stopwatch};
 use crate::engine::exchange::image_bucket;
 use crate::engine::input::Beyond;
-use crate::engine::input::counted::Counted;
+use crate::engine::input::heard::{Heard, Overheard};
 use crate::engine::nodes::external;
 use crate::engine::plan::{PlannedSplit, whole_content};
 use crate::engine::unit::{Run, UnitLog};
 use crate::error::{RunError, StepError};
 use crate::keys::{document_key, image_key};
-use crate::sources::{ImageLocation, RawDocument, Records, RejectedRecord};
+use crate::sources::{ImageLocation, Location, RawDocument, Records, RejectedRecord};
 use crate::step::{Kind, Reject, shorten};
 
 /// Pages of a batch: few enough that a batch of large ones stays small.
@@ -49,7 +49,7 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
     let (page_sender, pages) = mpsc::channel(BATCHES_WAITING);
     let (location_sender, locations) = mpsc::channel(BATCHES_WAITING);
     let source = run.checked.sources[split.source as usize].clone();
-    let input = Beyond::of(&split.split, run.checked.resources.inputs[split.source as usize].clone());
+    let input = run.checked.resources.inputs[split.source as usize].clone();
     let (buckets, progress, split) = (run.plan.buckets, run.progress.clone(), split.clone());
     let job = &run.checked.job;
     let (reads_pages, names_images) = (!job.documents.is_empty(), job.wants_all_images());
@@ -58,8 +58,14 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
     let thread = tokio::task::spawn_blocking(move || {
         let watch = Stopwatch::start();
         let part = Arc::new(progress.part(split.split.pieces.iter().map(|piece| piece.length).sum()));
-        let told = part.clone();
-        let counted = Counted::new(Arc::new(input.clone()), Arc::new(move |bytes| told.read(bytes)));
+        let beyond = Arc::new(Beyond::of(&split.split));
+        let (to_part, to_beyond) = (part.clone(), beyond.clone());
+        let told = move |heard: &Heard<'_>| {
+            to_part.read(heard.bytes);
+            // Whoever reads a file from its beginning has it whole in the split.
+            heard.range.iter().for_each(|range| to_beyond.note(heard.path, range.clone()));
+        };
+        let overheard = Overheard::new(input.clone(), Arc::new(told));
         let mut collector = Collector {
             source: split.source,
             buckets,
@@ -68,15 +74,15 @@ pub fn read(run: &Run, split: &PlannedSplit, log: Arc<UnitLog>) -> Reading {
             locations: Locations::new(names_images),
             page_sender,
             location_sender,
-            beyond: input.clone(),
+            beyond: beyond.clone(),
             log: log.clone(),
             failed: None,
         };
-        source.read(&split.split, &counted, &mut collector)?;
+        source.read(&split.split, &overheard, &mut collector)?;
         collector.finish()?;
         part.done();
-        let beyond = input.pieces();
-        log.input(whole_content(&split.split, &beyond, &input)?, beyond);
+        let beyond = beyond.pieces();
+        log.input(whole_content(&split.split, &beyond, input.as_ref())?, beyond);
         let rows = (log.counted("records"), log.counted("pages") + log.counted("image_locations"));
         log.charge("read", rows, watch.spent());
         Ok(())
@@ -103,7 +109,7 @@ struct Collector {
     locations: Locations,
     page_sender: Batches,
     location_sender: Batches,
-    beyond: Beyond,
+    beyond: Arc<Beyond>,
     log: Arc<UnitLog>,
     /// Why the source was told to stop.
     failed: Option<RunError>,
@@ -151,7 +157,8 @@ impl Records for Collector {
     }
 
     fn image(&mut self, image: ImageLocation) -> ControlFlow<()> {
-        self.beyond.image(&image.location);
+        let Location { path, offset, length, .. } = &image.location;
+        self.beyond.note(path, *offset..offset.saturating_add(*length));
         self.log.count("records", 1);
         self.log.count("image_locations", 1);
         self.log.at_work().did("read", &image.url);

@@ -2,36 +2,32 @@
 //! read it may stand elsewhere.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use crate::sources::{FileReader, Files, Footers, Input, InputError, InputObject, Location, Piece, Split};
+use crate::sources::{Piece, Split};
 
 /// More ranges of one file than these are taken for one.
 const MOST_RANGES: usize = 64;
 
-/// An input that remembers which ranges outside of a split were read.
-#[derive(Clone)]
+/// Ranges of files, each in their order.
+type Ranges = BTreeMap<String, Vec<Range<u64>>>;
+
+/// What was read outside of a split.
+#[derive(Debug)]
 pub struct Beyond {
-    input: Arc<dyn Input>,
-    split: Arc<BTreeMap<String, Vec<Range<u64>>>>,
-    read: Arc<Mutex<BTreeMap<String, Vec<Range<u64>>>>>,
+    split: Ranges,
+    read: Mutex<Ranges>,
 }
 
 impl Beyond {
     /// Nothing was read yet.
-    pub fn of(split: &Split, input: Arc<dyn Input>) -> Self {
-        let mut pieces: BTreeMap<String, Vec<Range<u64>>> = BTreeMap::new();
+    pub fn of(split: &Split) -> Self {
+        let mut pieces = Ranges::new();
         for Piece { path, offset, length } in &split.pieces {
             add(pieces.entry(path.clone()).or_default(), *offset..offset + length);
         }
-        Self { input, split: Arc::new(pieces), read: Arc::default() }
-    }
-
-    /// Where an image lies that will be read for a page of the split.
-    pub fn image(&self, location: &Location) {
-        self.note(&location.path, location.offset, location.length);
+        Self { split: pieces, read: Mutex::default() }
     }
 
     /// What was read outside of the split, in its order.
@@ -45,8 +41,9 @@ impl Beyond {
         read.iter().flat_map(of_path).collect()
     }
 
-    fn note(&self, path: &str, offset: u64, length: u64) {
-        let mut outside = vec![offset..offset.saturating_add(length)];
+    /// A range that was read, or will be for a page of the split.
+    pub fn note(&self, path: &str, range: Range<u64>) {
+        let mut outside = vec![range];
         for inside in self.split.get(path).into_iter().flatten() {
             outside = outside.into_iter().flat_map(|range| without(range, inside)).collect();
         }
@@ -82,51 +79,6 @@ fn add(ranges: &mut Vec<Range<u64>>, mut new: Range<u64>) {
     ranges.insert(at, new);
     if ranges.len() > MOST_RANGES {
         *ranges = vec![ranges[0].start..ranges[ranges.len() - 1].end];
-    }
-}
-
-impl Input for Beyond {
-    fn list(&self, prefix: &str) -> Result<Vec<InputObject>, InputError> {
-        self.input.list(prefix)
-    }
-
-    fn find(
-        &self,
-        folder: &str,
-        enters: &dyn Fn(&str) -> bool,
-        takes: &dyn Fn(&str) -> bool,
-    ) -> Result<Vec<InputObject>, InputError> {
-        self.input.find(folder, enters, takes)
-    }
-
-    /// Whoever reads a file from its beginning has it whole in the split.
-    fn open(&self, path: &str) -> Result<Box<dyn Read + Send>, InputError> {
-        self.input.open(path)
-    }
-
-    fn read_range(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, InputError> {
-        self.note(path, offset, length);
-        self.input.read_range(path, offset, length)
-    }
-
-    fn reader<'a>(&'a self, files: Files<'a>) -> FileReader<'a> {
-        self.input.reader(files)
-    }
-
-    fn at_once(&self, path: &str) -> usize {
-        self.input.at_once(path)
-    }
-
-    fn tag(&self, path: &str) -> Result<Option<String>, InputError> {
-        self.input.tag(path)
-    }
-
-    fn shared(&self) -> Arc<dyn Input> {
-        Arc::new(self.clone())
-    }
-
-    fn footers(&self) -> &Footers {
-        self.input.footers()
     }
 }
 

@@ -33,7 +33,6 @@ pub const STAGING: &str = "staging";
 #[derive(Debug)]
 pub struct StagedFolder {
     files: Arc<LocalFileSystem>,
-    root: PathBuf,
     /// Different for every process and opening, so that no two write to one piece.
     opening: String,
     pieces: AtomicU64,
@@ -60,12 +59,17 @@ impl Disk {
         let disk = self.clone();
         let file = self.root.join(file.as_ref());
         blocking(move || {
+            let known = || disk.folders.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut new = Vec::new();
             for folder in file.ancestors().skip(1).take_while(|folder| folder.starts_with(&disk.root)) {
                 sync_folder(folder)?;
-                if !disk.folders.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned()) {
+                if known().contains(folder) {
                     break;
                 }
+                new.push(folder.to_owned());
             }
+            // Not before those above them are done: whoever meets one here goes no further up.
+            known().extend(new);
             Ok(())
         })
         .await
@@ -87,7 +91,7 @@ impl StagedFolder {
     pub fn open(root: &FilePath) -> Result<Self> {
         let files = Arc::new(LocalFileSystem::new_with_prefix(root)?);
         let disk = Arc::new(Disk { root: root.to_path_buf(), folders: Mutex::default() });
-        Ok(Self { files, root: root.to_path_buf(), opening: attempt(), pieces: AtomicU64::new(0), disk })
+        Ok(Self { files, opening: attempt(), pieces: AtomicU64::new(0), disk })
     }
 
     fn piece(&self) -> Path {
@@ -99,7 +103,7 @@ impl StagedFolder {
 impl Drop for StagedFolder {
     /// Leaves no empty folder behind; one in which another process is at work stays.
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir(self.root.join(STAGING));
+        let _ = std::fs::remove_dir(self.disk.root.join(STAGING));
     }
 }
 

@@ -1,28 +1,40 @@
-//! Tells how many bytes are read from a storage, while they are read.
+//! Tells of what is read from a storage, while it is read.
 
 use std::io::Read;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::sources::{FileReader, Files, Footers, Input, InputError, InputObject};
 
-/// Hears of bytes that were read.
-pub type Told = Arc<dyn Fn(u64) + Send + Sync>;
+/// What was read at once.
+#[derive(Debug)]
+pub struct Heard<'a> {
+    /// The file.
+    pub path: &'a str,
+    /// Which bytes of it, where it was not read from its beginning.
+    pub range: Option<Range<u64>>,
+    /// How many bytes came.
+    pub bytes: u64,
+}
+
+/// Hears of each read.
+pub type Told = Arc<dyn Fn(&Heard<'_>) + Send + Sync>;
 
 /// A storage that tells of what is read from it.
 #[derive(Clone)]
-pub struct Counted {
+pub struct Overheard {
     input: Arc<dyn Input>,
     told: Told,
 }
 
-impl Counted {
+impl Overheard {
     /// The same storage; `told` hears of each read.
     pub fn new(input: Arc<dyn Input>, told: Told) -> Self {
         Self { input, told }
     }
 }
 
-impl Input for Counted {
+impl Input for Overheard {
     fn list(&self, prefix: &str) -> Result<Vec<InputObject>, InputError> {
         self.input.list(prefix)
     }
@@ -37,12 +49,14 @@ impl Input for Counted {
     }
 
     fn open(&self, path: &str) -> Result<Box<dyn Read + Send>, InputError> {
-        Ok(Box::new(CountedRead { inner: self.input.open(path)?, told: self.told.clone() }))
+        let inner = self.input.open(path)?;
+        Ok(Box::new(OverheardFile { inner, path: path.to_owned(), told: self.told.clone() }))
     }
 
     fn read_range(&self, path: &str, offset: u64, length: u64) -> Result<Vec<u8>, InputError> {
         let bytes = self.input.read_range(path, offset, length)?;
-        (self.told)(bytes.len() as u64);
+        let range = Some(offset..offset.saturating_add(length));
+        (self.told)(&Heard { path, range, bytes: bytes.len() as u64 });
         Ok(bytes)
     }
 
@@ -50,7 +64,7 @@ impl Input for Counted {
         let mut read = self.input.reader(files);
         Box::new(move |file| {
             let bytes = read(file)?;
-            (self.told)(bytes.len() as u64);
+            (self.told)(&Heard { path: &file.path, range: None, bytes: bytes.len() as u64 });
             Ok(bytes)
         })
     }
@@ -72,15 +86,16 @@ impl Input for Counted {
     }
 }
 
-struct CountedRead {
+struct OverheardFile {
     inner: Box<dyn Read + Send>,
+    path: String,
     told: Told,
 }
 
-impl Read for CountedRead {
+impl Read for OverheardFile {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        (self.told)(count as u64);
+        (self.told)(&Heard { path: &self.path, range: None, bytes: count as u64 });
         Ok(count)
     }
 }
